@@ -1,0 +1,394 @@
+package occ
+
+import (
+	"reflect"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/callbacks"
+	"gorm.io/gorm/clause"
+)
+
+// guardUpdate makes the UPDATE conditional on the version the caller read and has it write the next one.
+func (p *Plugin) guardUpdate(db *gorm.DB) {
+	w, ok := versionedWriteOf(db)
+	if !ok {
+		p.gorm.update(db)
+		return
+	}
+	w.keepClauses("WHERE", "SET", "RETURNING", softDeleteMark)
+	defer w.giveBackClauses()
+	if db.AddError(w.identify(w.updated(), w.payloadVersion())) != nil {
+		return
+	}
+	set := w.assignments()
+	if db.Error == nil && (len(set) > 0 || w.isWholeRow()) {
+		w.update(set)
+	}
+}
+
+// updated is the model or models that an update is about; a map or another model on the same table names no row.
+func (w *write) updated() reflect.Value {
+	if w.stmt.Schema == nil {
+		return reflect.Value{}
+	}
+	return w.stmt.ReflectValue
+}
+
+// update runs the UPDATE with the assignments that the caller asked for, in the way the write deserves.
+func (w *write) update(set clause.Set) {
+	version := clause.Column{Name: w.model.version.DBName}
+	switch {
+	case w.isAutomatic(set):
+		w.where(w.rowConditions(false))
+		w.run(set, w.plugin.gorm.update)
+	case len(w.rows) == 0 || w.isBlind():
+		w.writeUnchecked(append(set, clause.Assignment{Column: version, Value: w.nextInSQL()}), w.plugin.gorm.update)
+	default:
+		if w.db.AddError(w.setNext()) != nil {
+			return
+		}
+		set = append(set, clause.Assignment{Column: version, Value: w.model.version.kind.bind(w.rows[0].next)})
+		w.writeCompared(set, w.plugin.gorm.update)
+	}
+}
+
+// assignments are what the payload sets, less what the plugin answers for. GORM's own conversion copies the payload into
+// the model and adds conditions on the key; the version and the conditions are put back.
+func (w *write) assignments() clause.Set {
+	where, hadWhere := w.stmt.Clauses["WHERE"]
+	w.own = where
+	var set clause.Set
+	if given, ok := w.stmt.Clauses["SET"]; ok {
+		assignments, _ := given.Expression.(clause.Set)
+		set = append(set, assignments...)
+	} else {
+		set = callbacks.ConvertToAssignments(w.stmt)
+	}
+	w.putBack()
+	if hadWhere {
+		w.stmt.Clauses["WHERE"] = where
+	} else {
+		delete(w.stmt.Clauses, "WHERE")
+	}
+	return w.withoutVersion(set)
+}
+
+// withoutVersion drops the version that a payload tried to set. What is left of a payload of the version alone, automatic
+// timestamps at most, is nothing; a Save of a model that has no other columns still writes the next version.
+func (w *write) withoutVersion(set clause.Set) clause.Set {
+	kept, others := make(clause.Set, 0, len(set)+1), 0
+	for _, assignment := range set {
+		if w.isVersionColumn(assignment.Column.Name) {
+			continue
+		}
+		kept = append(kept, assignment)
+		if !w.isTimestamp(assignment) {
+			others++
+		}
+	}
+	onlyVersion := len(kept) < len(set) && others == 0
+	if onlyVersion && !w.isWholeRow() {
+		return nil
+	}
+	return kept
+}
+
+func (w *write) isVersionColumn(name string) bool {
+	field := w.model.LookUpField(name)
+	return field != nil && field.DBName == w.model.version.DBName
+}
+
+// isWholeRow tells a call that writes all columns of the model itself, as Save does.
+func (w *write) isWholeRow() bool {
+	return len(w.stmt.Selects) == 1 && w.stmt.Selects[0] == "*" && w.destIsModel()
+}
+
+func (w *write) destIsModel() bool {
+	dest, model := reflect.ValueOf(w.stmt.Dest), reflect.ValueOf(w.stmt.Model)
+	return dest.Kind() == reflect.Pointer && model.Kind() == reflect.Pointer && dest.Pointer() == model.Pointer()
+}
+
+// isAutomatic tells a write of nothing but timestamps that GORM keeps by itself.
+func (w *write) isAutomatic(set clause.Set) bool {
+	for _, assignment := range set {
+		if !w.isTimestamp(assignment) {
+			return false
+		}
+	}
+	return !w.isWholeRow()
+}
+
+// isTimestamp tells a column that GORM sets to the current time, unless the caller set it by name.
+func (w *write) isTimestamp(assignment clause.Assignment) bool {
+	field := w.model.LookUpField(assignment.Column.Name)
+	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks {
+		return false
+	}
+	if _, given := w.clausesBefore("SET"); given {
+		return false
+	}
+	payload, _ := indirect(reflect.ValueOf(w.stmt.Dest)).Interface().(map[string]any)
+	return payload[field.Name] == nil && payload[field.DBName] == nil
+}
+
+func (w *write) clausesBefore(name string) (clause.Clause, bool) {
+	for _, kept := range w.clauses {
+		if kept.name == name {
+			return kept.clause, kept.was
+		}
+	}
+	return clause.Clause{}, false
+}
+
+// payloadVersion is the version that the payload of an update carries, which says what it was based on; nil if none.
+func (w *write) payloadVersion() any {
+	if given, ok := w.clausesBefore("SET"); ok {
+		set, _ := given.Expression.(clause.Set)
+		for _, assignment := range set {
+			if w.isVersionColumn(assignment.Column.Name) && !isExpression(assignment.Value) {
+				return assignment.Value
+			}
+		}
+		return nil
+	}
+	payload := indirect(reflect.ValueOf(w.stmt.Dest))
+	if !payload.IsValid() {
+		return nil
+	}
+	if values, ok := payload.Interface().(map[string]any); ok {
+		for name, value := range values {
+			if value != nil && w.isVersionColumn(name) && !isExpression(value) {
+				return value
+			}
+		}
+		return nil
+	}
+	return w.versionOfStruct(payload)
+}
+
+// versionOfStruct finds the version in a struct that updates another model, of the same type or not.
+func (w *write) versionOfStruct(payload reflect.Value) any {
+	if payload.Kind() != reflect.Struct || w.destIsModel() {
+		return nil
+	}
+	s := w.model.Schema
+	if payload.Type() != s.ModelType {
+		parsed := &gorm.Statement{DB: w.db}
+		if parsed.Parse(w.stmt.Dest) != nil {
+			return nil
+		}
+		s = parsed.Schema
+	}
+	field := s.LookUpField(w.model.version.DBName)
+	if field == nil {
+		return nil
+	}
+	if version, isZero := field.ValueOf(w.ctx, payload); !isZero {
+		return version
+	}
+	return nil
+}
+
+// isExpression tells a value that the database computes: it says nothing of what the write is based on.
+func isExpression(value any) bool {
+	switch value.(type) {
+	case clause.Expression, clause.Column, *gorm.DB, gorm.Valuer:
+		return true
+	}
+	return false
+}
+
+// guardDelete makes the DELETE, or the UPDATE of a soft delete, conditional on the version; a soft delete writes the next
+// one. GORM adds the conditions on the key.
+func (p *Plugin) guardDelete(db *gorm.DB) {
+	w, ok := versionedWriteOf(db)
+	if !ok {
+		p.gorm.delete(db)
+		return
+	}
+	w.keepClauses("WHERE", "SET", "RETURNING", softDeleteMark)
+	defer w.giveBackClauses()
+	if db.AddError(w.identify(w.deleted(), nil)) != nil {
+		return
+	}
+	w.own = db.Statement.Clauses["WHERE"]
+	switch {
+	case len(w.rows) == 0 || w.isBlind():
+		w.alsoSet(w.nextInSQL())
+		w.writeUnchecked(nil, p.gorm.delete)
+	default:
+		if db.AddError(w.setNext()) != nil {
+			return
+		}
+		w.alsoSet(w.model.version.kind.bind(w.rows[0].next))
+		w.writeCompared(nil, p.gorm.delete)
+	}
+}
+
+// deleted is the model or models that a delete is about: what was passed to Delete or, where that names no row, the
+// statement's model, as GORM has it. One passed by value is copied, since GORM's soft delete writes to it.
+func (w *write) deleted() reflect.Value {
+	passed := w.stmt.ReflectValue
+	if passed.Kind() != reflect.Struct {
+		return passed
+	}
+	if !passed.CanAddr() {
+		passed = reflect.New(passed.Type()).Elem()
+		passed.Set(w.stmt.ReflectValue)
+		w.stmt.ReflectValue, w.stmt.Dest = passed, passed.Addr().Interface()
+	}
+	model := indirect(reflect.ValueOf(w.stmt.Model))
+	if passed.Type() != w.model.ModelType || w.keyOf(passed) == nil && model.IsValid() {
+		return model
+	}
+	return passed
+}
+
+// alsoSet has the UPDATE of a soft delete set the version too. GORM builds that UPDATE itself, inside gorm:delete, and
+// keeps what stands behind the SET; a hard delete has no SET.
+func (w *write) alsoSet(version any) {
+	set := clause.Set{{Column: clause.Column{Name: w.model.version.DBName}, Value: version}}
+	w.stmt.Clauses["SET"] = clause.Clause{AfterExpression: furtherAssignments(set)}
+}
+
+type furtherAssignments clause.Set
+
+func (a furtherAssignments) Build(builder clause.Builder) {
+	_ = builder.WriteByte(',')
+	clause.Set(a).Build(builder)
+}
+
+// nextInSQL is the next version of rows whose version is not at hand.
+func (w *write) nextInSQL() clause.Expression {
+	return w.model.version.kind.nextInSQL(w.model.version.column())
+}
+
+// writeUnchecked writes whatever version the rows are at. Where the model in hand names the row, it learns the version
+// that was written, in the same transaction: later, it could be the version of somebody else's write.
+func (w *write) writeUnchecked(set clause.Set, gormWrite func(*gorm.DB)) {
+	if len(w.rows) == 0 {
+		w.run(set, gormWrite)
+		return
+	}
+	w.counters().blind.Add(1)
+	w.where(w.rowConditions(false))
+	err := w.plugin.inTransaction(w.db, func() error {
+		w.run(set, gormWrite)
+		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || (w.op == OpDelete && !w.wasSoftDelete()) {
+			return w.db.Error
+		}
+		return w.learnVersion(&w.rows[0])
+	})
+	if err != nil && w.db.Error == nil {
+		_ = w.db.AddError(err)
+	}
+}
+
+func (w *write) learnVersion(r *row) error {
+	if r.key == nil || !r.model.CanAddr() {
+		return nil
+	}
+	state, err := w.read(r)
+	if err == nil && state.isThere {
+		w.advance(r, state.version)
+	}
+	return err
+}
+
+// writeCompared writes if the row is still at the expected version.
+func (w *write) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
+	if !w.namesRows() {
+		return
+	}
+	w.counters().checked.Add(1)
+	w.where(w.rowConditions(true))
+	w.run(set, gormWrite)
+	w.check()
+}
+
+// namesRows holds up GORM's rule that a write without a condition is a mistake; the version alone is no condition.
+func (w *write) namesRows() bool {
+	if w.hasOwnConditions() || w.rows[0].key != nil || w.db.AllowGlobalUpdate {
+		return true
+	}
+	_ = w.db.AddError(gorm.ErrMissingWhereClause)
+	return false
+}
+
+func (w *write) hasOwnConditions() bool {
+	where, _ := w.own.Expression.(clause.Where)
+	return len(where.Exprs) > 0
+}
+
+// rowConditions are the conditions that make a write one of its row: the key, unless GORM adds it by itself, and the
+// version.
+func (w *write) rowConditions(compared bool) (conditions []clause.Expression) {
+	if len(w.rows) == 0 {
+		return nil
+	}
+	r := &w.rows[0]
+	if w.op != OpDelete && r.key != nil {
+		conditions = keyConditions(w.model.PrimaryFields, r.key)
+	}
+	if compared {
+		conditions = append(conditions, w.model.version.isAt(r.expected))
+	}
+	return conditions
+}
+
+// where sets the conditions, and has them apply to all of the caller's: (a OR b) AND key AND version.
+func (w *write) where(conditions []clause.Expression) {
+	if len(conditions) == 0 && w.op != OpDelete {
+		return
+	}
+	if own, _ := w.own.Expression.(clause.Where); len(own.Exprs) > 0 {
+		conditions = append([]clause.Expression{group{own.Exprs}}, conditions...)
+	}
+	if len(conditions) == 0 {
+		return
+	}
+	c := w.own
+	c.Name, c.Expression = "WHERE", clause.Where{Exprs: conditions}
+	w.stmt.Clauses["WHERE"] = c
+}
+
+// group is conditions in parentheses. GORM puts some only where it sees an OR in the text.
+type group struct{ conditions []clause.Expression }
+
+func (g group) Build(builder clause.Builder) {
+	_ = builder.WriteByte('(')
+	clause.Where{Exprs: append([]clause.Expression(nil), g.conditions...)}.Build(builder)
+	_ = builder.WriteByte(')')
+}
+
+// run has GORM build and send the statement.
+func (w *write) run(set clause.Set, gormWrite func(*gorm.DB)) {
+	if set != nil {
+		w.stmt.Clauses["SET"] = clause.Clause{Name: "SET", Expression: set}
+	}
+	gormWrite(w.db)
+}
+
+// check looks at what became of a compared statement: the next version in memory, or a refusal.
+func (w *write) check() {
+	switch {
+	case w.db.DryRun:
+	case w.db.Error != nil:
+		w.checkError()
+	case w.db.RowsAffected == 0 && w.isSaveOfNew(&w.rows[0]): // Save goes on to insert it
+	case w.db.RowsAffected == 0:
+		w.refuse(nil)
+	case w.op != OpDelete || w.wasSoftDelete():
+		r := &w.rows[0]
+		w.advance(r, r.next)
+	}
+}
+
+func (w *write) checkError() {
+	if err := w.db.Error; w.plugin.dialect.IsConflict(err) {
+		w.refuse(err)
+	}
+}
+
+// wasSoftDelete tells whether GORM made an UPDATE of the DELETE: then there is something in SET.
+func (w *write) wasSoftDelete() bool { return w.stmt.Clauses["SET"].Expression != nil }

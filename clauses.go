@@ -1,0 +1,66 @@
+package occ
+
+import (
+	"errors"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// Expect has a write compare with version instead of the model's own: the version a client sent back, say. It is for
+// db.Clauses(...) and gorm.G[T](db, ...), and applies to the write it is given to alone, not to associations saved with
+// it; on a slice it is the version of every row. Version may be of any type that the version field can hold without
+// loss; nil or another type fails the write with an error that names model and field, before anything is sent.
+// With Expect a write needs no primary key in the model: `Where("id = ?", id)` does, and 0 rows are then a refusal.
+// On a model without a version, and together with [Unchecked], it is an error.
+func Expect(version any) clause.Expression { return expect{version} }
+
+// Unchecked has a write not compare versions: whatever the row holds is overwritten. It still writes the next version,
+// so that others notice, and leaves the model with it. Like [Expect] it applies to one write.
+func Unchecked() clause.Expression { return unchecked{} }
+
+type (
+	expect    struct{ version any }
+	unchecked struct{}
+)
+
+// The switches travel in the statement's clauses: unlike settings, these do not leak into association saves.
+const (
+	expectClause    = "occ:expect"
+	uncheckedClause = "occ:unchecked"
+)
+
+func (e expect) ModifyStatement(stmt *gorm.Statement) {
+	stmt.Clauses[expectClause] = clause.Clause{Expression: e}
+}
+
+func (u unchecked) ModifyStatement(stmt *gorm.Statement) {
+	stmt.Clauses[uncheckedClause] = clause.Clause{Expression: u}
+}
+
+// Build writes nothing: the write that finds the switch acts on it.
+func (expect) Build(clause.Builder) {}
+
+// Build writes nothing: the write that finds the switch acts on it.
+func (unchecked) Build(clause.Builder) {}
+
+var errExpectUnchecked = errors.New("occ: Expect and Unchecked contradict each other: give the write one of them")
+
+// switches are the per-call clauses of a statement.
+type switches struct {
+	expected  any
+	expects   bool
+	unchecked bool
+}
+
+func switchesOf(stmt *gorm.Statement) (s switches, err error) {
+	if c, ok := stmt.Clauses[expectClause]; ok {
+		e, _ := c.Expression.(expect)
+		s.expected, s.expects = e.version, true
+	}
+	_, s.unchecked = stmt.Clauses[uncheckedClause]
+	if s.expects && s.unchecked {
+		return s, errExpectUnchecked
+	}
+	return s, nil
+}

@@ -1,0 +1,256 @@
+package occ
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/dialect"
+)
+
+// counter is the kind of version that counts: first 1, then one more each time, and 1 again after the last value.
+// Its values are handled as 64 bits, two's complement where the type is signed.
+type counter struct {
+	typ      reflect.Type // the field's own type
+	unsigned bool
+	last     uint64
+}
+
+func newCounter(field *schema.Field, d dialect.Dialect) (counter, bool) {
+	integer := integerIn(field.FieldType)
+	if integer == nil {
+		return counter{}, false
+	}
+	c := counter{typ: field.FieldType, unsigned: isUnsigned(integer.Kind())}
+	bits := integer.Bits()
+	if field.Size > 0 && field.Size < bits {
+		bits = field.Size // the column is narrower than the type
+	}
+	if !c.unsigned || (bits == 64 && !d.HasUnsigned64) {
+		bits--
+	}
+	c.last = math.MaxUint64 >> (64 - bits)
+	return c, true
+}
+
+// integerIn is the integer type that t is, points to or holds as sql.NullInt64 and sql.Null[T] do; else nil.
+func integerIn(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if isNullable(t) {
+		t = t.Field(0).Type
+	}
+	switch {
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Int64, isUnsigned(t.Kind()):
+		return t
+	}
+	return nil
+}
+
+func isUnsigned(k reflect.Kind) bool { return k >= reflect.Uint && k <= reflect.Uint64 }
+
+// isNullable tells the shape of database/sql's nullable types: a value and whether it is valid.
+func isNullable(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && t.NumField() == 2 && t.Field(1).Name == "Valid" &&
+		t.Implements(reflect.TypeFor[driver.Valuer]()) && reflect.PointerTo(t).Implements(reflect.TypeFor[sql.Scanner]())
+}
+
+func (c counter) next(_ context.Context, current any) (any, error) {
+	n, err := c.decode(current)
+	if err != nil {
+		return nil, err
+	}
+	return c.encode(c.after(n))
+}
+
+func (c counter) after(n uint64) uint64 {
+	switch {
+	case n == c.last, n+1 == 0:
+		return 1
+	case !c.unsigned && int64(n) > int64(c.last), c.unsigned && n > c.last:
+		return 1 // beyond what the column can hold
+	}
+	return n + 1
+}
+
+func (c counter) nextInSQL(column clause.Column) clause.Expression {
+	const sql = "CASE WHEN ? IS NULL OR ? IN (?,?) THEN 1 ELSE ? + 1 END"
+	beforeZero := any(int64(-1))
+	if c.unsigned {
+		beforeZero = c.bindBits(c.last)
+	}
+	return clause.Expr{SQL: sql, Vars: []any{column, column, beforeZero, c.bindBits(c.last), column}}
+}
+
+func (c counter) isZero(version any) bool {
+	if v, ok := version.(Version); ok {
+		return v == 0
+	}
+	n, err := c.decode(version)
+	return err == nil && n == 0
+}
+
+func (c counter) zeroInSQL() any { return int64(0) }
+
+func (c counter) bind(version any) any {
+	if v, ok := version.(Version); ok {
+		return int64(v)
+	}
+	n, _ := c.decode(version)
+	return c.bindBits(n)
+}
+
+func (c counter) bindBits(n uint64) any {
+	if c.unsigned && n > math.MaxInt64 {
+		return n
+	}
+	return int64(n)
+}
+
+// isAhead takes the shorter way round, so that a version that has started again at 1 is still the later one.
+func (c counter) isAhead(a, b any) bool {
+	m, errA := c.decode(a)
+	n, errB := c.decode(b)
+	if errA != nil || errB != nil || m == n {
+		return false
+	}
+	if c.less(m, n) {
+		return c.last-(n-m) < c.last/2
+	}
+	return m-n < c.last/2
+}
+
+func (c counter) less(m, n uint64) bool {
+	if c.unsigned {
+		return m < n
+	}
+	return int64(m) < int64(n)
+}
+
+func (c counter) convert(version any) (any, error) {
+	if version == nil {
+		return nil, fmt.Errorf("nil is no %s", c.typ)
+	}
+	n, err := c.decode(version)
+	if err != nil {
+		return nil, err
+	}
+	return c.encode(n)
+}
+
+// decode takes every form an integer comes in: Go integers and pointers to them, database/sql's nullable types, and what
+// JSON makes of one. NULL is 0.
+func (c counter) decode(version any) (uint64, error) {
+	switch v := version.(type) {
+	case nil:
+		return 0, nil
+	case Version:
+		return c.fromInt(int64(v))
+	case json.Number:
+		return c.fromText(v.String())
+	case string:
+		return c.fromText(v)
+	case []byte:
+		return c.fromText(string(v))
+	}
+	rv := reflect.ValueOf(version)
+	switch {
+	case rv.Kind() == reflect.Pointer && rv.IsNil():
+		return 0, nil
+	case rv.CanInt():
+		return c.fromInt(rv.Int())
+	case rv.CanUint():
+		return c.fromUint(rv.Uint())
+	case rv.CanFloat():
+		return c.fromFloat(rv.Float())
+	case isNullable(rv.Type()):
+		return c.fromNullable(rv)
+	case rv.Kind() == reflect.Pointer:
+		return c.decode(rv.Elem().Interface())
+	}
+	return 0, fmt.Errorf("%T does not fit %s", version, c.typ)
+}
+
+func (c counter) fromNullable(rv reflect.Value) (uint64, error) {
+	if !rv.Field(1).Bool() {
+		return 0, nil
+	}
+	return c.decode(rv.Field(0).Interface())
+}
+
+func (c counter) fromInt(n int64) (uint64, error) {
+	if c.unsigned && n < 0 {
+		return 0, fmt.Errorf("%d does not fit %s", n, c.typ)
+	}
+	if !c.unsigned {
+		return uint64(n), nil
+	}
+	return c.fromUint(uint64(n))
+}
+
+func (c counter) fromUint(n uint64) (uint64, error) {
+	if !c.unsigned && n > math.MaxInt64 {
+		return 0, fmt.Errorf("%d does not fit %s", n, c.typ)
+	}
+	return n, nil
+}
+
+func (c counter) fromFloat(f float64) (uint64, error) {
+	if f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
+		return 0, fmt.Errorf("%v does not fit %s", f, c.typ)
+	}
+	return c.fromInt(int64(f))
+}
+
+func (c counter) fromText(text string) (uint64, error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return c.fromInt(n)
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q does not fit %s", text, c.typ)
+	}
+	return c.fromUint(n)
+}
+
+// encode gives the bits as the field's type holds them.
+func (c counter) encode(n uint64) (any, error) {
+	if c.typ == versionType {
+		return Version(n), nil
+	}
+	version := reflect.New(c.typ).Elem()
+	target := version
+	for target.Kind() == reflect.Pointer {
+		target.Set(reflect.New(target.Type().Elem()))
+		target = target.Elem()
+	}
+	if isNullable(target.Type()) {
+		target.Field(1).SetBool(true)
+		target = target.Field(0)
+	}
+	if !c.fits(target, n) {
+		return nil, fmt.Errorf("%d does not fit %s", n, c.typ)
+	}
+	if c.unsigned {
+		target.SetUint(n)
+	} else {
+		target.SetInt(int64(n))
+	}
+	return version.Interface(), nil
+}
+
+func (c counter) fits(target reflect.Value, n uint64) bool {
+	if c.unsigned {
+		return !target.OverflowUint(n)
+	}
+	return !target.OverflowInt(int64(n))
+}

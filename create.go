@@ -1,0 +1,223 @@
+package occ
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// guardCreate gives new rows their first version, and keeps an INSERT from overwriting rows that are there.
+func (p *Plugin) guardCreate(db *gorm.DB) {
+	w, ok := versionedWriteOf(db)
+	if !ok {
+		p.gorm.create(db)
+		return
+	}
+	conflict, isUpsert := db.Statement.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	w.keepClauses("ON CONFLICT", "RETURNING")
+	defer w.giveBackClauses()
+	w.keepAddressable()
+	switch {
+	case isUpsert && conflict.UpdateAll && w.isSaveOfMissing():
+		w.insertMissing()
+	default:
+		w.insert()
+	}
+}
+
+// keepAddressable copies a model that was passed by value, since the first version is written to it.
+func (w *write) keepAddressable() {
+	passed := w.stmt.ReflectValue
+	if passed.CanAddr() || (passed.Kind() != reflect.Struct && passed.Kind() != reflect.Array) {
+		return
+	}
+	w.stmt.ReflectValue = reflect.New(passed.Type()).Elem()
+	w.stmt.ReflectValue.Set(passed)
+	w.stmt.Dest = w.stmt.ReflectValue.Addr().Interface()
+}
+
+// insert has GORM insert the rows with a first version where they have none of their own; whatever keeps a row from being
+// inserted leaves its model as it was.
+func (w *write) insert() {
+	defer w.selectVersion()()
+	numbered, err := w.number()
+	if w.db.AddError(err) == nil {
+		w.plugin.gorm.create(w.db)
+	}
+	if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 {
+		numbered.putBack()
+		return
+	}
+	for _, r := range numbered.rows {
+		w.remember(&r)
+	}
+}
+
+// numbering is the models and maps that were given a first version.
+type numbering struct {
+	w    *write
+	rows []row
+	maps []map[string]any
+}
+
+func (n numbering) putBack() {
+	for _, r := range n.rows {
+		n.w.model.version.put(n.w.ctx, r.model, r.before)
+	}
+	for _, values := range n.maps {
+		delete(values, n.w.model.version.DBName)
+	}
+}
+
+// number gives every model and map without a version its first one.
+func (w *write) number() (n numbering, err error) {
+	n.w = w
+	switch dest := indirect(reflect.ValueOf(w.stmt.Dest)).Interface().(type) {
+	case map[string]any:
+		err = n.addMap(dest)
+	case []map[string]any:
+		for _, values := range dest {
+			err = errors.Join(err, n.addMap(values))
+		}
+	default:
+		err = w.eachModel(n.addModel)
+	}
+	if err != nil {
+		n.putBack()
+	}
+	return n, err
+}
+
+func (w *write) eachModel(do func(index int, model reflect.Value) error) error {
+	target := w.stmt.ReflectValue
+	switch target.Kind() {
+	case reflect.Struct:
+		return do(0, target)
+	case reflect.Slice, reflect.Array:
+		for i := range target.Len() {
+			if err := do(i, indirect(target.Index(i))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (n *numbering) addModel(index int, model reflect.Value) error {
+	version := n.w.model.version
+	if model.Kind() != reflect.Struct || model.Type() != n.w.model.ModelType {
+		return nil
+	}
+	before := version.of(n.w.ctx, model)
+	if !version.kind.isZero(before) {
+		return nil // a preset one is kept
+	}
+	first, err := version.kind.next(n.w.ctx, nil)
+	if err != nil {
+		return n.w.versionError(err)
+	}
+	version.put(n.w.ctx, model, first)
+	n.rows = append(n.rows, row{index: index, model: model, before: before, next: first})
+	return nil
+}
+
+func (n *numbering) addMap(values map[string]any) error {
+	version := n.w.model.version
+	for name, value := range values {
+		if !n.w.isVersionColumn(name) || value == nil || isExpression(value) {
+			continue
+		}
+		preset, err := version.convert(value, "the version in the map")
+		if err != nil || !version.kind.isZero(preset) {
+			return err
+		}
+	}
+	first, err := version.kind.next(n.w.ctx, nil)
+	if err != nil {
+		return n.w.versionError(err)
+	}
+	for name := range values {
+		if n.w.isVersionColumn(name) {
+			delete(values, name)
+		}
+	}
+	values[version.DBName] = version.kind.bind(first)
+	n.maps = append(n.maps, values)
+	return nil
+}
+
+// selectVersion has the version inserted whatever Select and Omit say: a row without one would be at another version than
+// its model. It gives back the function that undoes it.
+func (w *write) selectVersion() (restore func()) {
+	stmt, column := w.stmt, w.model.version.DBName
+	selects, omits := stmt.Selects, stmt.Omits
+	columns, restricted := stmt.SelectAndOmitColumns(true, false)
+	if selected, named := columns[column]; named && selected || !named && !restricted {
+		return func() {}
+	}
+	stmt.Omits = slices.DeleteFunc(slices.Clone(omits), w.namesVersion)
+	if len(selects) > 0 {
+		stmt.Selects = append(slices.Clone(selects), column)
+	}
+	return func() { stmt.Selects, stmt.Omits = selects, omits }
+}
+
+// namesVersion tells whether an entry of Omit means the version, in any of the ways that GORM takes it.
+func (w *write) namesVersion(omitted string) bool {
+	only := &gorm.Statement{DB: w.db, Schema: w.stmt.Schema, Table: w.stmt.Table, Omits: []string{omitted}}
+	columns, _ := only.SelectAndOmitColumns(false, false)
+	_, named := columns[w.model.version.DBName]
+	return named
+}
+
+// isSaveOfMissing tells the INSERT of a Save whose UPDATE found no row.
+func (w *write) isSaveOfMissing() bool {
+	return w.stmt.ReflectValue.Kind() == reflect.Struct && w.stmt.SkipHooks && !w.switches.unchecked &&
+		!w.plugin.blindWrites && calledBySave()
+}
+
+// insertMissing inserts a model that Save did not find. If the row is there after all, because another session was faster
+// or because it is soft-deleted, it is not overwritten: the write is refused.
+func (w *write) insertMissing() {
+	w.op = OpUpdate
+	if w.db.AddError(w.identify(w.stmt.ReflectValue, nil)) != nil {
+		return
+	}
+	w.own = w.stmt.Clauses["WHERE"]
+	w.insertOnly()
+	w.insert()
+	switch {
+	case w.db.DryRun || len(w.rows) == 0:
+	case w.db.Error == nil && w.db.RowsAffected == 0:
+		w.refuse(nil)
+	case w.isDuplicateKey(w.db.Error):
+		w.refuseDuplicate()
+	}
+}
+
+// insertOnly makes an upsert an INSERT that leaves a row of the same key alone. Other unique keys stay an error.
+func (w *write) insertOnly() {
+	if !w.plugin.dialect.ConflictTarget {
+		delete(w.stmt.Clauses, "ON CONFLICT")
+		return
+	}
+	only := clause.OnConflict{DoNothing: true}
+	for _, field := range w.model.PrimaryFields {
+		only.Columns = append(only.Columns, clause.Column{Name: field.DBName})
+	}
+	w.stmt.AddClause(only)
+}
+
+func (w *write) isDuplicateKey(err error) bool {
+	return err != nil && (errors.Is(err, gorm.ErrDuplicatedKey) || w.plugin.dialect.IsDuplicateKey(err))
+}
+
+// refuseDuplicate turns the database's duplicate key into a refusal where the key is the primary key.
+func (w *write) refuseDuplicate() {
+	if state, err := w.read(&w.rows[0]); err == nil && state.isThere {
+		w.refuse(nil)
+	}
+}

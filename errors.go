@@ -1,0 +1,157 @@
+package occ
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sort"
+	"strings"
+)
+
+// ErrStaleData reports that a write was refused because the row is no longer at the version it was based on: it was
+// changed or deleted since. The row is untouched, and GORM's default transaction, if on, is rolled back; inside a
+// transaction of your own, return the error to roll back. The model keeps the version it was read with, but its other
+// fields hold the refused values: read it again before you retry.
+// Match it with [errors.Is]; [*StaleDataError] names the table, the rows and their versions.
+var ErrStaleData = errors.New("occ: stale data")
+
+// ErrVersionMissing reports that a write was refused because the version of the model was never loaded (it is zero)
+// while the row has one, so nothing says which state of the row the write was based on. The error also matches
+// [ErrStaleData]; the row and the model are untouched. Ways out: load the row before writing it, write by condition
+// (Model(&T{}).Where(...)), or name the version with [Expect]; [Unchecked] and [WithBlindWrites] give up the check.
+var ErrVersionMissing = errors.New("occ: version missing")
+
+// Op is the operation that was refused.
+type Op string
+
+// The operations that are compared.
+const (
+	OpUpdate Op = "update" // Save, Update, Updates, UpdateColumn, UpdateColumns
+	OpDelete Op = "delete" // Delete, soft or hard
+	OpUpsert Op = "upsert" // Create with clause.OnConflict
+	OpTouch  Op = "touch"  // Touch, or the parent of a row that was written
+	OpVerify Op = "verify" // Verify
+)
+
+// Reason says why a row was refused.
+type Reason string
+
+// The reasons. A row that could not be read reliably is [ReasonUnknown], never a guess.
+const (
+	ReasonChanged Reason = "changed" // the row is at another version
+	ReasonDeleted Reason = "deleted" // there is no such row, or it is soft-deleted
+	ReasonMissing Reason = "missing" // the model's version was never loaded, and the row has one
+	ReasonAhead   Reason = "ahead"   // the model is newer than the row: the transaction that wrote it was rolled back
+	ReasonUnknown Reason = "unknown" // the row could not be read
+)
+
+// StaleDataError is the [ErrStaleData] of one call: what was refused, and why. Use [errors.As] to get at it.
+// It is a value of its own, safe to keep and to read from several goroutines.
+type StaleDataError struct {
+	Op    Op
+	Table string
+	// Rows are the refused rows in the order they were passed; there is at least one.
+	Rows []StaleRow
+	// Err is the database's own error where it reported the conflict itself, else nil.
+	Err error
+}
+
+// StaleRow is one refused row.
+type StaleRow struct {
+	// Index is the position in the slice that was passed, or among the models of [Touch] and [Verify]; 0 for a single model.
+	Index int
+	// PrimaryKey maps column names to values; it is empty where the write named no key.
+	PrimaryKey map[string]any
+	// Expected is the version that was compared, as the model's field type holds it.
+	Expected any
+	// Actual is the version the row has now; nil where it is gone or could not be read.
+	Actual any
+	Reason Reason
+}
+
+// Error is one line for a log: operation, table, key, the version expected and the one found. It holds no row contents.
+func (e *StaleDataError) Error() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%v: %s of %q refused", ErrStaleData, e.Op, e.Table)
+	for i, row := range e.Rows {
+		if i == maxRowsInMessage {
+			fmt.Fprintf(&text, "; and %d more rows", len(e.Rows)-i)
+			break
+		}
+		text.WriteString(separator(i) + row.describe())
+	}
+	if errors.Is(e, ErrVersionMissing) {
+		text.WriteString(waysOut)
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&text, ": %v", e.Err)
+	}
+	return text.String()
+}
+
+const (
+	maxRowsInMessage = 5
+	waysOut          = " (load the row before writing it, write by condition with Model(&T{}).Where(...), name the version with occ.Expect, or skip the check with occ.Unchecked)"
+)
+
+func separator(i int) string {
+	if i == 0 {
+		return ": "
+	}
+	return "; "
+}
+
+func (r StaleRow) describe() string {
+	row := "row " + formatKey(r.PrimaryKey)
+	expected, actual := formatVersion(r.Expected), formatVersion(r.Actual)
+	switch r.Reason {
+	case ReasonChanged:
+		return fmt.Sprintf("%s changed: expected version %s, found %s", row, expected, actual)
+	case ReasonDeleted:
+		return fmt.Sprintf("%s was deleted: expected version %s", row, expected)
+	case ReasonMissing:
+		return fmt.Sprintf("%s is at version %s, but the version of the model was never loaded", row, actual)
+	case ReasonAhead:
+		return fmt.Sprintf("%s is at version %s, the model is ahead of it at %s: the transaction that wrote it was rolled back", row, actual, expected)
+	default:
+		return fmt.Sprintf("%s is not at expected version %s", row, expected)
+	}
+}
+
+func formatKey(key map[string]any) string {
+	if len(key) == 0 {
+		return "without a primary key"
+	}
+	parts := make([]string, 0, len(key))
+	for column, value := range key {
+		parts = append(parts, fmt.Sprintf("%s=%v", column, value))
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, ",")
+}
+
+func formatVersion(version any) string {
+	rv := reflect.ValueOf(version)
+	for rv.Kind() == reflect.Pointer && !rv.IsNil() {
+		rv = rv.Elem()
+	}
+	if !rv.IsValid() || rv.Kind() == reflect.Pointer {
+		return "none"
+	}
+	return fmt.Sprint(rv.Interface())
+}
+
+// Is matches [ErrStaleData], and [ErrVersionMissing] where the version of a refused row was never loaded.
+func (e *StaleDataError) Is(target error) bool {
+	if target == ErrVersionMissing {
+		for _, row := range e.Rows {
+			if row.Reason == ReasonMissing {
+				return true
+			}
+		}
+	}
+	return target == ErrStaleData
+}
+
+// Unwrap gives the database's own error, if there is one.
+func (e *StaleDataError) Unwrap() error { return e.Err }

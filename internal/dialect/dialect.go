@@ -1,0 +1,66 @@
+// Package dialect says what each database can do, and why the plugin has to know. It is the only place that knows a
+// dialect's name.
+package dialect
+
+import (
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// Dialect is what the plugin has to know of one database.
+type Dialect struct {
+	Name string
+	// HasUnsigned64: the database stores every uint64; the others stop at the last int64.
+	HasUnsigned64 bool
+	// UpdateReturning: UPDATE ... RETURNING works. MariaDB has it for INSERT and DELETE alone, whatever GORM's clause
+	// list says.
+	UpdateReturning bool
+	// ConflictTarget: ON CONFLICT names the unique key it minds. MySQL's ON DUPLICATE KEY minds every one of them.
+	ConflictTarget bool
+	// CurrentRead makes a SELECT inside a transaction see the rows as they are now instead of its snapshot; nil where
+	// no such read exists (PostgreSQL raises 40001 instead) or is needed.
+	CurrentRead clause.Expression
+}
+
+const (
+	mysql     = "mysql"
+	sqlServer = "sqlserver"
+)
+
+// Of finds out about the database that db was opened with.
+func Of(db *gorm.DB) Dialect {
+	d := Dialect{Name: db.Name(), ConflictTarget: true}
+	d.UpdateReturning = slices.Contains(db.Callback().Update().Clauses, "RETURNING")
+	if d.Name == mysql {
+		d.HasUnsigned64, d.UpdateReturning, d.ConflictTarget = true, false, false
+		d.CurrentRead = clause.Locking{Strength: clause.LockingStrengthShare}
+	}
+	return d
+}
+
+// Savepoint, RollbackTo and Release are the statements of a savepoint; names are plain identifiers. An empty statement
+// is none.
+func (d Dialect) Savepoint(name string) string {
+	if d.Name == sqlServer {
+		return "SAVE TRANSACTION " + name
+	}
+	return "SAVEPOINT " + name
+}
+
+// RollbackTo undoes everything since the savepoint.
+func (d Dialect) RollbackTo(name string) string {
+	if d.Name == sqlServer {
+		return "ROLLBACK TRANSACTION " + name
+	}
+	return "ROLLBACK TO SAVEPOINT " + name
+}
+
+// Release forgets the savepoint; SQL Server has no such statement and needs none.
+func (d Dialect) Release(name string) string {
+	if d.Name == sqlServer {
+		return ""
+	}
+	return "RELEASE SAVEPOINT " + name
+}

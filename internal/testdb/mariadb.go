@@ -1,0 +1,58 @@
+package testdb
+
+import (
+	"cmp"
+	"database/sql"
+	"os"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/stretchr/testify/require"
+	gormmysql "gorm.io/driver/mysql"
+	"gorm.io/gorm"
+)
+
+var mariadbServer = newServer("mariadb", "CREATE DATABASE %s CHARACTER SET utf8mb4", "DROP DATABASE %s", func() (*sql.DB, error) {
+	config, err := mariadbConfig()
+	if err != nil {
+		return nil, err
+	}
+	return openMariaDB(config)
+})
+
+func mariadbConfig() (*mysql.Config, error) {
+	config, err := mysql.ParseDSN(cmp.Or(os.Getenv("TEST_MARIADB_DSN"),
+		"root@tcp(127.0.0.1:3306)/test?parseTime=true&charset=utf8mb4"))
+	if err != nil {
+		return nil, err
+	}
+	config.ParseTime = true
+	return config, nil
+}
+
+func openMariaDB(config *mysql.Config) (*sql.DB, error) {
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+func createMariaDB(adjust ...func(*mysql.Config)) func(t testing.TB) gorm.Dialector {
+	return func(t testing.TB) gorm.Dialector {
+		t.Helper()
+		database := mariadbServer.namespace(t)
+		config, err := mariadbConfig()
+		require.NoError(t, err)
+		config.DBName = database
+		for _, f := range adjust {
+			f(config)
+		}
+		pool, err := openMariaDB(config)
+		require.NoError(t, err)
+		return gormmysql.New(gormmysql.Config{Conn: closeAfter(t, pool), DSNConfig: config})
+	}
+}
+
+// clientFoundRows makes an UPDATE report the rows it matched, not those it changed.
+func clientFoundRows(c *mysql.Config) { c.ClientFoundRows = true }

@@ -1,0 +1,135 @@
+package testdb
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+type note struct {
+	ID   uint
+	Text string
+}
+
+func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, d := range append(All(), Configurations()...) {
+		t.Run(d.Name, func(t *testing.T) {
+			t.Parallel()
+			mine, other := d.Open(t), d.Open(t)
+
+			require.NoError(t, mine.AutoMigrate(&note{}))
+			require.NoError(t, mine.Create(&note{Text: "mine"}).Error)
+
+			require.True(t, mine.Migrator().HasTable(&note{}))
+			require.False(t, other.Migrator().HasTable(&note{}))
+			require.NoError(t, other.AutoMigrate(&note{}))
+			requireNotes(t, other, 0)
+			requireNotes(t, mine, 1)
+		})
+	}
+}
+
+func TestEveryPooledConnectionSeesTheSameDatabase(t *testing.T) {
+	t.Parallel()
+	Each(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.AutoMigrate(&note{}))
+
+		var all sync.WaitGroup
+		errs := make([]error, 2*maxOpenConns)
+		for i := range errs {
+			all.Go(func() { errs[i] = db.Create(&note{Text: fmt.Sprint(i)}).Error })
+		}
+		all.Wait()
+
+		require.NoError(t, errors.Join(errs...))
+		requireNotes(t, db, len(errs))
+	})
+}
+
+func TestADatabaseIsGoneWhenItsTestEnds(t *testing.T) {
+	t.Parallel()
+	for _, s := range []*server{postgresServer, mariadbServer} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.mustAnswer(t)
+			admin, err := s.open()
+			require.NoError(t, err)
+			closeAfter(t, admin)
+			var name string
+
+			t.Run("its test", func(t *testing.T) {
+				name = s.namespace(t)
+				require.Equal(t, 1, countNamespaces(t, admin, name))
+			})
+
+			require.NotEmpty(t, name)
+			require.Zero(t, countNamespaces(t, admin, name))
+		})
+	}
+}
+
+func TestAConfigurationAddsToTheCallersConfig(t *testing.T) {
+	t.Parallel()
+	d := Database{"sqlite PrepareStmt", createSQLite, func(c *gorm.Config) { c.PrepareStmt = true }}
+	config := &gorm.Config{TranslateError: true}
+
+	db := d.Open(t, config)
+
+	require.True(t, db.PrepareStmt)
+	require.True(t, db.TranslateError)
+	require.Equal(t, logger.Discard, db.Logger)
+	require.Equal(t, &gorm.Config{TranslateError: true}, config)
+}
+
+func TestAServerThatDoesNotAnswer(t *testing.T) {
+	absent := newServer("postgres", "", "", func() (*sql.DB, error) { return nil, errors.New("refused") })
+	for _, tt := range []struct{ name, ci, want string }{
+		{"skips its test", "", "skip: postgres does not answer; start it with: docker compose up -d --wait (refused)"},
+		{"fails its test in CI", "true", "fatal: postgres does not answer; start it with: docker compose up -d --wait (refused)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("CI", tt.ci)
+			var log complaints
+
+			absent.mustAnswer(&log)
+
+			require.Equal(t, tt.want, strings.Join(log.lines, "\n"))
+		})
+	}
+}
+
+// complaints is a test that keeps what it was told instead of ending.
+type complaints struct {
+	testing.TB
+	lines []string
+}
+
+func (c *complaints) Helper() {}
+func (c *complaints) Skipf(format string, args ...any) {
+	c.lines = append(c.lines, "skip: "+fmt.Sprintf(format, args...))
+}
+func (c *complaints) Fatalf(format string, args ...any) {
+	c.lines = append(c.lines, "fatal: "+fmt.Sprintf(format, args...))
+}
+
+func requireNotes(t *testing.T, db *gorm.DB, want int) {
+	t.Helper()
+	var notes []note
+	require.NoError(t, db.Find(&notes).Error)
+	require.Len(t, notes, want)
+}
+
+func countNamespaces(t *testing.T, admin *sql.DB, name string) (n int) {
+	t.Helper()
+	query := fmt.Sprintf("SELECT count(*) FROM information_schema.schemata WHERE schema_name = '%s'", name)
+	require.NoError(t, admin.QueryRow(query).Scan(&n))
+	return n
+}

@@ -1,0 +1,81 @@
+package occ
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"gorm.io/gorm"
+)
+
+// memory is the version that a model in memory had before a write.
+type memory struct {
+	field   *versionField
+	model   reflect.Value
+	version any
+}
+
+// putBack undoes what writes did to models in memory, the last one first.
+func putBack(ctx context.Context, memories []memory) {
+	for i := len(memories) - 1; i >= 0; i-- {
+		m := memories[i]
+		m.field.put(ctx, m.model, m.version)
+	}
+}
+
+// journal collects the memories of one transaction, from every call in it, until it is known how the transaction ends.
+// A transaction is used by one goroutine at a time, and so is its journal.
+type journal struct{ memories []memory }
+
+func (j *journal) rollBackTo(ctx context.Context, mark int) {
+	putBack(ctx, j.memories[mark:])
+	j.memories = j.memories[:mark]
+}
+
+// journals finds the journal of a transaction by its connection: settings and contexts are lost between calls.
+type journals struct {
+	open sync.Map // connection to *journal
+	n    atomic.Int64
+}
+
+func (js *journals) of(pool gorm.ConnPool) *journal {
+	if js.n.Load() == 0 {
+		return nil
+	}
+	if j, ok := js.open.Load(connectionOf(pool)); ok {
+		return j.(*journal)
+	}
+	return nil
+}
+
+// begin gives the journal of a transaction; isNew tells whether it has to be ended by the one who asked.
+func (js *journals) begin(pool gorm.ConnPool) (j *journal, isNew bool) {
+	if j := js.of(pool); j != nil {
+		return j, false
+	}
+	j = &journal{}
+	js.open.Store(connectionOf(pool), j)
+	js.n.Add(1)
+	return j, true
+}
+
+func (js *journals) end(pool gorm.ConnPool) {
+	if _, ok := js.open.LoadAndDelete(connectionOf(pool)); ok {
+		js.n.Add(-1)
+	}
+}
+
+// connectionOf is what two sessions of one transaction have in common.
+func connectionOf(pool gorm.ConnPool) any {
+	if prepared, ok := pool.(*gorm.PreparedStmtTX); ok {
+		return prepared.Tx
+	}
+	return pool
+}
+
+// isTransaction tells whether pool is a transaction; one whose type cannot be a map's key is not followed.
+func isTransaction(pool gorm.ConnPool) bool {
+	_, ok := pool.(gorm.TxCommitter)
+	return ok && reflect.TypeOf(pool).Comparable()
+}

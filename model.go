@@ -1,0 +1,98 @@
+package occ
+
+import (
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+)
+
+// model is what the plugin knows of one of GORM's schemas. It is found out once.
+type model struct {
+	*schema.Schema
+	version *versionField // nil: the model is none of the plugin's business
+	err     error         // the model is not usable as it is declared
+	hasHooks,
+	hasRelations bool
+}
+
+// mayNest tells whether a call may write other models too, through hooks or associations.
+func (m *model) mayNest(stmt *gorm.Statement) bool {
+	return m.hasRelations || (m.hasHooks && !stmt.SkipHooks)
+}
+
+// models are the models that the plugin has met.
+type models struct {
+	bySchema sync.Map // *schema.Schema to *model
+	byTable  sync.Map // table name to *model, the versioned ones
+	counters sync.Map // table name to *tableCounters
+}
+
+// modelOf is the model that a statement is about, found by its schema or, where it has none of its own, by the table it
+// names; nil if the plugin has not met it.
+func (p *Plugin) modelOf(stmt *gorm.Statement) *model {
+	var m *model
+	if stmt.Schema != nil {
+		m = p.modelOfSchema(stmt.Schema)
+		if m.version != nil || m.err != nil {
+			return m
+		}
+	}
+	if stmt.TableExpr != nil {
+		if named, ok := p.models.byTable.Load(stmt.Table); ok {
+			return named.(*model)
+		}
+	}
+	return m
+}
+
+func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
+	if m, ok := p.models.bySchema.Load(s); ok {
+		return m.(*model)
+	}
+	m := &model{
+		Schema:       s,
+		hasRelations: len(s.Relationships.Relations) > 0,
+		hasHooks: s.BeforeCreate || s.AfterCreate || s.BeforeUpdate || s.AfterUpdate ||
+			s.BeforeSave || s.AfterSave || s.BeforeDelete || s.AfterDelete,
+	}
+	m.version, m.err = p.findVersionField(s)
+	if m.version != nil {
+		p.models.byTable.LoadOrStore(s.Table, m)
+	}
+	p.models.bySchema.Store(s, m)
+	return m
+}
+
+// meet makes the acquaintance of a model that is read, so that its table is known and a wrong declaration is said early.
+func (p *Plugin) meet(db *gorm.DB) {
+	resume(db)
+	if db.Statement.Schema == nil {
+		return
+	}
+	if m := p.modelOfSchema(db.Statement.Schema); m.err != nil && db.Error == nil {
+		_ = db.AddError(m.err)
+	}
+}
+
+// tableCounters are the running counters of one table.
+type tableCounters struct{ checked, refused, blind, retried atomic.Int64 }
+
+func (p *Plugin) countersOf(table string) *tableCounters {
+	if c, ok := p.models.counters.Load(table); ok {
+		return c.(*tableCounters)
+	}
+	c, _ := p.models.counters.LoadOrStore(table, &tableCounters{})
+	return c.(*tableCounters)
+}
+
+func (c *tableCounters) load() TableStats {
+	return TableStats{
+		Checked: c.checked.Load(), Refused: c.refused.Load(),
+		Blind: c.blind.Load(), Retried: c.retried.Load(),
+	}
+}
+
+func (m *model) newModel() any { return reflect.New(m.ModelType).Interface() }

@@ -1,0 +1,127 @@
+package occ
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/dialect"
+)
+
+// Plugin has GORM compare versions. Make one with [New] for each gorm.DB and register it with db.Use. It is safe for
+// concurrent use.
+type Plugin struct {
+	conflictHook func(context.Context, *StaleDataError)
+	generators   map[string]Generator
+	blindWrites  bool
+
+	initialized atomic.Bool
+	dialect     dialect.Dialect
+	gorm        gormCallbacks
+	models      models
+	journals    journals
+}
+
+// gormCallbacks are the callbacks of GORM that the plugin's own go round.
+type gormCallbacks struct{ create, update, delete func(*gorm.DB) }
+
+// Option configures a [Plugin]; see [New].
+type Option func(*Plugin)
+
+// New makes a plugin. It compares every write to a model that has a version, and leaves all other models alone.
+func New(opts ...Option) *Plugin {
+	p := &Plugin{generators: map[string]Generator{}}
+	for _, opt := range opts {
+		opt(p)
+	}
+	return p
+}
+
+// WithConflictHook has hook called once for every refused write, after the call's own transaction has ended, with the
+// context of the statement: the place to log or to count. It is called on the goroutine that wrote, possibly on several
+// at once.
+func WithConflictHook(hook func(context.Context, *StaleDataError)) Option {
+	return func(p *Plugin) { p.conflictHook = hook }
+}
+
+// WithBlindWrites has writes whose version is zero, because it was never loaded, not compared, as if each were given
+// [Unchecked]. It is for existing code that writes models it has not read; such writes can overwrite what others wrote.
+func WithBlindWrites() Option {
+	return func(p *Plugin) { p.blindWrites = true }
+}
+
+// Name is "occ": the plugin's name in gorm.Config.Plugins.
+func (*Plugin) Name() string { return "occ" }
+
+// Initialize is called by db.Use: it registers the plugin's callbacks. A plugin serves one gorm.DB; a second call is an
+// error and registers nothing.
+func (p *Plugin) Initialize(db *gorm.DB) error {
+	if p.initialized.Swap(true) {
+		return errors.New("occ: the plugin is registered already: call occ.New for each gorm.DB")
+	}
+	p.dialect = dialect.Of(db)
+	return errors.Join(p.register(db)...)
+}
+
+// register puts the plugin's callbacks in GORM's order: open comes before hooks and associations, but inside GORM's
+// default transaction; close behind its commit.
+func (p *Plugin) register(db *gorm.DB) []error {
+	create, update, remove, query := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete(), db.Callback().Query()
+	p.gorm = gormCallbacks{create.Get("gorm:create"), update.Get("gorm:update"), remove.Get("gorm:delete")}
+	return []error{
+		create.Before("gorm:before_create").Register("occ:open_create", p.open(OpUpsert)),
+		create.Replace("gorm:create", p.guardCreate),
+		create.After("*").Register("occ:close_create", p.close),
+
+		update.Before("gorm:setup_reflect_value").Register("occ:open_update", p.open(OpUpdate)),
+		update.Replace("gorm:update", p.guardUpdate),
+		update.After("*").Register("occ:close_update", p.close),
+
+		remove.Before("gorm:before_delete").Register("occ:open_delete", p.open(OpDelete)),
+		remove.Replace("gorm:delete", p.guardDelete),
+		remove.After("*").Register("occ:close_delete", p.close),
+
+		query.Before("gorm:query").Register("occ:query", p.meet),
+	}
+}
+
+var errNotRegistered = errors.New("occ: the plugin is not registered: call db.Use(occ.New())")
+
+// pluginOf finds the plugin that db was given.
+func pluginOf(db *gorm.DB) (*Plugin, error) {
+	p, ok := db.Plugins[(*Plugin)(nil).Name()].(*Plugin)
+	if !ok {
+		return nil, errNotRegistered
+	}
+	return p, nil
+}
+
+// WithGenerator adds a kind of version of the user's own: fields tagged `gorm:"version:name"` take their versions from g.
+// A nil generator and the names of the kinds that are there already are errors at first use.
+func WithGenerator(name string, g Generator) Option {
+	return func(p *Plugin) { p.generators[name] = g }
+}
+
+// Stats are counters by table.
+type Stats map[string]TableStats
+
+// TableStats counts calls, not rows, since start; writes by condition are in none of them.
+type TableStats struct {
+	Checked int64 // compared with a version, refused ones included
+	Refused int64 // refused with ErrStaleData
+	Blind   int64 // not compared: Unchecked, WithBlindWrites
+	Retried int64 // refused, and run again by Retry
+}
+
+// Stats gives a copy of the counters since start. It is safe to call at any time.
+func (p *Plugin) Stats() Stats {
+	stats := Stats{}
+	p.models.counters.Range(func(table, counters any) bool {
+		stats[fmt.Sprint(table)] = counters.(*tableCounters).load()
+		return true
+	})
+	return stats
+}

@@ -1,0 +1,129 @@
+package occ
+
+import (
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// refuse ends a write that did not find its row at the expected version. Only now is the row read, to say why. With
+// reported, the database said so itself; its transaction may be gone, so there is nothing more to be read in it.
+func (w *write) refuse(reported error) {
+	r := &w.rows[0]
+	stale := StaleRow{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Reason: ReasonUnknown}
+	if reported == nil && r.key != nil {
+		state, err := w.read(r)
+		if err == nil && w.isCurrent(r, state) && w.hasOwnConditions() {
+			w.db.Error, w.isQuiet = nil, calledBySave()
+			return // the row is current: the caller's own conditions did not hold
+		}
+		if err == nil {
+			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)
+		}
+	}
+	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: []StaleRow{stale}, Err: reported})
+}
+
+func (w *write) fail(refusal *StaleDataError) {
+	w.refusal = refusal
+	w.db.Error, w.db.RowsAffected = nil, 0
+	_ = w.db.AddError(refusal)
+}
+
+// isSaveOfNew tells the UPDATE with which GORM's Save finds out that a model was not stored before.
+func (w *write) isSaveOfNew(r *row) bool {
+	return w.op == OpUpdate && !w.expects && w.model.version.kind.isZero(r.expected) && w.isWholeRow() && calledBySave()
+}
+
+func (w *write) namedKey(r *row) map[string]any {
+	named := make(map[string]any, len(r.key))
+	for i, value := range r.key {
+		named[w.model.PrimaryFields[i].DBName] = value
+	}
+	return named
+}
+
+// rowState is a row as it is stored.
+type rowState struct {
+	isThere, isDeleted bool
+	version            any
+}
+
+func (w *write) reasonOf(r *row, state rowState) Reason {
+	kind := w.model.version.kind
+	switch {
+	case !state.isThere, state.isDeleted && !w.stmt.Unscoped:
+		return ReasonDeleted
+	case w.isSame(r.expected, state.version):
+		return ReasonUnknown // it was not there a moment ago, and now it is
+	case kind.isZero(r.expected):
+		return ReasonMissing
+	case kind.isAhead(r.expected, state.version):
+		return ReasonAhead
+	}
+	return ReasonChanged
+}
+
+func (w *write) isCurrent(r *row, state rowState) bool {
+	return state.isThere && (!state.isDeleted || w.stmt.Unscoped) && w.isSame(r.expected, state.version)
+}
+
+func (w *write) isSame(a, b any) bool {
+	kind := w.model.version.kind
+	return kind.isZero(a) && kind.isZero(b) || kind.bind(a) == kind.bind(b)
+}
+
+// read reads a row by its key as it is now: past soft deletes and, where the database can, past the transaction's
+// snapshot. A failure is the reader's alone; the statement goes on without it.
+func (w *write) read(r *row) (state rowState, err error) {
+	failed := w.db.Error
+	w.db.Error = nil
+	defer func() { w.db.Error = failed }()
+
+	tx := w.session().Clauses(clause.Where{Exprs: keyConditions(w.model.PrimaryFields, r.key)})
+	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{Exprs: []clause.Expression{
+		clause.Expr{SQL: "?", Vars: []any{w.model.version.column()}}, w.deletedInSQL(),
+	}}}).Rows()
+	if err != nil {
+		return state, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		version, deleted := w.model.version.NewValuePool.Get(), 0
+		if err := rows.Scan(version, &deleted); err != nil {
+			return state, err
+		}
+		if state.version, err = w.model.version.scanned(w.ctx, version); err != nil {
+			return state, err
+		}
+		state.isThere, state.isDeleted = true, deleted != 0
+	}
+	return state, rows.Err()
+}
+
+// session is a query on the write's table and connection that nothing of the write itself can get into.
+func (w *write) session() *gorm.DB {
+	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped()
+	tx = tx.Set(readPrimary, true).Model(w.model.newModel())
+	tx.Statement.Table, tx.Statement.TableExpr = w.stmt.Table, w.stmt.TableExpr
+	if current := w.plugin.dialect.CurrentRead; current != nil && isTransaction(w.stmt.ConnPool) {
+		tx = tx.Clauses(current)
+	}
+	return tx
+}
+
+// readPrimary is the setting that keeps gorm.io/plugin/dbresolver from reading a replica, which may lag behind.
+const readPrimary = "gorm:db_resolver:write"
+
+// deletedInSQL is 1 for a row that a soft delete hides, whatever column and plugin do it: the opposite of the condition
+// that GORM adds to queries.
+func (w *write) deletedInSQL() clause.Expression {
+	scope := &gorm.Statement{DB: w.db, Schema: w.model.Schema, Table: w.stmt.Table, Clauses: map[string]clause.Clause{}}
+	for _, c := range w.model.QueryClauses {
+		scope.AddClause(c)
+	}
+	where, ok := scope.Clauses["WHERE"].Expression.(clause.Where)
+	if !ok || len(where.Exprs) == 0 {
+		return clause.Expr{SQL: "0"}
+	}
+	return clause.Expr{SQL: "CASE WHEN ? THEN 0 ELSE 1 END", Vars: []any{group{where.Exprs}}}
+}

@@ -1,0 +1,64 @@
+package occ
+
+import (
+	"runtime"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// GORM's Save is an UPDATE and, if that writes no row, an INSERT ... ON CONFLICT DO UPDATE of the same model. Neither
+// statement carries a trace of it: a Save looks like Select("*").Updates, then like an upsert. What Save may do and the
+// others may not, insert a model that was never stored, is found out from the call stack, after a statement wrote
+// nothing and before an upsert: not on the way of an ordinary write.
+
+// calledBySave tells whether the call that is on its way through the callbacks is, or is made by, gorm.DB.Save.
+func calledBySave() bool {
+	const maxDepth = 64
+	var callers [maxDepth]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	inGORM := false
+	for {
+		frame, more := frames.Next()
+		switch {
+		case frame.Function == "gorm.io/gorm.(*processor).Execute":
+			inGORM = true
+		case frame.Function == "gorm.io/gorm.(*DB).Save" && inGORM:
+			return true
+		case inGORM && !strings.HasPrefix(frame.Function, "gorm.io/gorm.(*DB)."):
+			return false
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// pausedClause keeps the configuration of a statement that was paused.
+const pausedClause = "occ:paused"
+
+type paused struct{ config *gorm.Config }
+
+// Build writes nothing.
+func (paused) Build(clause.Builder) {}
+
+// pause keeps Save from inserting after an UPDATE that rightly wrote nothing: Save does not go on in a dry run. The
+// statement is given a configuration of its own for that; resume takes it back if the caller uses the statement again.
+func pause(db *gorm.DB) {
+	db.Statement.Clauses[pausedClause] = clause.Clause{Expression: paused{db.Config}}
+	config := *db.Config
+	config.DryRun = true
+	db.Config = &config
+}
+
+func resume(db *gorm.DB) {
+	c, ok := db.Statement.Clauses[pausedClause]
+	if !ok {
+		return
+	}
+	delete(db.Statement.Clauses, pausedClause)
+	if p, ok := c.Expression.(paused); ok {
+		db.Config = p.config
+	}
+}

@@ -1,0 +1,160 @@
+package occ
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync/atomic"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+)
+
+// unit is what one call writes, where that may be several rows: all of it is written or none, and versions in memory
+// follow. It is GORM's default transaction where the call has one, a savepoint in a transaction of the caller's, and a
+// transaction of its own where there is none.
+type unit struct {
+	plugin      *Plugin
+	pool        gorm.ConnPool // the transaction
+	outside     gorm.ConnPool // what the statement ran on before, if the unit began a transaction
+	savepoint   string
+	journal     *journal
+	mark        int
+	ownsJournal bool
+}
+
+var savepoints atomic.Uint64
+
+// openUnit starts a unit on the statement's connection. With nothing to be undone by itself, because an outer unit or
+// GORM's default transaction does that, it only keeps track of memory.
+func (p *Plugin) openUnit(db *gorm.DB, undoneByOthers bool) (*unit, error) {
+	u := &unit{plugin: p, pool: db.Statement.ConnPool}
+	switch {
+	case undoneByOthers:
+	case isTransaction(u.pool):
+		u.savepoint = fmt.Sprintf("occ_%d", savepoints.Add(1))
+		if err := u.exec(db, p.dialect.Savepoint(u.savepoint)); err != nil {
+			return nil, err
+		}
+	default:
+		tx := db.Session(&gorm.Session{NewDB: true}).Begin()
+		if tx.Error != nil {
+			return nil, tx.Error
+		}
+		u.pool, u.outside = tx.Statement.ConnPool, u.pool
+		db.Statement.ConnPool = u.pool
+	}
+	u.journal, u.ownsJournal = p.journals.begin(u.pool)
+	u.mark = len(u.journal.memories)
+	return u, nil
+}
+
+// close ends the unit: with failed, rows and memory are what they were before it. Its own error says that the rows were
+// not written although the call went well.
+func (u *unit) close(db *gorm.DB, failed bool) error {
+	err := u.end(db, failed)
+	if failed || err != nil {
+		u.journal.rollBackTo(db.Statement.Context, u.mark)
+	}
+	if u.ownsJournal {
+		u.plugin.journals.end(u.pool)
+	}
+	return err
+}
+
+func (u *unit) end(db *gorm.DB, failed bool) error {
+	switch {
+	case u.outside != nil:
+		db.Statement.ConnPool = u.outside
+		committer := u.pool.(gorm.TxCommitter)
+		if failed {
+			return committer.Rollback()
+		}
+		return committer.Commit()
+	case u.savepoint == "":
+		return nil
+	case failed:
+		return u.exec(db, u.plugin.dialect.RollbackTo(u.savepoint))
+	default:
+		return u.exec(db, u.plugin.dialect.Release(u.savepoint))
+	}
+}
+
+// exec goes past prepared statements, which do not take savepoints on every database, and past a context that has ended:
+// rows must not stay half-written because their caller has gone.
+func (u *unit) exec(db *gorm.DB, sql string) error {
+	if sql == "" {
+		return nil
+	}
+	pool := u.pool
+	if prepared, ok := pool.(*gorm.PreparedStmtTX); ok {
+		pool = prepared.Tx
+	}
+	_, err := pool.ExecContext(context.WithoutCancel(db.Statement.Context), sql)
+	return err
+}
+
+// atomically runs write as a unit of its own.
+func (p *Plugin) atomically(db *gorm.DB, write func() error) (err error) {
+	u, err := p.openUnit(db, false)
+	if err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if !done { // a panic: nothing of it may stay
+			_ = u.close(db, true)
+		}
+	}()
+	err = write()
+	done = true
+	if endErr := u.close(db, err != nil); endErr != nil {
+		err = errors.Join(err, endErr)
+	}
+	return err
+}
+
+// inTransaction runs write in the statement's transaction, or in one of its own where there is none.
+func (p *Plugin) inTransaction(db *gorm.DB, write func() error) error {
+	if isTransaction(db.Statement.ConnPool) || db.DryRun {
+		return write()
+	}
+	return p.atomically(db, write)
+}
+
+// savesAssociations tells whether GORM is going to save associations of model along with it.
+func savesAssociations(stmt *gorm.Statement, m *model, model reflect.Value, create bool) bool {
+	if !m.hasRelations || !model.IsValid() {
+		return false
+	}
+	columns, restricted := stmt.SelectAndOmitColumns(create, !create)
+	relations := &m.Relationships
+	for _, group := range [][]*schema.Relationship{relations.BelongsTo, relations.HasOne, relations.HasMany, relations.Many2Many} {
+		for _, relation := range group {
+			selected, named := columns[relation.Name]
+			if (named && selected || !named && !restricted) && holdsAny(stmt.Context, relation.Field, model) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func holdsAny(ctx context.Context, field *schema.Field, model reflect.Value) bool {
+	switch model.Kind() {
+	case reflect.Struct:
+		if model.Type() != field.Schema.ModelType {
+			return false
+		}
+		_, zero := field.ValueOf(ctx, model)
+		return !zero
+	case reflect.Slice, reflect.Array:
+		for i := range model.Len() {
+			if elem := reflect.Indirect(model.Index(i)); elem.IsValid() && holdsAny(ctx, field, elem) {
+				return true
+			}
+		}
+	}
+	return false
+}

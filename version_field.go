@@ -1,0 +1,169 @@
+package occ
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+)
+
+// Version is the version of a row, a counter: 1 when the row is inserted, one more with every write. Embed it:
+//
+//	type Product struct {
+//		ID    uint
+//		Price int
+//		occ.Version
+//	}
+//
+// or give it a name and tags of your own. Its column is "version" unless a tag says otherwise, NOT NULL DEFAULT 1, so
+// AutoMigrate adds it to a table with rows. The zero value is a version that was never loaded. Do not assign to it: the
+// plugin keeps it equal to the row's.
+type Version int64
+
+var versionType = reflect.TypeFor[Version]()
+
+// CreateClauses is called by GORM while it parses a model, the one moment before a migration at which the column can be
+// given its default. It adds no clause. Embedding promotes it to the model, so it minds fields of type Version alone.
+func (Version) CreateClauses(field *schema.Field) []clause.Interface {
+	if field.FieldType != versionType {
+		return nil
+	}
+	field.NotNull = true
+	if !field.HasDefaultValue {
+		field.HasDefaultValue, field.DefaultValue, field.DefaultValueInterface = true, "1", int64(1)
+	}
+	return nil
+}
+
+// Generator makes the versions of a kind of the user's own; see [WithGenerator]. It must be safe for concurrent use.
+type Generator interface {
+	// Next returns the version after current, nil for a new row, in a type that the version field can hold. The context
+	// is the statement's. An error stops the write before anything is sent.
+	Next(ctx context.Context, current any) (any, error)
+}
+
+// kind is how one sort of version behaves. Versions go in and out as the version field's own type holds them.
+type kind interface {
+	// convert gives a version out of a payload or Expect as the field's type holds it.
+	convert(version any) (any, error)
+	// isZero tells the version of a model that was never loaded.
+	isZero(version any) bool
+	// next is the version after current, or the first one where current is zero.
+	next(ctx context.Context, current any) (any, error)
+	// nextInSQL is the next version as an expression over the stored one, for rows whose version is not at hand.
+	nextInSQL(column clause.Column) clause.Expression
+	// bind gives a version as it is sent to the database.
+	bind(version any) any
+	// zeroInSQL is the zero value that a row may hold instead of NULL; nil if there is none.
+	zeroInSQL() any
+	// isAhead tells whether a is later than b, for kinds that have an order.
+	isAhead(a, b any) bool
+}
+
+// versionField is the column that holds a model's version, and the kind of version that is in it.
+type versionField struct {
+	*schema.Field
+	kind kind
+}
+
+func (f *versionField) of(ctx context.Context, model reflect.Value) any {
+	version, _ := f.ValueOf(ctx, model)
+	return version
+}
+
+// put sets the version of a model in memory; a model that was passed by value is left as it is.
+func (f *versionField) put(ctx context.Context, model reflect.Value, version any) {
+	if !model.CanAddr() {
+		return
+	}
+	field := f.ReflectValueOf(ctx, model)
+	if version == nil {
+		field.SetZero()
+		return
+	}
+	field.Set(reflect.ValueOf(version))
+}
+
+// scanned gives a version as it came out of a query, in a value of the field's pool, as the field's type holds it.
+func (f *versionField) scanned(ctx context.Context, value any) (any, error) {
+	model := reflect.New(f.Schema.ModelType).Elem()
+	if err := f.Set(ctx, model, value); err != nil {
+		return nil, err
+	}
+	f.NewValuePool.Put(value)
+	return f.of(ctx, model), nil
+}
+
+// convert names model and field in what the kind says of a version it cannot take.
+func (f *versionField) convert(version any, source string) (any, error) {
+	converted, err := f.kind.convert(version)
+	if err != nil {
+		return nil, fmt.Errorf("occ: model %s, field %s: %s is no version: %w", f.Schema.Name, f.Name, source, err)
+	}
+	return converted, nil
+}
+
+func (f *versionField) column() clause.Column {
+	return clause.Column{Table: clause.CurrentTable, Name: f.DBName}
+}
+
+// isAt is the condition that a row is at a version; NULL is as good as the zero value.
+func (f *versionField) isAt(version any) clause.Expression {
+	if !f.kind.isZero(version) {
+		return clause.Eq{Column: f.column(), Value: f.kind.bind(version)}
+	}
+	null := clause.Eq{Column: f.column()}
+	zero := f.kind.zeroInSQL()
+	if zero == nil {
+		return null
+	}
+	return clause.Or(clause.Eq{Column: f.column(), Value: zero}, null)
+}
+
+// findVersionField looks for the version among the fields of a schema: none is fine, two are not.
+func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
+	var found *versionField
+	for _, field := range s.Fields {
+		if !isVersionField(field) || s.FieldsByDBName[field.DBName] != field {
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("occ: model %s has two version fields, %s and %s: keep one", s.Name, found.Name, field.Name)
+		}
+		kind, err := p.kindOf(field)
+		if err != nil {
+			return nil, fmt.Errorf("occ: model %s, field %s: %w", s.Name, field.Name, err)
+		}
+		found = &versionField{Field: field, kind: kind}
+	}
+	return found, nil
+}
+
+const versionTag = "VERSION"
+
+func isVersionField(field *schema.Field) bool {
+	if _, ignored := field.TagSettings["-"]; ignored {
+		return false
+	}
+	_, tagged := field.TagSettings[versionTag]
+	return tagged || field.IndirectFieldType == versionType
+}
+
+func (p *Plugin) kindOf(field *schema.Field) (kind, error) {
+	if field.Serializer != nil {
+		return nil, fmt.Errorf("a version cannot have a serializer")
+	}
+	if !field.Creatable || !field.Updatable || !field.Readable {
+		return nil, fmt.Errorf("a version must be readable and writable: remove the permission tag")
+	}
+	name := field.TagSettings[versionTag]
+	if name != "" && name != versionTag {
+		return nil, fmt.Errorf("there is no kind of version called %q", name)
+	}
+	if counter, ok := newCounter(field, p.dialect); ok {
+		return counter, nil
+	}
+	return nil, fmt.Errorf("no kind of version serves type %s: use an integer type such as occ.Version", field.FieldType)
+}

@@ -1,0 +1,376 @@
+package occ
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+)
+
+// write is one of GORM's writing calls on its way through the callbacks: open makes it, the guard compares, close
+// reports and puts memory right. It travels in the statement's clauses.
+type write struct {
+	plugin   *Plugin
+	db       *gorm.DB
+	stmt     *gorm.Statement
+	ctx      context.Context
+	model    *model
+	op       Op
+	switches switches
+	unit     *unit // set where the call may write more than one row
+
+	rows     []row           // the models in hand that name a row, in the order they were passed
+	expects  bool            // the expected version was given, by Expect or in the payload, not found in the model
+	own      clause.Clause   // WHERE as the caller left it
+	clauses  []keptClause    // clauses to be given back to the caller as they were
+	isQuiet  bool            // ends without an error, and Save must not insert
+	refusal  *StaleDataError // to be reported
+	memories []memory        // to be undone if the default transaction is rolled back
+
+	oneRow    [1]row
+	oneMemory [1]memory
+}
+
+// row is one model in hand and the versions of its write.
+type row struct {
+	index    int
+	model    reflect.Value // a struct
+	key      []any         // by primary field; nil where no part of it is set
+	before   any           // the version in memory
+	expected any           // the version compared with
+	next     any           // the version written
+}
+
+const writeClause = "occ:write"
+
+// Build writes nothing: a write is no SQL, it only travels with the statement.
+func (*write) Build(clause.Builder) {}
+
+// open begins the plugin's part of a call.
+func (p *Plugin) open(op Op) func(*gorm.DB) {
+	return func(db *gorm.DB) {
+		resume(db)
+		m := p.modelOf(db.Statement)
+		if m == nil {
+			return
+		}
+		if err := p.openWrite(db, m, op); err != nil {
+			_ = db.AddError(err)
+		}
+	}
+}
+
+func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
+	stmt := db.Statement
+	switches, err := switchesOf(stmt)
+	if err = errors.Join(m.err, err); err != nil {
+		return err
+	}
+	isVersioned := m.version != nil
+	if switches.expects && !isVersioned {
+		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
+	}
+	if !isVersioned && !m.mayNest(stmt) {
+		return nil
+	}
+	target := targetOf(stmt, op)
+	if isVersioned {
+		if err := checkModels(db, m, target); err != nil {
+			return err
+		}
+	}
+	if db.Error != nil {
+		return nil
+	}
+	w := &write{plugin: p, db: db, stmt: stmt, ctx: stmt.Context, model: m, op: op, switches: switches}
+	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
+	return w.openUnit(target)
+}
+
+// openUnit opens the unit of a call that may write several rows through several statements.
+func (w *write) openUnit(target reflect.Value) (err error) {
+	if !w.model.mayNest(w.stmt) || w.db.DryRun {
+		return nil
+	}
+	_, startedByGORM := w.db.InstanceGet("gorm:started_transaction")
+	if !startedByGORM && (w.isNested() || !w.savesMore(target)) {
+		return nil
+	}
+	w.unit, err = w.plugin.openUnit(w.db, startedByGORM)
+	return err
+}
+
+// isNested tells a save of associations, whose failure undoes its owner's unit.
+func (w *write) isNested() bool {
+	_, nested := w.db.Get("gorm:saved_association_map")
+	return nested && isTransaction(w.stmt.ConnPool)
+}
+
+func (w *write) savesMore(target reflect.Value) bool {
+	if w.op == OpDelete {
+		return w.model.hasRelations && len(w.stmt.Selects) > 0
+	}
+	return savesAssociations(w.stmt, w.model, target, w.op == OpUpsert)
+}
+
+// targetOf is the model or models that a statement is about, before GORM has set it up.
+func targetOf(stmt *gorm.Statement, op Op) reflect.Value {
+	if op == OpUpdate && stmt.Model != nil {
+		return indirect(reflect.ValueOf(stmt.Model))
+	}
+	return stmt.ReflectValue
+}
+
+func indirect(rv reflect.Value) reflect.Value {
+	for rv.Kind() == reflect.Pointer || rv.Kind() == reflect.Interface {
+		rv = rv.Elem()
+	}
+	return rv
+}
+
+// checkModels refuses what GORM would panic on or take for a write to every row, by name.
+func checkModels(db *gorm.DB, m *model, target reflect.Value) error {
+	if !target.IsValid() {
+		db.Error = nil // GORM's ErrInvalidValue, which does not say of what
+		return fmt.Errorf("occ: model %s is a nil pointer: pass the model, or &%s{} to write by condition: %w", m.Name, m.Name, gorm.ErrInvalidValue)
+	}
+	if target.Kind() != reflect.Slice && target.Kind() != reflect.Array {
+		return nil
+	}
+	for i := range target.Len() {
+		if !indirect(target.Index(i)).IsValid() {
+			return fmt.Errorf("occ: element %d of the %s slice is a nil pointer: remove it: %w", i, m.Name, gorm.ErrInvalidValue)
+		}
+	}
+	return nil
+}
+
+// versionedWriteOf is the write that open left on the statement; ok is false where there is nothing to compare.
+func versionedWriteOf(db *gorm.DB) (w *write, ok bool) {
+	c, ok := db.Statement.Clauses[writeClause]
+	if !ok || db.Error != nil {
+		return nil, false
+	}
+	w, ok = c.Expression.(*write)
+	return w, ok && w.stmt == db.Statement && w.model.version != nil
+}
+
+// close ends the plugin's part of a call, behind the commit or rollback of its default transaction.
+func (p *Plugin) close(db *gorm.DB) {
+	c, ok := db.Statement.Clauses[writeClause]
+	if !ok {
+		return
+	}
+	delete(db.Statement.Clauses, writeClause)
+	w, ok := c.Expression.(*write)
+	if !ok || w.stmt != db.Statement {
+		return
+	}
+	w.closeUnit()
+	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
+		putBack(w.ctx, w.memories)
+	}
+	if w.isQuiet && db.Error == nil {
+		pause(db)
+	}
+	w.report()
+}
+
+func (w *write) startedTransaction() bool {
+	_, started := w.db.InstanceGet("gorm:started_transaction")
+	return started
+}
+
+func (w *write) closeUnit() {
+	if w.unit == nil {
+		return
+	}
+	if err := w.unit.close(w.db, w.db.Error != nil); err != nil && w.db.Error == nil {
+		_ = w.db.AddError(err)
+	}
+}
+
+// report counts the refusal and tells the conflict hook of it.
+func (w *write) report() {
+	if w.refusal == nil {
+		return
+	}
+	w.counters().refused.Add(1)
+	if hook := w.plugin.conflictHook; hook != nil {
+		hook(w.ctx, w.refusal)
+	}
+}
+
+func (w *write) counters() *tableCounters { return w.plugin.countersOf(w.stmt.Table) }
+
+// identify finds out which rows the call is about and which version each is expected to be at: the first of Expect, the
+// payload's and the model's own.
+func (w *write) identify(target reflect.Value, payload any) error {
+	given, err := w.givenVersion(payload)
+	if err != nil {
+		return err
+	}
+	w.rows = w.oneRow[:0]
+	switch {
+	case target.Kind() == reflect.Struct && target.Type() == w.model.ModelType:
+		return w.addRow(0, target, given)
+	case target.Kind() == reflect.Slice, target.Kind() == reflect.Array:
+		for i := range target.Len() {
+			if err := w.addRow(i, indirect(target.Index(i)), given); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// givenVersion is the version that the caller said the write is based on; nil if none was said.
+func (w *write) givenVersion(payload any) (any, error) {
+	version := w.model.version
+	if w.switches.expects {
+		w.expects = true
+		return version.convert(w.switches.expected, "what Expect was given")
+	}
+	if payload == nil {
+		return nil, nil
+	}
+	given, err := version.convert(payload, "the version in the payload")
+	if err != nil || version.kind.isZero(given) {
+		return nil, err
+	}
+	w.expects = true
+	return given, nil
+}
+
+// addRow adds a model to the rows of the write, unless nothing in it says which row it is.
+func (w *write) addRow(index int, model reflect.Value, given any) error {
+	if model.Kind() != reflect.Struct || model.Type() != w.model.ModelType {
+		return nil
+	}
+	version := w.model.version
+	r := row{index: index, model: model, key: w.keyOf(model), before: version.of(w.ctx, model)}
+	r.expected = r.before
+	if w.expects {
+		r.expected = given
+	}
+	if r.key == nil && !w.expects && version.kind.isZero(r.expected) {
+		return nil
+	}
+	w.rows = append(w.rows, r)
+	return nil
+}
+
+func (w *write) keyOf(model reflect.Value) []any {
+	fields := w.model.PrimaryFields
+	key, isSet := make([]any, len(fields)), false
+	for i, field := range fields {
+		value, isZero := field.ValueOf(w.ctx, model)
+		key[i], isSet = value, isSet || !isZero
+	}
+	if !isSet {
+		return nil
+	}
+	return key
+}
+
+// setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
+func (w *write) setNext() (err error) {
+	for i := range w.rows {
+		r := &w.rows[i]
+		if r.next, err = w.model.version.kind.next(w.ctx, r.expected); err != nil {
+			return w.versionError(err)
+		}
+	}
+	return nil
+}
+
+func (w *write) versionError(err error) error {
+	return fmt.Errorf("occ: model %s, field %s: no next version: %w", w.model.Name, w.model.version.Name, err)
+}
+
+// isBlind tells whether the call asked not to be compared.
+func (w *write) isBlind() bool {
+	if w.switches.unchecked {
+		return true
+	}
+	if !w.plugin.blindWrites || w.expects {
+		return false
+	}
+	for _, r := range w.rows {
+		if !w.model.version.kind.isZero(r.expected) {
+			return false
+		}
+	}
+	return true
+}
+
+// advance gives a model in memory the version that was written.
+func (w *write) advance(r *row, version any) {
+	w.remember(r)
+	w.model.version.put(w.ctx, r.model, version)
+}
+
+// putBack gives the models in memory the versions they had: nothing was written.
+func (w *write) putBack() {
+	for _, r := range w.rows {
+		w.model.version.put(w.ctx, r.model, r.before)
+	}
+}
+
+func (w *write) remember(r *row) {
+	if !r.model.CanAddr() {
+		return
+	}
+	m := memory{field: w.model.version, model: r.model, version: r.before}
+	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
+		j.memories = append(j.memories, m)
+		return
+	}
+	if w.memories == nil {
+		w.memories = w.oneMemory[:0]
+	}
+	w.memories = append(w.memories, m)
+}
+
+// keptClause is a clause as it was before the plugin changed it.
+type keptClause struct {
+	name   string
+	clause clause.Clause
+	was    bool
+}
+
+// softDeleteMark is where GORM notes that it has added the condition of a soft delete to WHERE.
+const softDeleteMark = "soft_delete_enabled"
+
+// keepClauses remembers clauses that are about to change; giveBackClauses restores them, so that the caller can use the
+// statement again.
+func (w *write) keepClauses(names ...string) {
+	for _, name := range names {
+		c, was := w.stmt.Clauses[name]
+		w.clauses = append(w.clauses, keptClause{name, c, was})
+	}
+}
+
+func (w *write) giveBackClauses() {
+	for _, kept := range w.clauses {
+		if kept.was {
+			w.stmt.Clauses[kept.name] = kept.clause
+		} else {
+			delete(w.stmt.Clauses, kept.name)
+		}
+	}
+	w.clauses = w.clauses[:0]
+}
+
+// keyConditions name every part of a key; GORM leaves out those that are zero, and so writes other rows.
+func keyConditions(fields []*schema.Field, key []any) []clause.Expression {
+	conditions := make([]clause.Expression, len(key), len(key)+1)
+	for i, value := range key {
+		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: fields[i].DBName}, Value: value}
+	}
+	return conditions
+}
