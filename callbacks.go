@@ -38,13 +38,13 @@ func (w *write) updated() reflect.Value {
 func (w *write) update(set clause.Set) {
 	version := clause.Column{Name: w.model.version.DBName}
 	switch {
+	case len(w.rows) > 1:
+		w.updateSeveral(set)
 	case w.isAutomatic(set):
 		w.where(w.rowConditions(false))
 		w.run(set, w.plugin.gorm.update)
 	case len(w.rows) == 0 || w.isBlind():
 		w.writeUnchecked(append(set, clause.Assignment{Column: version, Value: w.nextInSQL()}), w.plugin.gorm.update)
-	case len(w.rows) > 1:
-		w.updateSeveral(set)
 	default:
 		if w.db.AddError(w.setNext()) != nil {
 			return
@@ -215,6 +215,8 @@ func (p *Plugin) guardDelete(db *gorm.DB) {
 	}
 	w.own = db.Statement.Clauses["WHERE"]
 	switch {
+	case len(w.rows) > 1:
+		w.deleteSeveral()
 	case len(w.rows) == 0 || w.isBlind():
 		w.alsoSet(w.nextInSQL())
 		w.writeUnchecked(nil, p.gorm.delete)
