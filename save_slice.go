@@ -177,20 +177,16 @@ func (w *write) saveUnchecked(rows []*row) {
 
 // savingUpdate is the UPDATE that writes what Save writes, on a statement beside the one that inserts.
 func (w *write) savingUpdate(rows []*row, compared bool) severalWrite {
-	update := w.advancing(nil, compared, w.plugin.gorm.update)
+	update := w.advancing(nil, rows, compared, w.plugin.gorm.update)
 	update.db = w.besideStatement()
 	fields := w.savedFields()
 	w.setUpdateTime(fields, rows)
-	values := make(clause.Set, 0, len(fields)+1)
 	for i, field := range fields {
-		column := batchColumn{batch.Column{Name: w.valueName(i, field), Like: field.DBName}, func(r *row) any {
-			value, _ := field.ValueOf(w.ctx, r.latest())
-			return value
-		}}
-		update.columns = append(update.columns, column)
-		values = append(values, clause.Assignment{Column: clause.Column{Name: field.DBName}, Value: column.Ref()})
+		update.assign(field.DBName, batchColumn{
+			batch.Column{Name: w.valueName(i, field), Like: field.DBName},
+			func(r *row) any { value, _ := field.ValueOf(w.ctx, r.latest()); return value },
+		}, rows)
 	}
-	update.set = append(values, update.set...)
 	how := update.severalWrite()
 	send := how.send
 	how.send = func(rows []*row) int64 {
