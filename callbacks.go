@@ -2,6 +2,7 @@ package occ
 
 import (
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
@@ -38,7 +39,7 @@ func (w *write) updated() reflect.Value {
 func (w *write) update(set clause.Set) {
 	version := clause.Column{Name: w.model.version.DBName}
 	switch {
-	case w.isAutomatic(set):
+	case w.isUncounted(set):
 		w.where(w.rowConditions(false))
 		w.run(set, w.plugin.gorm.update)
 	case len(w.rows) == 0 || w.isBlind():
@@ -73,12 +74,13 @@ func (w *write) assignments() clause.Set {
 	return w.withoutVersion(set)
 }
 
-// withoutVersion drops the version that a payload tried to set. What is left of a payload of the version alone, automatic
-// timestamps at most, is nothing; a Save of a model that has no other columns still writes the next version.
+// withoutVersion drops the version that a payload tried to set, and from a whole row the columns that are unversioned.
+// What is left then, if it is automatic timestamps at most, is nothing; a Save of a model that has no other columns
+// still writes the next version.
 func (w *write) withoutVersion(set clause.Set) clause.Set {
 	kept, others := make(clause.Set, 0, len(set)+1), 0
 	for _, assignment := range set {
-		if w.isVersionColumn(assignment.Column.Name) {
+		if w.isVersionColumn(assignment.Column.Name) || w.isLeftOut(assignment.Column.Name) {
 			continue
 		}
 		kept = append(kept, assignment)
@@ -86,11 +88,31 @@ func (w *write) withoutVersion(set clause.Set) clause.Set {
 			others++
 		}
 	}
-	onlyVersion := len(kept) < len(set) && others == 0
-	if onlyVersion && !w.isWholeRow() {
+	if len(kept) < len(set) && others == 0 && !w.isWholeRow() {
 		return nil
 	}
 	return kept
+}
+
+// isLeftOut tells an unversioned column in the write of a whole model: a stale copy must not overwrite it. Naming the
+// column in Select writes it.
+func (w *write) isLeftOut(column string) bool {
+	if !w.model.hasUnversioned || !w.writesModel() {
+		return false
+	}
+	field := w.model.LookUpField(column)
+	return field != nil && isUnversioned(field) &&
+		!slices.Contains(w.stmt.Selects, field.DBName) && !slices.Contains(w.stmt.Selects, field.Name)
+}
+
+// writesModel tells a call whose payload is the model itself: Save(&m), Updates(&m), and Updates(m) by value.
+func (w *write) writesModel() bool {
+	if w.destIsModel() || slices.Contains(w.stmt.Selects, "*") {
+		return true
+	}
+	dest := reflect.ValueOf(w.stmt.Dest)
+	return dest.Kind() == reflect.Struct && dest.Type() == w.model.ModelType &&
+		reflect.TypeOf(w.stmt.Model) == dest.Type() && w.keyOf(dest) != nil
 }
 
 func (w *write) isVersionColumn(name string) bool {
@@ -108,10 +130,12 @@ func (w *write) destIsModel() bool {
 	return dest.Kind() == reflect.Pointer && model.Kind() == reflect.Pointer && dest.Pointer() == model.Pointer()
 }
 
-// isAutomatic tells a write of nothing but timestamps that GORM keeps by itself.
-func (w *write) isAutomatic(set clause.Set) bool {
+// isUncounted tells a write that is no change of the row in the sense of its version: nothing but unversioned columns and
+// timestamps that GORM keeps by itself.
+func (w *write) isUncounted(set clause.Set) bool {
 	for _, assignment := range set {
-		if !w.isTimestamp(assignment) {
+		field := w.model.LookUpField(assignment.Column.Name)
+		if !w.isTimestamp(assignment) && (field == nil || !isUnversioned(field)) {
 			return false
 		}
 	}

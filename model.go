@@ -2,6 +2,7 @@ package occ
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -14,6 +15,8 @@ type model struct {
 	*schema.Schema
 	version *versionField // nil: the model is none of the plugin's business
 	err     error         // the model is not usable as it is declared
+
+	hasUnversioned bool // some columns are tagged unversioned
 	hasHooks,
 	hasRelations bool
 }
@@ -58,6 +61,7 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 		hasHooks: s.BeforeCreate || s.AfterCreate || s.BeforeUpdate || s.AfterUpdate ||
 			s.BeforeSave || s.AfterSave || s.BeforeDelete || s.AfterDelete,
 	}
+	m.hasUnversioned = slices.ContainsFunc(s.Fields, isUnversioned)
 	m.version, m.err = p.findVersionField(s)
 	if m.version != nil {
 		p.models.byTable.LoadOrStore(s.Table, m)
@@ -96,3 +100,12 @@ func (c *tableCounters) load() TableStats {
 }
 
 func (m *model) newModel() any { return reflect.New(m.ModelType).Interface() }
+
+const unversionedTag = "UNVERSIONED"
+
+// isUnversioned tells a column whose changes do not count: writing it alone neither compares nor bumps, and writes of
+// whole rows leave it out.
+func isUnversioned(field *schema.Field) bool {
+	_, tagged := field.TagSettings[unversionedTag]
+	return tagged
+}
