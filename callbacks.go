@@ -40,7 +40,7 @@ func (w *write) update(set clause.Set) {
 	version := clause.Column{Name: w.model.version.DBName}
 	switch {
 	case w.isUncounted(set):
-		w.where(w.rowConditions(false))
+		w.whereRow(false)
 		w.run(set, w.plugin.gorm.update)
 	case len(w.rows) == 0 || w.isBlind():
 		w.writeUnchecked(append(set, clause.Assignment{Column: version, Value: w.nextInSQL()}), w.plugin.gorm.update)
@@ -295,7 +295,7 @@ func (w *write) writeUnchecked(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	w.counters().blind.Add(1)
-	w.where(w.rowConditions(false))
+	w.whereRow(false)
 	err := w.plugin.inTransaction(w.db, func() error {
 		w.run(set, gormWrite)
 		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || (w.op == OpDelete && !w.wasSoftDelete()) {
@@ -325,7 +325,7 @@ func (w *write) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	w.counters().checked.Add(1)
-	w.where(w.rowConditions(true))
+	w.whereRow(true)
 	w.run(set, gormWrite)
 	w.check()
 }
@@ -344,36 +344,28 @@ func (w *write) hasOwnConditions() bool {
 	return len(where.Exprs) > 0
 }
 
-// rowConditions are the conditions that make a write one of its row: the key, unless GORM adds it by itself, and the
-// version.
-func (w *write) rowConditions(compared bool) (conditions []clause.Expression) {
-	if len(w.rows) == 0 {
-		return nil
-	}
-	r := &w.rows[0]
-	if w.op != OpDelete && r.key != nil {
-		conditions = keyConditions(w.model.PrimaryFields, r.key)
-	}
-	if compared {
-		conditions = append(conditions, w.model.version.isAt(r.expected))
-	}
-	return conditions
-}
-
-// where sets the conditions, and has them apply to all of the caller's: (a OR b) AND key AND version.
-func (w *write) where(conditions []clause.Expression) {
-	if len(conditions) == 0 && w.op != OpDelete {
-		return
-	}
+// whereRow has the write be one of its row, by the key, unless GORM adds that by itself, and the version; and has both
+// apply to all of the caller's conditions: (a OR b) AND key AND version.
+func (w *write) whereRow(compared bool) {
+	conditions := w.room.where[:0]
 	if own, _ := w.own.Expression.(clause.Where); len(own.Exprs) > 0 {
-		conditions = append([]clause.Expression{group{own.Exprs}}, conditions...)
+		conditions = append(conditions, group{own.Exprs})
 	}
-	if len(conditions) == 0 {
-		return
+	if len(w.rows) > 0 {
+		row := rowCondition{model: w.model, key: w.rows[0].key, version: w.rows[0].expected, isCompared: compared}
+		if w.op == OpDelete {
+			row.key = nil
+		}
+		if row.key != nil || compared {
+			w.room.condition = row
+			conditions = append(conditions, &w.room.condition)
+		}
 	}
-	c := w.own
-	c.Name, c.Expression = "WHERE", clause.Where{Exprs: conditions}
-	w.stmt.Clauses["WHERE"] = c
+	if len(conditions) > 0 {
+		c := w.own
+		c.Name, c.Expression = "WHERE", clause.Where{Exprs: conditions}
+		w.stmt.Clauses["WHERE"] = c
+	}
 }
 
 // group is conditions in parentheses. GORM puts some only where it sees an OR in the text.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 )
 
@@ -16,7 +17,8 @@ type model struct {
 	version *versionField // nil: the model is none of the plugin's business
 	err     error         // the model is not usable as it is declared
 
-	hasUnversioned bool // some columns are tagged unversioned
+	keyColumns     []any // the columns of the primary key, as WriteQuoted takes them
+	hasUnversioned bool  // some columns are tagged unversioned
 	hasHooks,
 	hasRelations bool
 }
@@ -60,6 +62,9 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 		hasRelations: len(s.Relationships.Relations) > 0,
 		hasHooks: s.BeforeCreate || s.AfterCreate || s.BeforeUpdate || s.AfterUpdate ||
 			s.BeforeSave || s.AfterSave || s.BeforeDelete || s.AfterDelete,
+	}
+	for _, field := range s.PrimaryFields {
+		m.keyColumns = append(m.keyColumns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
 	}
 	m.hasUnversioned = slices.ContainsFunc(s.Fields, isUnversioned)
 	m.version, m.err = p.findVersionField(s)
@@ -108,4 +113,29 @@ const unversionedTag = "UNVERSIONED"
 func isUnversioned(field *schema.Field) bool {
 	_, tagged := field.TagSettings[unversionedTag]
 	return tagged
+}
+
+// rowCondition is the condition on one row: every part of its key, where GORM leaves out those that are zero and so
+// writes other rows, and its version.
+type rowCondition struct {
+	model      *model
+	key        []any
+	version    any
+	isCompared bool
+}
+
+func (c *rowCondition) Build(builder clause.Builder) {
+	for i, value := range c.key {
+		if i > 0 {
+			_, _ = builder.WriteString(clause.AndWithSpace)
+		}
+		clause.Eq{Column: c.model.keyColumns[i], Value: value}.Build(builder)
+	}
+	if !c.isCompared {
+		return
+	}
+	if len(c.key) > 0 {
+		_, _ = builder.WriteString(clause.AndWithSpace)
+	}
+	c.model.version.isAt(builder, c.version)
 }

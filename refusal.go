@@ -79,7 +79,7 @@ func (w *write) read(r *row) (state rowState, err error) {
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()
 
-	tx := w.session().Clauses(clause.Where{Exprs: keyConditions(w.model.PrimaryFields, r.key)})
+	tx := w.session().Clauses(clause.Where{Exprs: []clause.Expression{&rowCondition{model: w.model, key: r.key}}})
 	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{Exprs: []clause.Expression{
 		clause.Expr{SQL: "?", Vars: []any{w.model.version.column()}}, w.deletedInSQL(),
 	}}}).Rows()

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
-	"gorm.io/gorm/schema"
 )
 
 // write is one of GORM's writing calls on its way through the callbacks: open makes it, the guard compares, close
@@ -31,8 +31,23 @@ type write struct {
 	refusal  *StaleDataError // to be reported
 	memories []memory        // to be undone if the default transaction is rolled back
 
-	oneRow    [1]row
-	oneMemory [1]memory
+	// room for the write of one row, so that it costs few allocations
+	room struct {
+		rows      [1]row
+		key       [1]any
+		memories  [1]memory
+		clauses   [4]keptClause
+		where     [2]clause.Expression
+		condition rowCondition
+	}
+}
+
+// pool keeps writes between calls.
+var pool = sync.Pool{New: func() any { return new(write) }}
+
+func (w *write) free() {
+	*w = write{}
+	pool.Put(w)
 }
 
 // row is one model in hand and the versions of its write.
@@ -86,7 +101,10 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	if db.Error != nil {
 		return nil
 	}
-	w := &write{plugin: p, db: db, stmt: stmt, ctx: stmt.Context, model: m, op: op, switches: switches}
+	w := pool.Get().(*write)
+	w.plugin, w.db, w.stmt, w.ctx = p, db, stmt, stmt.Context
+	w.model, w.op, w.switches = m, op, switches
+	w.clauses = w.room.clauses[:0]
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
 	return w.openUnit(target)
 }
@@ -178,6 +196,7 @@ func (p *Plugin) close(db *gorm.DB) {
 		pause(db)
 	}
 	w.report()
+	w.free()
 }
 
 func (w *write) startedTransaction() bool {
@@ -214,7 +233,7 @@ func (w *write) identify(target reflect.Value, payload any) error {
 	if err != nil {
 		return err
 	}
-	w.rows = w.oneRow[:0]
+	w.rows = w.room.rows[:0]
 	switch {
 	case target.Kind() == reflect.Struct && target.Type() == w.model.ModelType:
 		return w.addRow(0, target, given)
@@ -266,7 +285,7 @@ func (w *write) addRow(index int, model reflect.Value, given any) error {
 
 func (w *write) keyOf(model reflect.Value) []any {
 	fields := w.model.PrimaryFields
-	key, isSet := make([]any, len(fields)), false
+	key, isSet := w.roomForKey(len(fields)), false
 	for i, field := range fields {
 		value, isZero := field.ValueOf(w.ctx, model)
 		key[i], isSet = value, isSet || !isZero
@@ -275,6 +294,13 @@ func (w *write) keyOf(model reflect.Value) []any {
 		return nil
 	}
 	return key
+}
+
+func (w *write) roomForKey(parts int) []any {
+	if parts == len(w.room.key) && len(w.rows) == 0 && w.room.key[0] == nil {
+		return w.room.key[:]
+	}
+	return make([]any, parts)
 }
 
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
@@ -331,7 +357,7 @@ func (w *write) remember(r *row) {
 		return
 	}
 	if w.memories == nil {
-		w.memories = w.oneMemory[:0]
+		w.memories = w.room.memories[:0]
 	}
 	w.memories = append(w.memories, m)
 }
@@ -364,13 +390,4 @@ func (w *write) giveBackClauses() {
 		}
 	}
 	w.clauses = w.clauses[:0]
-}
-
-// keyConditions name every part of a key; GORM leaves out those that are zero, and so writes other rows.
-func keyConditions(fields []*schema.Field, key []any) []clause.Expression {
-	conditions := make([]clause.Expression, len(key), len(key)+1)
-	for i, value := range key {
-		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: fields[i].DBName}, Value: value}
-	}
-	return conditions
 }
