@@ -23,6 +23,10 @@ func (p *Plugin) guardCreate(db *gorm.DB) {
 	switch {
 	case isUpsert && conflict.UpdateAll && w.isSaveOfMissing():
 		w.insertMissing()
+	case isUpsert && conflict.DoNothing:
+		w.insertOrSkip()
+	case isUpsert:
+		w.overwrite()
 	default:
 		w.insert()
 	}

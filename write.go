@@ -28,6 +28,7 @@ type write struct {
 	own      clause.Clause   // WHERE as the caller left it
 	clauses  []keptClause    // clauses to be given back to the caller as they were
 	isQuiet  bool            // ends without an error, and Save must not insert
+	isLinked bool            // GORM saves associations along with their owner
 	refusal  *StaleDataError // to be reported
 	memories []memory        // to be undone if the default transaction is rolled back
 
@@ -105,6 +106,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	w.plugin, w.db, w.stmt, w.ctx = p, db, stmt, stmt.Context
 	w.model, w.op, w.switches = m, op, switches
 	w.clauses = w.room.clauses[:0]
+	w.isLinked = op == OpUpsert && isAssociationSave(db)
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
 	return w.openUnit(target)
 }
@@ -115,17 +117,18 @@ func (w *write) openUnit(target reflect.Value) (err error) {
 		return nil
 	}
 	_, startedByGORM := w.db.InstanceGet("gorm:started_transaction")
-	if !startedByGORM && (w.isNested() || !w.savesMore(target)) {
+	isUndoneByOwner := w.isLinked && isTransaction(w.stmt.ConnPool)
+	if !startedByGORM && (isUndoneByOwner || !w.savesMore(target)) {
 		return nil
 	}
 	w.unit, err = w.plugin.openUnit(w.db, startedByGORM)
 	return err
 }
 
-// isNested tells a save of associations, whose failure undoes its owner's unit.
-func (w *write) isNested() bool {
-	_, nested := w.db.Get("gorm:saved_association_map")
-	return nested && isTransaction(w.stmt.ConnPool)
+// isAssociationSave tells the INSERT with which GORM saves associations along with their owner.
+func isAssociationSave(db *gorm.DB) bool {
+	_, visits := db.Get("gorm:saved_association_map")
+	return visits && db.DisableNestedTransaction
 }
 
 func (w *write) savesMore(target reflect.Value) bool {
