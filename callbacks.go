@@ -44,6 +44,8 @@ func (w *write) update(set clause.Set) {
 		w.run(set, w.plugin.gorm.update)
 	case len(w.rows) == 0 || w.isBlind():
 		w.writeUnchecked(append(set, clause.Assignment{Column: version, Value: w.nextInSQL()}), w.plugin.gorm.update)
+	case len(w.rows) > 1:
+		w.updateSeveral(set)
 	default:
 		if w.db.AddError(w.setNext()) != nil {
 			return

@@ -59,6 +59,7 @@ type row struct {
 	before   any           // the version in memory
 	expected any           // the version compared with
 	next     any           // the version written
+	copies   []*row        // further models of the same row
 }
 
 const writeClause = "occ:write"
