@@ -31,7 +31,7 @@ func (w *write) writeSeveral(send sender) []*row {
 	w.counters().checked.Add(1)
 	if !agree {
 		rows = w.pointers()
-		states, err := w.readRows(rows, false)
+		states, err := w.readRows(rows, "")
 		w.refuseRows(rows, states, err)
 		return nil
 	}
@@ -69,13 +69,13 @@ func (w *write) setRowsAffected(n int64) {
 // some are the same row to the database, or the caller's own conditions kept them from being written: the others are
 // written without those.
 func (w *write) settleShort(rows []*row, send sender) (written []*row) {
-	states, err := w.readRows(rows, false)
+	states, err := w.readRows(rows, "")
 	if err != nil || !w.areCurrent(rows, states) || !(w.hasOwnConditions() || hasTwins(states)) {
 		w.refuseRows(rows, states, err)
 		return nil
 	}
 	err = w.allOrNone(func() error {
-		states, err = w.readRows(rows, true)
+		states, err = w.readRows(rows, clause.LockingStrengthUpdate)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (w *write) settleShort(rows []*row, send sender) (written []*row) {
 	})
 	switch {
 	case errors.Is(err, errShort):
-		states, err = w.readRows(rows, false)
+		states, err = w.readRows(rows, "")
 		w.refuseRows(rows, states, err)
 		return nil
 	case err != nil:
@@ -275,8 +275,8 @@ func (w *write) failRows(rows []*row, err error) {
 }
 
 // readRows reads rows by their keys as they are now, in the way of read, and whether the caller's own conditions hold.
-// With lock they stay so until the transaction ends.
-func (w *write) readRows(rows []*row, lock bool) (states []rowState, err error) {
+// With a lock they stay so until the transaction ends.
+func (w *write) readRows(rows []*row, lock string) (states []rowState, err error) {
 	failed := w.db.Error
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()
@@ -301,7 +301,7 @@ func (w *write) readRows(rows []*row, lock bool) (states []rowState, err error) 
 	return states, nil
 }
 
-func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause.Expression, lock bool, states []rowState) error {
+func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause.Expression, lock string, states []rowState) error {
 	selected := []clause.Expression{
 		clause.Expr{SQL: "?", Vars: []any{columns[0].Ref()}},
 		clause.Expr{SQL: "?", Vars: []any{w.model.version.column()}}, w.deletedInSQL(), holds,
@@ -312,8 +312,8 @@ func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause
 	}
 	tx := w.session()
 	tx.Statement.ConnPool = unprepared(w.stmt.ConnPool)
-	if lock {
-		tx = tx.Clauses(w.lockingForUpdate())
+	if lock != "" {
+		tx = tx.Clauses(w.locking(lock))
 	}
 	rows, err := tx.Clauses(
 		clause.Select{Expression: clause.CommaExpression{Exprs: selected}},
@@ -332,8 +332,8 @@ func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause
 	return rows.Err()
 }
 
-func (w *write) lockingForUpdate() clause.Locking {
-	locking := clause.Locking{Strength: clause.LockingStrengthUpdate}
+func (w *write) locking(strength string) clause.Locking {
+	locking := clause.Locking{Strength: strength}
 	if w.plugin.dialect.LocksNamedTable() {
 		locking.Table = clause.Table{Name: w.stmt.Table}
 	}

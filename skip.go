@@ -31,7 +31,11 @@ func (w *write) insertOrSkip() {
 func (w *write) candidates() (rows []row) {
 	_ = w.eachModel(func(index int, model reflect.Value) error {
 		if model.Kind() == reflect.Struct && model.Type() == w.model.ModelType {
-			rows = append(rows, row{index: index, model: model, key: w.keyOf(model), before: w.model.version.of(w.ctx, model)})
+			r := row{index: index, model: model, key: w.keyOf(model)}
+			if w.model.version != nil {
+				r.before = w.model.version.of(w.ctx, model)
+			}
+			rows = append(rows, r)
 		}
 		return nil
 	})
