@@ -3,6 +3,7 @@ package occ
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -80,8 +81,12 @@ type batchUpdate struct {
 	columns    []batchColumn // the values of each row
 	conditions []clause.Expression
 	set        clause.Set
+	isCompared bool
 	behindSet  bool // GORM builds the SET, and set stands behind it: a soft delete
 	send       func(*gorm.DB)
+
+	returned []reflect.Value // models as RETURNING gave them
+	deleted  reflect.Value   // a model that only has what a soft delete sets
 }
 
 // run sends the statements and returns how many rows they wrote. It stops at the first error, which is in db.Error; the
@@ -90,11 +95,17 @@ func (b *batchUpdate) run(rows []*row) (affected int64) {
 	pool := b.db.Statement.ConnPool
 	b.db.Statement.ConnPool = unprepared(pool)
 	defer func() { b.db.Statement.ConnPool = pool }()
+	if b.isCompared {
+		b.conditions = append(b.conditions[:len(b.conditions):len(b.conditions)], b.w.isAtExpected(rows))
+		defer func(own []clause.Expression) { b.conditions = own }(b.conditions[:len(b.conditions)-1])
+	}
+	b.returned = nil
 	parts := b.w.split(b.columns, rows, b.varsBesideValues())
 	for i, part := range parts {
 		began := time.Now()
 		b.prepare(part)
-		b.send(b.db)
+		returned, hidden := b.w.hideModels(b.db, b.behindSet, b.send)
+		b.returned, b.deleted = append(b.returned, returned...), hidden
 		affected += b.db.RowsAffected
 		if b.db.Error != nil || b.db.DryRun {
 			break
@@ -255,6 +266,105 @@ func trace(db *gorm.DB, began time.Time) {
 		}
 		return db.Dialector.Explain(sql, vars...), db.RowsAffected
 	}, db.Error)
+}
+
+// hideModels runs send while the statement knows none of the models in hand: GORM would add their keys to the conditions,
+// and scan what RETURNING gives into them by position. With soft, there is one model without a key, which GORM gives what
+// a soft delete sets.
+func (w *write) hideModels(db *gorm.DB, soft bool, send func(*gorm.DB)) (returned []reflect.Value, hidden reflect.Value) {
+	stmt := db.Statement
+	model, dest, target := stmt.Model, stmt.Dest, stmt.ReflectValue
+	defer func() { stmt.Model, stmt.Dest, stmt.ReflectValue = model, dest, target }()
+	fresh := reflect.New(reflect.SliceOf(reflect.PointerTo(w.model.ModelType)))
+	hidden = reflect.New(w.model.ModelType)
+	if soft {
+		fresh.Elem().Set(reflect.Append(fresh.Elem(), hidden))
+	}
+	stmt.Dest = fresh.Interface()
+	stmt.Model, stmt.ReflectValue = stmt.Dest, fresh.Elem()
+	if c, ok := stmt.Clauses["RETURNING"]; ok {
+		c.Name, c.Expression = "RETURNING", clause.Returning{}
+		stmt.Clauses["RETURNING"] = c
+	}
+	send(db)
+	for i := range fresh.Elem().Len() {
+		if found := fresh.Elem().Index(i); found.Pointer() != hidden.Pointer() {
+			returned = append(returned, found.Elem())
+		}
+	}
+	return returned, hidden.Elem()
+}
+
+func (b *batchUpdate) giveReturned(rows []*row) error { return b.w.giveReturned(b.returned, rows) }
+
+// giveReturned gives the models of rows the columns that the caller asked RETURNING for.
+func (w *write) giveReturned(returned []reflect.Value, rows []*row) error {
+	if len(returned) == 0 {
+		return nil
+	}
+	given, _ := w.clausesBefore("RETURNING")
+	returning, _ := given.Expression.(clause.Returning)
+	byKey := make(map[string]reflect.Value, len(returned))
+	for _, model := range returned {
+		byKey[keyText(w.keyOf(model))] = model
+	}
+	for _, r := range rows {
+		model, ok := byKey[keyText(r.key)]
+		if !ok {
+			continue
+		}
+		if err := w.copyColumns(returning.Columns, model, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyColumns copies columns, all of them where none is named, from a model to those of a row. The version is not copied:
+// it is advanced.
+func (w *write) copyColumns(columns []clause.Column, from reflect.Value, to *row) error {
+	names := make([]string, 0, len(columns))
+	for _, column := range columns {
+		names = append(names, column.Name)
+	}
+	if len(names) == 0 || slices.Contains(names, "*") {
+		names = w.model.DBNames
+	}
+	for _, name := range names {
+		field := w.model.LookUpField(name)
+		if field == nil || !field.Readable || field == w.model.version.Field {
+			continue
+		}
+		value, _ := field.ValueOf(w.ctx, from)
+		for _, r := range append([]*row{to}, to.copies...) {
+			if !r.model.CanAddr() {
+				continue
+			}
+			if err := field.Set(w.ctx, r.model, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// giveDeleted gives the models of rows what a soft delete has set.
+func (b *batchUpdate) giveDeleted(rows []*row) error {
+	if !b.behindSet {
+		return nil
+	}
+	var set []clause.Column
+	for _, field := range b.w.model.Fields {
+		if _, isZero := field.ValueOf(b.w.ctx, b.deleted); !isZero && field.DBName != "" {
+			set = append(set, clause.Column{Name: field.DBName})
+		}
+	}
+	for _, r := range rows {
+		if err := b.w.copyColumns(set, b.deleted, r); err != nil || len(set) == 0 {
+			return err
+		}
+	}
+	return nil
 }
 
 // prefixed is an expression behind a word.

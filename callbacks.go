@@ -46,11 +46,15 @@ func (w *write) update(set clause.Set) {
 
 // updateUncompared runs the UPDATE as GORM would.
 func (w *write) updateUncompared(set clause.Set) {
-	if w.model.version != nil {
+	switch {
+	case w.model.version == nil:
+		w.plugin.gorm.update(w.db)
+	case len(w.rows) > 1:
+		w.updateSeveralUncompared(set)
+	default:
 		w.whereRow(false)
-		w.stmt.Clauses["SET"] = clause.Clause{Name: "SET", Expression: set}
+		w.run(set, w.plugin.gorm.update)
 	}
-	w.plugin.gorm.update(w.db)
 }
 
 func (w *write) updateCounted(set clause.Set) {
@@ -60,10 +64,10 @@ func (w *write) updateCounted(set clause.Set) {
 	}
 	version := clause.Column{Name: w.model.version.DBName}
 	switch {
-	case len(w.rows) == 0 || w.isBlind():
-		w.writeUnchecked(append(set, clause.Assignment{Column: version, Value: w.nextInSQL()}), w.plugin.gorm.update)
 	case len(w.rows) > 1:
 		w.updateSeveral(set)
+	case len(w.rows) == 0 || w.isBlind():
+		w.writeUnchecked(append(set, clause.Assignment{Column: version, Value: w.nextInSQL()}), w.plugin.gorm.update)
 	default:
 		if w.db.AddError(w.setNext()) != nil {
 			return
@@ -264,6 +268,8 @@ func (w *write) delete() {
 	switch {
 	case w.model.version == nil:
 		p.gorm.delete(db)
+	case len(w.rows) > 1:
+		w.deleteSeveral()
 	case len(w.rows) == 0 || w.isBlind():
 		w.alsoSet(w.nextInSQL())
 		w.writeUnchecked(nil, p.gorm.delete)

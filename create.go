@@ -29,6 +29,8 @@ func (w *write) create() {
 		w.plugin.gorm.create(w.db)
 	case isUpsert && conflict.UpdateAll && w.isSaveOfMissing():
 		w.insertMissing()
+	case isUpsert && w.isSaveOfSlice(conflict):
+		w.saveSlice()
 	case isUpsert && conflict.DoNothing:
 		w.insertOrSkip()
 	case isUpsert:

@@ -1,14 +1,15 @@
 package occ
 
 import (
+	"cmp"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/batch"
@@ -20,30 +21,48 @@ var errShort = errors.New("occ: not all rows were written")
 // sender sends the statements of a batch and returns how many rows they wrote; an error is in the statement's db.Error.
 type sender func(rows []*row) (affected int64)
 
-// writeSeveral writes several rows, each compared with its own version: all of them or none. It returns the rows that
-// were written; where there are none, the refusal or other error is set, or it is a dry run.
-func (w *write) writeSeveral(send sender) []*row {
-	rows, agree := w.distinct()
-	if w.db.DryRun {
-		send(rows)
-		return nil
-	}
-	w.counters().checked.Add(1)
-	if !agree {
-		rows = w.pointers()
-		states, err := w.readRows(rows, "")
-		w.refuseRows(rows, states, err)
-		return nil
-	}
-	err := w.allOrNone(func() error { return w.sendAll(rows, send) })
+// writeSeveral writes several rows, each compared with its own version: all of them or none.
+func (w *write) writeSeveral(models []*row, how severalWrite) {
+	rows, agree := w.distinct(models)
 	switch {
-	case errors.Is(err, errShort):
-		return w.settleShort(rows, send)
-	case err != nil:
-		w.failRows(rows, err)
-		return nil
+	case w.db.DryRun:
+		how.send(rows)
+		return
+	case !agree:
+		states, err := w.readRows(models, "")
+		w.refuseRows(models, states, err)
+		return
 	}
-	return rows
+	err := w.allOrNone(func() error { return w.sendAll(rows, how.send) })
+	if errors.Is(err, errShort) {
+		rows, err = w.settleShort(rows, how.send)
+	}
+	if err == nil {
+		err = how.written(rows)
+	}
+	if err != nil {
+		w.failRows(rows, err)
+	}
+}
+
+// writeAsTheyAre writes several rows whatever their versions are.
+func (w *write) writeAsTheyAre(models []*row, how severalWrite) {
+	rows, _ := w.distinct(models)
+	if w.db.DryRun {
+		how.send(rows)
+		return
+	}
+	err := w.allOrNone(func() error {
+		affected := how.send(rows)
+		if w.db.Error != nil {
+			return w.db.Error
+		}
+		w.setRowsAffected(affected)
+		return how.written(rows)
+	})
+	if err != nil {
+		w.failRows(rows, err)
+	}
 }
 
 func (w *write) sendAll(rows []*row, send sender) error {
@@ -67,15 +86,15 @@ func (w *write) setRowsAffected(n int64) {
 
 // settleShort finds out why a batch did not write all of its rows, none of which is written now. Where all are current,
 // some are the same row to the database, or the caller's own conditions kept them from being written: the others are
-// written without those.
-func (w *write) settleShort(rows []*row, send sender) (written []*row) {
+// written without those, and returned. Else the write is refused.
+func (w *write) settleShort(rows []*row, send sender) (written []*row, err error) {
 	states, err := w.readRows(rows, "")
 	if err != nil || !w.areCurrent(rows, states) || !(w.hasOwnConditions() || hasTwins(states)) {
 		w.refuseRows(rows, states, err)
-		return nil
+		return nil, nil
 	}
 	err = w.allOrNone(func() error {
-		states, err = w.readRows(rows, clause.LockingStrengthUpdate)
+		states, err := w.readRows(rows, clause.LockingStrengthUpdate)
 		if err != nil {
 			return err
 		}
@@ -88,16 +107,12 @@ func (w *write) settleShort(rows []*row, send sender) (written []*row) {
 		}
 		return w.sendAll(written, send)
 	})
-	switch {
-	case errors.Is(err, errShort):
+	if errors.Is(err, errShort) {
 		states, err = w.readRows(rows, "")
 		w.refuseRows(rows, states, err)
-		return nil
-	case err != nil:
-		w.failRows(rows, err)
-		return nil
+		return nil, nil
 	}
-	return written
+	return written, err
 }
 
 // writable are the rows that the caller's own conditions let through, each once.
@@ -166,12 +181,14 @@ func (w *write) allOrNone(write func() error) (err error) {
 
 // distinct gives the rows of a write, each once: another model of the same row becomes a copy of the first one. With
 // agree false, two models of one row are at different versions.
-func (w *write) distinct() (rows []*row, agree bool) {
-	first := make(map[string]*row, len(w.rows))
-	rows, agree = make([]*row, 0, len(w.rows)), true
-	for i := range w.rows {
-		r := &w.rows[i]
+func (w *write) distinct(models []*row) (rows []*row, agree bool) {
+	first := make(map[string]*row, len(models))
+	rows, agree = make([]*row, 0, len(models)), true
+	for _, r := range models {
 		key := keyText(r.key)
+		if r.key == nil {
+			key = fmt.Sprintf("%p", r.model.Addr().Interface())
+		}
 		twin := first[key]
 		if twin == nil {
 			first[key] = r
@@ -210,6 +227,32 @@ func (w *write) advanceAll(rows []*row) {
 	}
 }
 
+// learnVersions gives the models of rows the versions that the rows have now, in the transaction that wrote them.
+func (w *write) learnVersions(rows []*row) error {
+	states, err := w.readRows(rows, "")
+	if err != nil {
+		return err
+	}
+	for i, r := range rows {
+		if r.next = states[i].version; states[i].isThere {
+			w.advanceAll(rows[i : i+1])
+		}
+	}
+	return nil
+}
+
+// together runs several writes of one call as a unit.
+func (w *write) together(writes func()) {
+	err := w.allOrNone(func() error {
+		writes()
+		return w.db.Error
+	})
+	if err != nil {
+		w.db.RowsAffected = 0
+		w.db.Error = err
+	}
+}
+
 // keyText tells keys apart; parts of a key come as the fields of the model hold them.
 func keyText(key []any) string {
 	var text strings.Builder
@@ -244,16 +287,41 @@ func (w *write) refuseRows(rows []*row, states []rowState, err error) {
 	var stale []StaleRow
 	for i, r := range rows {
 		if err == nil && !w.isCurrent(r, states[i]) {
-			stale = append(stale, StaleRow{
-				Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected,
-				Actual: states[i].version, Reason: w.reasonOf(r, states[i]),
-			})
+			stale = append(stale, w.staleRow(r, states[i]))
 		}
+	}
+	if err == nil {
+		stale = append(stale, w.refusedInserts(rows)...)
+		slices.SortStableFunc(stale, func(a, b StaleRow) int { return cmp.Compare(a.Index, b.Index) })
 	}
 	if len(stale) == 0 {
 		stale = w.unknown(rows)
 	}
 	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: stale})
+}
+
+// refusedInserts are the models that were to be inserted, apart from rows, and whose rows are there.
+func (w *write) refusedInserts(rows []*row) (stale []StaleRow) {
+	if len(w.neverLoaded) == 0 || slices.Contains(rows, w.neverLoaded[0]) {
+		return nil
+	}
+	others, states, err := w.neverLoaded, []rowState(nil), error(nil)
+	if states, err = w.readRows(others, ""); err != nil {
+		return nil
+	}
+	for i, r := range others {
+		if states[i].isThere && !w.isCurrent(r, states[i]) {
+			stale = append(stale, w.staleRow(r, states[i]))
+		}
+	}
+	return stale
+}
+
+func (w *write) staleRow(r *row, state rowState) StaleRow {
+	return StaleRow{
+		Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected,
+		Actual: state.version, Reason: w.reasonOf(r, state),
+	}
 }
 
 func (w *write) unknown(rows []*row) []StaleRow {
@@ -364,27 +432,4 @@ func (w *write) scanState(rows interface{ Scan(...any) error }, states []rowStat
 	}
 	state.key = keyText(w.keyOf(model))
 	return nil
-}
-
-// updateSeveral is the UPDATE of the models of a slice with one payload. Rows that the caller did not load are compared
-// as well, unless the call asked not to.
-func (w *write) updateSeveral(set clause.Set) {
-	if w.db.AddError(w.setNext()) != nil {
-		return
-	}
-	w.keepClauses("UPDATE")
-	columns := append(w.keyColumns(), w.expectedColumn(), w.nextColumn())
-	next := clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: columns[len(columns)-1].Ref()}
-	update := batchUpdate{
-		w: w, db: w.db, columns: columns, set: append(set, next),
-		conditions: append(columnsMatch(w.keyColumns()), w.isAtExpected(w.pointers())),
-		send:       w.plugin.gorm.update,
-	}
-	w.advanceAll(w.writeSeveral(update.run))
-}
-
-// errKeyless names a model that has a version but no key in a slice of others: nothing says which row it is.
-func (w *write) errKeyless(r *row) error {
-	return fmt.Errorf("occ: element %d of the %s slice has a version but no primary key: %w",
-		r.index, w.model.Name, gorm.ErrPrimaryKeyRequired)
 }

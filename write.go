@@ -23,14 +23,16 @@ type write struct {
 	switches switches
 	unit     *unit // set where the call may write more than one row
 
-	rows     []row           // the models in hand that name a row, in the order they were passed
-	expects  bool            // the expected version was given, by Expect or in the payload, not found in the model
-	own      clause.Clause   // WHERE as the caller left it
-	clauses  []keptClause    // clauses to be given back to the caller as they were
-	isQuiet  bool            // ends without an error, and Save must not insert
-	isLinked bool            // GORM saves associations along with their owner
-	refusal  *StaleDataError // to be reported
-	memories []memory        // to be undone if the default transaction is rolled back
+	rows    []row         // the models in hand that name a row, in the order they were passed
+	expects bool          // the expected version was given, by Expect or in the payload, not found in the model
+	own     clause.Clause // WHERE as the caller left it
+	clauses []keptClause  // clauses to be given back to the caller as they were
+	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
+	neverLoaded []*row
+	isQuiet     bool            // ends without an error, and Save must not insert
+	isLinked    bool            // GORM saves associations along with their owner
+	refusal     *StaleDataError // to be reported
+	memories    []memory        // to be undone if the default transaction is rolled back
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -262,6 +264,7 @@ func (w *write) identify(target reflect.Value, payload any) error {
 				return err
 			}
 		}
+		return w.dropKeyless()
 	}
 	return nil
 }
