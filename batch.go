@@ -69,13 +69,21 @@ func (b *batchUpdate) compare(rows []*row) {
 	b.isCompared = true
 	version, column := b.w.model.version, b.w.expectedColumn()
 	if _, same := sameInAll(column, rows); same {
-		b.conditions = append(b.conditions, version.isAt(rows[0].expected))
+		b.conditions = append(b.conditions, atVersion{version, rows[0].expected})
 		return
 	}
 	zero := slices.ContainsFunc(rows, func(r *row) bool { return version.kind.isZero(r.expected) })
 	b.columns = append(b.columns, column)
 	b.conditions = append(b.conditions, version.isAtColumn(column.Ref(), zero))
 }
+
+// atVersion is the condition that a row is at a version.
+type atVersion struct {
+	field   *versionField
+	version any
+}
+
+func (a atVersion) Build(builder clause.Builder) { a.field.isAt(builder, a.version) }
 
 // assign has the UPDATE set a column of the table, to a value of each row's own or to the one that all have: fewer
 // parameters are what makes a batch fast.

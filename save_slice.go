@@ -48,7 +48,7 @@ func (w *write) saveSlice() {
 	}
 	if !agree {
 		rows := saved.allKeyed()
-		states, err := w.readRows(rows, false)
+		states, err := w.readRows(rows, "")
 		w.refuseRows(rows, states, err)
 		return
 	}
@@ -151,7 +151,7 @@ func (w *write) saveUnchecked(rows []*row) {
 		w.savingUpdate(rows, false).send(rows)
 		return
 	}
-	states, err := w.readRows(rows, true)
+	states, err := w.readRows(rows, clause.LockingStrengthUpdate)
 	if w.db.AddError(err) != nil {
 		return
 	}
@@ -236,7 +236,7 @@ func (w *write) savedFields() (fields []*schema.Field) {
 		field := w.model.FieldsByDBName[name]
 		selected, named := columns[name]
 		switch {
-		case field.PrimaryKey, field.AutoCreateTime > 0, field == w.model.version.Field, !field.Updatable:
+		case field.PrimaryKey, field.AutoCreateTime > 0, field == w.model.version.Field, !field.Updatable, isUnversioned(field):
 		case named && selected, !named && (!restricted || field.AutoUpdateTime > 0):
 			fields = append(fields, field)
 		}
@@ -302,7 +302,7 @@ func (w *write) divideByPresence(rows []*row) (there, gone []*row, states []rowS
 	if len(keyed) == 0 {
 		return nil, gone, nil, nil
 	}
-	all, err := w.readRows(keyed, false)
+	all, err := w.readRows(keyed, "")
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -29,7 +29,7 @@ func (w *write) writeSeveral(models []*row, how severalWrite) {
 		how.send(rows)
 		return
 	case !agree:
-		states, err := w.readRows(models, false)
+		states, err := w.readRows(models, "")
 		w.refuseRows(models, states, err)
 		return
 	}
@@ -88,13 +88,13 @@ func (w *write) setRowsAffected(n int64) {
 // some are the same row to the database, or the caller's own conditions kept them from being written: the others are
 // written without those, and returned. Else the write is refused.
 func (w *write) settleShort(rows []*row, send sender) (written []*row, err error) {
-	states, err := w.readRows(rows, false)
+	states, err := w.readRows(rows, "")
 	if err != nil || !w.areCurrent(rows, states) || !(w.hasOwnConditions() || hasTwins(states)) {
 		w.refuseRows(rows, states, err)
 		return nil, nil
 	}
 	err = w.allOrNone(func() error {
-		states, err := w.readRows(rows, true)
+		states, err := w.readRows(rows, clause.LockingStrengthUpdate)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (w *write) settleShort(rows []*row, send sender) (written []*row, err error
 		return w.sendAll(written, send)
 	})
 	if errors.Is(err, errShort) {
-		states, err = w.readRows(rows, false)
+		states, err = w.readRows(rows, "")
 		w.refuseRows(rows, states, err)
 		return nil, nil
 	}
@@ -229,7 +229,7 @@ func (w *write) advanceAll(rows []*row) {
 
 // learnVersions gives the models of rows the versions that the rows have now, in the transaction that wrote them.
 func (w *write) learnVersions(rows []*row) error {
-	states, err := w.readRows(rows, false)
+	states, err := w.readRows(rows, "")
 	if err != nil {
 		return err
 	}
@@ -306,7 +306,7 @@ func (w *write) refusedInserts(rows []*row) (stale []StaleRow) {
 		return nil
 	}
 	others, states, err := w.neverLoaded, []rowState(nil), error(nil)
-	if states, err = w.readRows(others, false); err != nil {
+	if states, err = w.readRows(others, ""); err != nil {
 		return nil
 	}
 	for i, r := range others {
@@ -343,8 +343,8 @@ func (w *write) failRows(rows []*row, err error) {
 }
 
 // readRows reads rows by their keys as they are now, in the way of read, and whether the caller's own conditions hold.
-// With lock they stay so until the transaction ends.
-func (w *write) readRows(rows []*row, lock bool) (states []rowState, err error) {
+// With a lock they stay so until the transaction ends.
+func (w *write) readRows(rows []*row, lock string) (states []rowState, err error) {
 	failed := w.db.Error
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()
@@ -369,7 +369,7 @@ func (w *write) readRows(rows []*row, lock bool) (states []rowState, err error) 
 	return states, nil
 }
 
-func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause.Expression, lock bool, states []rowState) error {
+func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause.Expression, lock string, states []rowState) error {
 	selected := []clause.Expression{
 		clause.Expr{SQL: "?", Vars: []any{columns[0].Ref()}},
 		clause.Expr{SQL: "?", Vars: []any{w.model.version.column()}}, w.deletedInSQL(), holds,
@@ -380,8 +380,8 @@ func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause
 	}
 	tx := w.session()
 	tx.Statement.ConnPool = unprepared(w.stmt.ConnPool)
-	if lock {
-		tx = tx.Clauses(w.lockingForUpdate())
+	if lock != "" {
+		tx = tx.Clauses(w.locking(lock))
 	}
 	rows, err := tx.Clauses(
 		clause.Select{Expression: clause.CommaExpression{Exprs: selected}},
@@ -400,8 +400,8 @@ func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause
 	return rows.Err()
 }
 
-func (w *write) lockingForUpdate() clause.Locking {
-	locking := clause.Locking{Strength: clause.LockingStrengthUpdate}
+func (w *write) locking(strength string) clause.Locking {
+	locking := clause.Locking{Strength: strength}
 	if w.plugin.dialect.LocksNamedTable() {
 		locking.Table = clause.Table{Name: w.stmt.Table}
 	}

@@ -43,14 +43,16 @@ type severalWrite struct {
 // updateSeveral is the UPDATE of the models of a slice with one payload.
 func (w *write) updateSeveral(set clause.Set) {
 	w.keepClauses("UPDATE")
-	if w.isAutomatic(set) {
-		update := w.batchOf(w.keyColumns(), set, w.plugin.gorm.update)
-		w.writeAsTheyAre(w.pointers(), severalWrite{update.run, update.giveReturned})
-		return
-	}
 	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
 		return w.advancing(set, rows, compared, w.plugin.gorm.update).severalWrite()
 	})
+}
+
+// updateSeveralUncompared is the UPDATE of the models of a slice with one payload that does not count.
+func (w *write) updateSeveralUncompared(set clause.Set) {
+	w.keepClauses("UPDATE")
+	update := w.batchOf(w.keyColumns(), set, w.plugin.gorm.update)
+	w.writeAsTheyAre(w.pointers(), severalWrite{update.run, update.giveReturned})
 }
 
 // deleteSeveral is the DELETE of the models of a slice.
@@ -160,11 +162,7 @@ func (b *batchDelete) run(rows []*row) (affected int64) {
 	for part := range slices.Chunk(rows, maxDeletedRows) {
 		any := anyOf{}
 		for _, r := range part {
-			conditions := keyConditions(w.model.PrimaryFields, r.key)
-			if b.isCompared {
-				conditions = append(conditions, w.model.version.isAt(r.expected))
-			}
-			any = append(any, clause.And(conditions...))
+			any = append(any, &rowCondition{model: w.model, key: r.key, version: r.expected, isCompared: b.isCompared})
 		}
 		began := time.Now()
 		w.stmt.SQL.Reset()
