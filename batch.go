@@ -130,7 +130,7 @@ type batchUpdate struct {
 // caller sees to it that all statements stand or fall together.
 func (b *batchUpdate) run(rows []*row) (affected int64) {
 	pool := b.db.Statement.ConnPool
-	b.db.Statement.ConnPool = unprepared(pool)
+	b.db.Statement.ConnPool = unprepared(b.w.stmt.ConnPool) // that of the unit, which may be newer than the statement
 	defer func() { b.db.Statement.ConnPool = pool }()
 	b.returned = nil
 	parts := b.w.split(b.columns, rows, b.varsBesideValues())

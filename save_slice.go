@@ -3,6 +3,7 @@ package occ
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -47,7 +48,7 @@ func (w *write) saveSlice() {
 		w.counters().blind.Add(1)
 	}
 	if !agree {
-		rows := saved.allKeyed()
+		rows := slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil })
 		states, err := w.readRows(rows, "")
 		w.refuseRows(rows, states, err)
 		return
@@ -58,10 +59,6 @@ func (w *write) saveSlice() {
 		return
 	}
 	w.together(func() { w.saveEach(saved) })
-}
-
-func (s *savedSlice) allKeyed() []*row {
-	return append(append(append([]*row(nil), s.loaded...), s.unchecked...), s.keyed...)
 }
 
 func (s *savedSlice) isOfOneSort() bool {

@@ -182,3 +182,95 @@ func TestSaveOfASliceWritesEveryColumn(t *testing.T) {
 		}},
 	}, &wideRow{})
 }
+
+// typedRow has columns of types that only some databases have.
+type typedRow struct {
+	ID    uuid.UUID `gorm:"type:uuid;primaryKey"`
+	JSON  string    `gorm:"type:json"`
+	JSONB *string   `gorm:"type:jsonb"`
+	Mood  string    `gorm:"type:mood"`
+	Bits  string    `gorm:"type:bit(4)"`
+	Price string    `gorm:"type:numeric(10,2)"`
+	Days  string    `gorm:"type:interval"`
+	Clock string    `gorm:"type:time(0)"`
+	Day   time.Time `gorm:"type:date"`
+	Small int16     `gorm:"type:smallint"`
+	Net   string    `gorm:"type:inet"`
+	Names string    `gorm:"type:text[]"`
+	occ.Version
+}
+
+func TestSaveOfASliceWritesTypesOfPostgreSQL(t *testing.T) {
+	t.Parallel()
+	run(t, []testdb.Database{testdb.All()[1], testdb.Configurations()[0]}, []behaviour{
+		{"as they are", func(t *testing.T, db *gorm.DB) {
+			require.NoError(t, db.Exec("CREATE TYPE mood AS ENUM ('sad', 'ok')").Error)
+			require.NoError(t, db.AutoMigrate(&typedRow{}))
+			one, two := `{"a": 1}`, `{"a": 2}`
+			rows := []typedRow{
+				{uuid.New(), one, &one, "ok", "0101", "1.50", "1 day", "12:30:00", time.Date(2024, 5, 1, 0, 0, 0, 0, time.UTC), 1, "10.0.0.1", "{a,b}", 0},
+				{uuid.New(), two, nil, "sad", "0111", "2.50", "2 days", "12:30:01", time.Date(2024, 5, 2, 0, 0, 0, 0, time.UTC), 2, "10.0.0.2", "{c}", 0},
+			}
+			require.NoError(t, db.Create(&rows).Error)
+			for i := range rows {
+				ID, version := rows[i].ID, rows[i].Version
+				other := rows[(i+1)%2]
+				rows[i] = other
+				rows[i].ID, rows[i].Version, rows[i].Price = ID, version, fmt.Sprint(i, ".25")
+				if i == 0 {
+					rows[0].Mood, rows[1].Mood = "sad", "ok"
+				}
+			}
+
+			require.NoError(t, db.Save(&rows).Error)
+
+			for _, row := range rows {
+				got := typedRow{ID: row.ID}
+				require.NoError(t, db.Find(&got).Error)
+				got.Day = got.Day.UTC()
+				require.Equal(t, row, got)
+			}
+		}},
+	})
+}
+
+type setRow struct {
+	ID   string  `gorm:"size:40;primaryKey"`
+	Mood string  `gorm:"type:enum('sad','ok')"`
+	Tags string  `gorm:"type:set('a','b')"`
+	Bits []byte  `gorm:"type:bit(4)"`
+	JSON *string `gorm:"type:json"`
+	Year int     `gorm:"type:year"`
+	Time string  `gorm:"type:time(0)"`
+	Huge uint64
+	UUID string `gorm:"type:uuid"`
+	Bin  []byte `gorm:"type:binary(4)"`
+	occ.Version
+}
+
+func TestSaveOfASliceWritesTypesOfMariaDB(t *testing.T) {
+	t.Parallel()
+	run(t, []testdb.Database{testdb.All()[2], testdb.Configurations()[1]}, []behaviour{
+		{"as they are", func(t *testing.T, db *gorm.DB) {
+			one := `{"a":1}`
+			rows := []setRow{
+				{"é", "ok", "a", []byte{1}, &one, 2024, "12:00:00", 1<<64 - 1, uuid.NewString(), []byte{0, 255, 1, 128}, 0},
+				{"b", "sad", "a,b", []byte{2}, nil, 2025, "13:00:00", 1, uuid.NewString(), []byte{1, 2, 3, 4}, 0},
+			}
+			require.NoError(t, db.Create(&rows).Error)
+			for i := range rows {
+				other := rows[1-i]
+				rows[i].Mood, rows[i].Tags, rows[i].Bits, rows[i].Year, rows[i].Time = other.Mood, "b", []byte{byte(i + 4)}, 2000+i, "14:00:00"
+				rows[i].Huge, rows[i].UUID, rows[i].Bin = 1<<63+uint64(i), uuid.NewString(), []byte{200, 201, byte(i), 0}
+			}
+
+			require.NoError(t, db.Save(&rows).Error)
+
+			for _, row := range rows {
+				got := setRow{ID: row.ID}
+				require.NoError(t, db.Find(&got).Error)
+				require.Equal(t, row, got)
+			}
+		}},
+	}, &setRow{})
+}

@@ -11,7 +11,10 @@ const (
 	uniqueViolation        = "23505" // PostgreSQL
 	recordChanged          = 1020    // MariaDB ER_CHECKREAD, under innodb_snapshot_isolation
 	duplicateEntry         = 1062    // MySQL, MariaDB ER_DUP_ENTRY
-	snapshotUpdateConflict = 3960    // SQL Server, under SNAPSHOT isolation
+	primaryKeyConstraint   = 1555    // SQLite, extended result codes
+	uniqueConstraint       = 2067
+	rowIDConstraint        = 2579
+	snapshotUpdateConflict = 3960 // SQL Server, under SNAPSHOT isolation
 )
 
 // IsConflict tells whether the database itself reports with err that a row was changed by somebody else.
@@ -28,8 +31,31 @@ func (d Dialect) IsDuplicateKey(err error) bool {
 	if state, ok := sqlState(err); ok {
 		return state == uniqueViolation
 	}
+	if d.Name == sqlite {
+		code, ok := sqliteCode(err)
+		return ok && (code == primaryKeyConstraint || code == uniqueConstraint || code == rowIDConstraint)
+	}
 	number, ok := errorNumber(err)
 	return ok && number == duplicateEntry
+}
+
+// sqliteCode finds the extended result code of a SQLite driver's error: go-sqlite3 has a field for it, modernc.org/sqlite
+// a method.
+func sqliteCode(err error) (int64, bool) {
+	var coded interface{ Code() int }
+	if errors.As(err, &coded) {
+		return int64(coded.Code()), true
+	}
+	for ; err != nil; err = errors.Unwrap(err) {
+		rv := reflect.Indirect(reflect.ValueOf(err))
+		if rv.Kind() != reflect.Struct {
+			continue
+		}
+		if field := rv.FieldByName("ExtendedCode"); field.IsValid() && field.CanInt() {
+			return field.Int(), true
+		}
+	}
+	return 0, false
 }
 
 // sqlState finds the SQLSTATE of a PostgreSQL driver's error; pgx and lib/pq both have the method.
