@@ -2,6 +2,7 @@ package occ_test
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 	"sync"
 	"testing"
@@ -123,9 +124,9 @@ func requireNoRow[T any](t testing.TB, db *gorm.DB, id any) {
 	require.ErrorIs(t, db.Unscoped().First(new(T), id).Error, gorm.ErrRecordNotFound)
 }
 
-func begin(t testing.TB, db *gorm.DB) *gorm.DB {
+func begin(t testing.TB, db *gorm.DB, opts ...*sql.TxOptions) *gorm.DB {
 	t.Helper()
-	tx := db.Begin()
+	tx := db.Begin(opts...)
 	require.NoError(t, tx.Error)
 	t.Cleanup(func() { tx.Rollback() }) // of a transaction that the test left open
 	return tx

@@ -26,7 +26,7 @@ func priceUpdates() []call {
 		{"Update", func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(p).Update("price", 70) }},
 		{"Update by field name", func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(p).Update("Price", 70) }},
 		{"Update with an expression", func(db *gorm.DB, p *Product) *gorm.DB {
-			return db.Model(p).Update("price", gorm.Expr("price + ?", 60))
+			return db.Model(p).Update("price", gorm.Expr("price * 0 + ?", 70))
 		}},
 		{"Updates of a map", func(db *gorm.DB, p *Product) *gorm.DB {
 			return db.Model(p).Updates(map[string]any{"price": 70})
