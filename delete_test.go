@@ -272,6 +272,18 @@ func TestSoftDelete(t *testing.T) {
 			require.Equal(t, occ.Version(1), mine.Version)
 			require.False(t, reload[Note](t, db, mine.ID).DeletedAt.Valid)
 		}},
+		{"keeps its row out of every later write, whatever the conditions", func(t *testing.T, db *gorm.DB) {
+			mine, other := newNote(t, db), newNote(t, db)
+			require.NoError(t, db.Delete(&mine).Error)
+			deleted := reload[Note](t, db, mine.ID)
+
+			err := db.Model(&mine).Where("text = ?", "a").Or("text = ?", "b").Update("text", "c").Error
+			require.Equal(t, occ.ReasonDeleted, stale(t, err).Reason)
+			require.NoError(t, db.Model(&Note{}).Where("id = ?", mine.ID).Or("id = ?", other.ID).Update("text", "c").Error)
+
+			require.Equal(t, deleted, reload[Note](t, db, mine.ID))
+			require.Equal(t, occ.Version(2), reload[Note](t, db, other.ID).Version)
+		}},
 		{"by a statement that is used again", func(t *testing.T, db *gorm.DB) {
 			first, second := newNote(t, db), newNote(t, db)
 			tx := db.Where("text = ?", "a").Session(&gorm.Session{})

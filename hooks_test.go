@@ -19,6 +19,7 @@ type Draft struct {
 	Before  occ.Version `gorm:"-"`
 	After   occ.Version `gorm:"-"`
 	fail    string
+	early   func(tx *gorm.DB) error
 	nested  func(tx *gorm.DB) error
 }
 
@@ -30,6 +31,9 @@ func (d *Draft) hook(name string, tx *gorm.DB) error {
 	}
 	if d.fail == "panic in "+name {
 		panic(errHook)
+	}
+	if d.early != nil && name == "BeforeUpdate" {
+		return d.early(tx)
 	}
 	if d.nested != nil && name == "AfterUpdate" {
 		return d.nested(tx)
@@ -140,6 +144,25 @@ func TestHooks(t *testing.T) {
 			require.Equal(t, occ.Version(3), d.Version)
 			requireStored(t, db, d, "c", 3)
 		}},
+		{"a hook before writes the same model, and both are undone together", func(t *testing.T, db *gorm.DB) {
+			d := newDraft(t, db)
+			d.early = func(tx *gorm.DB) error {
+				d.early = nil
+				return tx.Model(&d).UpdateColumn("text", "b").Error
+			}
+
+			require.NoError(t, db.Model(&d).Update("text", "c").Error)
+			require.Equal(t, occ.Version(3), d.Version)
+			requireStored(t, db, d, "c", 3)
+
+			d.early, d.fail = func(tx *gorm.DB) error {
+				d.early = nil
+				return tx.Model(&d).UpdateColumn("text", "d").Error
+			}, "AfterUpdate"
+			require.ErrorIs(t, db.Model(&d).Update("text", "e").Error, errHook)
+			require.Equal(t, occ.Version(3), d.Version)
+			requireStored(t, db, d, "c", 3)
+		}},
 		{"a write in a hook is undone with the outer one", func(t *testing.T, db *gorm.DB) {
 			d, other := newDraft(t, db), newDraft(t, db)
 			d.nested = func(tx *gorm.DB) error {
@@ -215,6 +238,56 @@ type Paper struct {
 	ID       uint
 	FolderID uint
 	Title    *string `gorm:"not null"`
+}
+
+func TestFailingHookWithoutATransaction(t *testing.T) {
+	run(t, only("sqlite SkipDefaultTransaction", "postgres SkipDefaultTransaction", "mariadb SkipDefaultTransaction"), []behaviour{
+		{"what was written stays, and the model is at the row's version", func(t *testing.T, db *gorm.DB) {
+			d := newDraft(t, db)
+			d.fail = "AfterUpdate"
+
+			require.ErrorIs(t, db.Model(&d).Update("text", "b").Error, errHook)
+			require.Equal(t, occ.Version(2), d.Version)
+			requireStored(t, db, d, "b", 2)
+
+			d.fail = ""
+			require.NoError(t, db.Model(&d).Update("text", "c").Error)
+			requireStored(t, db, d, "c", 3)
+		}},
+	}, &Draft{})
+}
+
+// Leaf has a foreign key that its database looks at in COMMIT.
+type Leaf struct {
+	ID       uint
+	ParentID *uint
+	Version  occ.Version
+}
+
+func TestFailingCommit(t *testing.T) {
+	const table = `CREATE TABLE leafs (id integer PRIMARY KEY, version bigint NOT NULL DEFAULT 1,
+		parent_id integer REFERENCES leafs (id) DEFERRABLE INITIALLY DEFERRED)`
+	run(t, only("sqlite", "postgres", "postgres PrepareStmt"), []behaviour{
+		{"a commit that fails leaves row and model as they were", func(t *testing.T, db *gorm.DB) {
+			require.NoError(t, db.Exec(table).Error)
+			mine, nowhere := Leaf{ID: 1}, uint(99)
+			require.NoError(t, db.Create(&mine).Error)
+			orphan := Leaf{ID: 2, ParentID: &nowhere}
+
+			require.Error(t, db.Model(&mine).Update("parent_id", 99).Error)
+			require.Equal(t, occ.Version(1), mine.Version)
+			mine.ParentID = &nowhere
+			require.Error(t, db.Save(&mine).Error)
+			require.Equal(t, occ.Version(1), mine.Version)
+			require.Error(t, db.Create(&orphan).Error)
+			require.Zero(t, orphan.Version)
+
+			requireNoRow[Leaf](t, db, 2)
+			require.Equal(t, Leaf{ID: 1, Version: 1}, reload[Leaf](t, db, 1))
+			mine.ParentID = nil
+			require.NoError(t, db.Save(&mine).Error)
+		}},
+	})
 }
 
 func TestFailingAssociation(t *testing.T) {

@@ -216,6 +216,23 @@ func TestBadInput(t *testing.T) {
 
 			requireProducts(t, db, stored)
 		}},
+		{"a nil payload is an error", func(t *testing.T, db *gorm.DB) {
+			var none *Product
+			var noMap *map[string]any
+			mine := create(t, db)
+
+			for _, payload := range []any{none, noMap} {
+				for _, err := range []error{
+					db.Model(&mine).Updates(payload).Error,
+					db.Model(&mine).UpdateColumns(payload).Error,
+					db.Model(&Product{}).Where("id = ?", mine.ID).Updates(payload).Error,
+				} {
+					require.ErrorIs(t, err, gorm.ErrInvalidValue)
+				}
+			}
+			require.Equal(t, occ.Version(1), mine.Version)
+			requireProducts(t, db, mine)
+		}},
 		{"a nil pointer in a slice is an error that names it", func(t *testing.T, db *gorm.DB) {
 			stored := create(t, db)
 			mine := stored

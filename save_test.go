@@ -54,6 +54,15 @@ func TestSave(t *testing.T) {
 			require.Equal(t, occ.Version(1), p.Version)
 			require.Equal(t, p, reload[Product](t, db, p.ID))
 		}},
+		{"a new model is inserted where creates go in batches", func(t *testing.T, db *gorm.DB) {
+			parcel := Parcel{ID: parcelID, Weight: 3}
+			batched := db.Session(&gorm.Session{CreateBatchSize: 2})
+
+			require.NoError(t, batched.Save(&parcel).Error)
+			require.ErrorIs(t, batched.Save(&Parcel{ID: parcelID}).Error, occ.ErrVersionMissing)
+
+			require.Equal(t, parcel, reload[Parcel](t, db, "id = '"+parcelID+"'"))
+		}},
 		{"a model that was saved new is saved again and deleted", func(t *testing.T, db *gorm.DB) {
 			parcel := Parcel{ID: parcelID, Weight: 3}
 

@@ -361,6 +361,17 @@ func TestReturning(t *testing.T) {
 			require.EqualValues(t, 2, res.RowsAffected)
 			require.Equal(t, []Product{{written[0].ID, "pen", 70, 2}, {written[1].ID, "pen", 70, 2}}, written)
 		}},
+		{"clause.Returning of a soft delete brings the row as written", func(t *testing.T, db *gorm.DB) {
+			mine := Note{Text: "a"}
+			require.NoError(t, db.Create(&mine).Error)
+			deleted := Note{ID: mine.ID, Version: mine.Version}
+
+			require.NoError(t, db.Clauses(clause.Returning{}).Delete(&deleted).Error)
+
+			require.Equal(t, occ.Version(2), deleted.Version)
+			require.Equal(t, "a", deleted.Text)
+			require.Equal(t, occ.Version(2), reload[Note](t, db, mine.ID).Version)
+		}},
 		{"clause.Returning of a delete brings the row that was deleted", func(t *testing.T, db *gorm.DB) {
 			mine := create(t, db)
 			deleted := Product{ID: mine.ID, Version: mine.Version}
@@ -370,7 +381,7 @@ func TestReturning(t *testing.T) {
 			require.Equal(t, mine, deleted)
 			requireNoRow[Product](t, db, mine.ID)
 		}},
-	}, &Product{})
+	}, &Product{}, &Note{})
 }
 
 func TestPayloadVersion(t *testing.T) {
