@@ -2,6 +2,7 @@ package occ
 
 import (
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
@@ -10,7 +11,7 @@ import (
 
 // guardUpdate makes the UPDATE conditional on the version the caller read and has it write the next one.
 func (p *Plugin) guardUpdate(db *gorm.DB) {
-	w, ok := versionedWriteOf(db)
+	w, ok := writeOf(db)
 	if !ok {
 		p.gorm.update(db)
 		return
@@ -21,7 +22,7 @@ func (p *Plugin) guardUpdate(db *gorm.DB) {
 		return
 	}
 	set := w.assignments()
-	if db.Error == nil && (len(set) > 0 || w.isWholeRow()) {
+	if db.Error == nil && (len(set) > 0 || w.isWholeRow() || w.switches.touch != nil) {
 		w.update(set)
 	}
 }
@@ -36,11 +37,35 @@ func (w *write) updated() reflect.Value {
 
 // update runs the UPDATE with the assignments that the caller asked for, in the way the write deserves.
 func (w *write) update(set clause.Set) {
+	if w.isUncounted(set) {
+		w.updateUncompared(set)
+		return
+	}
+	w.touching(set, func() { w.updateCounted(set) })
+}
+
+// updateUncompared runs the UPDATE as GORM would.
+func (w *write) updateUncompared(set clause.Set) {
+	switch {
+	case w.model.version == nil:
+		w.plugin.gorm.update(w.db)
+	case len(w.rows) > 1:
+		w.updateSeveralUncompared(set)
+	default:
+		w.whereRow(false)
+		w.run(set, w.plugin.gorm.update)
+	}
+}
+
+func (w *write) updateCounted(set clause.Set) {
+	if w.model.version == nil {
+		w.updateUncompared(set)
+		return
+	}
 	version := clause.Column{Name: w.model.version.DBName}
 	switch {
-	case w.isAutomatic(set):
-		w.where(w.rowConditions(false))
-		w.run(set, w.plugin.gorm.update)
+	case len(w.rows) > 1:
+		w.updateSeveral(set)
 	case len(w.rows) == 0 || w.isBlind():
 		w.writeUnchecked(append(set, clause.Assignment{Column: version, Value: w.nextInSQL()}), w.plugin.gorm.update)
 	default:
@@ -73,12 +98,13 @@ func (w *write) assignments() clause.Set {
 	return w.withoutVersion(set)
 }
 
-// withoutVersion drops the version that a payload tried to set. What is left of a payload of the version alone, automatic
-// timestamps at most, is nothing; a Save of a model that has no other columns still writes the next version.
+// withoutVersion drops the version that a payload tried to set, and from a whole row the columns that are unversioned.
+// What is left then, if it is automatic timestamps at most, is nothing; a Save of a model that has no other columns
+// still writes the next version.
 func (w *write) withoutVersion(set clause.Set) clause.Set {
 	kept, others := make(clause.Set, 0, len(set)+1), 0
 	for _, assignment := range set {
-		if w.isVersionColumn(assignment.Column.Name) {
+		if w.isVersionColumn(assignment.Column.Name) || w.isLeftOut(assignment.Column.Name) {
 			continue
 		}
 		kept = append(kept, assignment)
@@ -86,16 +112,36 @@ func (w *write) withoutVersion(set clause.Set) clause.Set {
 			others++
 		}
 	}
-	onlyVersion := len(kept) < len(set) && others == 0
-	if onlyVersion && !w.isWholeRow() {
+	if len(kept) < len(set) && others == 0 && !w.isWholeRow() {
 		return nil
 	}
 	return kept
 }
 
+// isLeftOut tells an unversioned column in the write of a whole model: a stale copy must not overwrite it. Naming the
+// column in Select writes it.
+func (w *write) isLeftOut(column string) bool {
+	if !w.model.hasUnversioned || !w.writesModel() {
+		return false
+	}
+	field := w.model.LookUpField(column)
+	return field != nil && isUnversioned(field) &&
+		!slices.Contains(w.stmt.Selects, field.DBName) && !slices.Contains(w.stmt.Selects, field.Name)
+}
+
+// writesModel tells a call whose payload is the model itself: Save(&m), Updates(&m), and Updates(m) by value.
+func (w *write) writesModel() bool {
+	if w.destIsModel() || slices.Contains(w.stmt.Selects, "*") {
+		return true
+	}
+	dest := reflect.ValueOf(w.stmt.Dest)
+	return dest.Kind() == reflect.Struct && dest.Type() == w.model.ModelType &&
+		reflect.TypeOf(w.stmt.Model) == dest.Type() && w.keyOf(dest) != nil
+}
+
 func (w *write) isVersionColumn(name string) bool {
 	field := w.model.LookUpField(name)
-	return field != nil && field.DBName == w.model.version.DBName
+	return field != nil && w.model.version != nil && field.DBName == w.model.version.DBName
 }
 
 // isWholeRow tells a call that writes all columns of the model itself, as Save does.
@@ -108,14 +154,16 @@ func (w *write) destIsModel() bool {
 	return dest.Kind() == reflect.Pointer && model.Kind() == reflect.Pointer && dest.Pointer() == model.Pointer()
 }
 
-// isAutomatic tells a write of nothing but timestamps that GORM keeps by itself.
-func (w *write) isAutomatic(set clause.Set) bool {
+// isUncounted tells a write that is no change of the row in the sense of its version: nothing but unversioned columns and
+// timestamps that GORM keeps by itself.
+func (w *write) isUncounted(set clause.Set) bool {
 	for _, assignment := range set {
-		if !w.isTimestamp(assignment) {
+		field := w.model.LookUpField(assignment.Column.Name)
+		if !w.isTimestamp(assignment) && (field == nil || !isUnversioned(field)) {
 			return false
 		}
 	}
-	return !w.isWholeRow()
+	return !w.isWholeRow() && w.switches.touch == nil
 }
 
 // isTimestamp tells a column that GORM sets to the current time, unless the caller set it by name.
@@ -168,7 +216,7 @@ func (w *write) payloadVersion() any {
 
 // versionOfStruct finds the version in a struct that updates another model, of the same type or not.
 func (w *write) versionOfStruct(payload reflect.Value) any {
-	if payload.Kind() != reflect.Struct || w.destIsModel() {
+	if payload.Kind() != reflect.Struct || w.destIsModel() || w.model.version == nil {
 		return nil
 	}
 	s := w.model.Schema
@@ -201,7 +249,7 @@ func isExpression(value any) bool {
 // guardDelete makes the DELETE, or the UPDATE of a soft delete, conditional on the version; a soft delete writes the next
 // one. GORM adds the conditions on the key.
 func (p *Plugin) guardDelete(db *gorm.DB) {
-	w, ok := versionedWriteOf(db)
+	w, ok := writeOf(db)
 	if !ok {
 		p.gorm.delete(db)
 		return
@@ -212,7 +260,16 @@ func (p *Plugin) guardDelete(db *gorm.DB) {
 		return
 	}
 	w.own = db.Statement.Clauses["WHERE"]
+	w.touching(nil, w.delete)
+}
+
+func (w *write) delete() {
+	db, p := w.db, w.plugin
 	switch {
+	case w.model.version == nil:
+		p.gorm.delete(db)
+	case len(w.rows) > 1:
+		w.deleteSeveral()
 	case len(w.rows) == 0 || w.isBlind():
 		w.alsoSet(w.nextInSQL())
 		w.writeUnchecked(nil, p.gorm.delete)
@@ -271,7 +328,7 @@ func (w *write) writeUnchecked(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	w.counters().blind.Add(1)
-	w.where(w.rowConditions(false))
+	w.whereRow(false)
 	err := w.plugin.inTransaction(w.db, func() error {
 		w.run(set, gormWrite)
 		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || (w.op == OpDelete && !w.wasSoftDelete()) {
@@ -301,7 +358,7 @@ func (w *write) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	w.counters().checked.Add(1)
-	w.where(w.rowConditions(true))
+	w.whereRow(true)
 	w.run(set, gormWrite)
 	w.check()
 }
@@ -320,36 +377,28 @@ func (w *write) hasOwnConditions() bool {
 	return len(where.Exprs) > 0
 }
 
-// rowConditions are the conditions that make a write one of its row: the key, unless GORM adds it by itself, and the
-// version.
-func (w *write) rowConditions(compared bool) (conditions []clause.Expression) {
-	if len(w.rows) == 0 {
-		return nil
-	}
-	r := &w.rows[0]
-	if w.op != OpDelete && r.key != nil {
-		conditions = keyConditions(w.model.PrimaryFields, r.key)
-	}
-	if compared {
-		conditions = append(conditions, w.model.version.isAt(r.expected))
-	}
-	return conditions
-}
-
-// where sets the conditions, and has them apply to all of the caller's: (a OR b) AND key AND version.
-func (w *write) where(conditions []clause.Expression) {
-	if len(conditions) == 0 && w.op != OpDelete {
-		return
-	}
+// whereRow has the write be one of its row, by the key, unless GORM adds that by itself, and the version; and has both
+// apply to all of the caller's conditions: (a OR b) AND key AND version.
+func (w *write) whereRow(compared bool) {
+	conditions := w.room.where[:0]
 	if own, _ := w.own.Expression.(clause.Where); len(own.Exprs) > 0 {
-		conditions = append([]clause.Expression{group{own.Exprs}}, conditions...)
+		conditions = append(conditions, group{own.Exprs})
 	}
-	if len(conditions) == 0 {
-		return
+	if len(w.rows) > 0 {
+		row := rowCondition{model: w.model, key: w.rows[0].key, version: w.rows[0].expected, isCompared: compared}
+		if w.op == OpDelete {
+			row.key = nil
+		}
+		if row.key != nil || compared {
+			w.room.condition = row
+			conditions = append(conditions, &w.room.condition)
+		}
 	}
-	c := w.own
-	c.Name, c.Expression = "WHERE", clause.Where{Exprs: conditions}
-	w.stmt.Clauses["WHERE"] = c
+	if len(conditions) > 0 {
+		c := w.own
+		c.Name, c.Expression = "WHERE", clause.Where{Exprs: conditions}
+		w.stmt.Clauses["WHERE"] = c
+	}
 }
 
 // group is conditions in parentheses. GORM puts some only where it sees an OR in the text.

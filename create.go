@@ -11,18 +11,30 @@ import (
 
 // guardCreate gives new rows their first version, and keeps an INSERT from overwriting rows that are there.
 func (p *Plugin) guardCreate(db *gorm.DB) {
-	w, ok := versionedWriteOf(db)
+	w, ok := writeOf(db)
 	if !ok {
 		p.gorm.create(db)
 		return
 	}
-	conflict, isUpsert := db.Statement.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	w.keepClauses("ON CONFLICT", "RETURNING")
 	defer w.giveBackClauses()
 	w.keepAddressable()
+	w.touching(nil, w.create)
+}
+
+func (w *write) create() {
+	conflict, isUpsert := w.stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	switch {
+	case w.model.version == nil:
+		w.plugin.gorm.create(w.db)
 	case isUpsert && conflict.UpdateAll && w.isSaveOfMissing():
 		w.insertMissing()
+	case isUpsert && w.isSaveOfSlice(conflict):
+		w.saveSlice()
+	case isUpsert && conflict.DoNothing:
+		w.insertOrSkip()
+	case isUpsert:
+		w.overwrite()
 	default:
 		w.insert()
 	}
@@ -53,6 +65,7 @@ func (w *write) insert() {
 	}
 	for _, r := range numbered.rows {
 		w.remember(&r)
+		w.note(r.model)
 	}
 }
 

@@ -2,10 +2,12 @@ package occ
 
 import (
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 )
 
@@ -14,9 +16,16 @@ type model struct {
 	*schema.Schema
 	version *versionField // nil: the model is none of the plugin's business
 	err     error         // the model is not usable as it is declared
+
+	touches        []*schema.Relationship // the parents that a write of the model touches
+	keyColumns     []any                  // the columns of the primary key, as WriteQuoted takes them
+	hasUnversioned bool                   // some columns are tagged unversioned
 	hasHooks,
 	hasRelations bool
 }
+
+// isInvolved tells whether there is anything for the plugin to do when the model is written.
+func (m *model) isInvolved() bool { return m.version != nil || len(m.touches) > 0 }
 
 // mayNest tells whether a call may write other models too, through hooks or associations.
 func (m *model) mayNest(stmt *gorm.Statement) bool {
@@ -36,7 +45,7 @@ func (p *Plugin) modelOf(stmt *gorm.Statement) *model {
 	var m *model
 	if stmt.Schema != nil {
 		m = p.modelOfSchema(stmt.Schema)
-		if m.version != nil || m.err != nil {
+		if m.isInvolved() || m.err != nil {
 			return m
 		}
 	}
@@ -53,12 +62,20 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 		return m.(*model)
 	}
 	m := &model{
-		Schema:       s,
-		hasRelations: len(s.Relationships.Relations) > 0,
+		Schema: s,
+		hasRelations: len(s.Relationships.BelongsTo)+len(s.Relationships.HasOne)+
+			len(s.Relationships.HasMany)+len(s.Relationships.Many2Many) > 0,
 		hasHooks: s.BeforeCreate || s.AfterCreate || s.BeforeUpdate || s.AfterUpdate ||
 			s.BeforeSave || s.AfterSave || s.BeforeDelete || s.AfterDelete,
 	}
+	for _, field := range s.PrimaryFields {
+		m.keyColumns = append(m.keyColumns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
+	}
+	m.hasUnversioned = slices.ContainsFunc(s.Fields, isUnversioned)
 	m.version, m.err = p.findVersionField(s)
+	if m.err == nil {
+		m.touches, m.err = p.findTouches(s)
+	}
 	if m.version != nil {
 		p.models.byTable.LoadOrStore(s.Table, m)
 	}
@@ -96,3 +113,37 @@ func (c *tableCounters) load() TableStats {
 }
 
 func (m *model) newModel() any { return reflect.New(m.ModelType).Interface() }
+
+const unversionedTag = "UNVERSIONED"
+
+// isUnversioned tells a column whose changes do not count: writing it alone neither compares nor bumps, and writes of
+// whole rows leave it out.
+func isUnversioned(field *schema.Field) bool {
+	_, tagged := field.TagSettings[unversionedTag]
+	return tagged
+}
+
+// rowCondition is the condition on one row: every part of its key, where GORM leaves out those that are zero and so
+// writes other rows, and its version.
+type rowCondition struct {
+	model      *model
+	key        []any
+	version    any
+	isCompared bool
+}
+
+func (c *rowCondition) Build(builder clause.Builder) {
+	for i, value := range c.key {
+		if i > 0 {
+			_, _ = builder.WriteString(clause.AndWithSpace)
+		}
+		clause.Eq{Column: c.model.keyColumns[i], Value: value}.Build(builder)
+	}
+	if !c.isCompared {
+		return
+	}
+	if len(c.key) > 0 {
+		_, _ = builder.WriteString(clause.AndWithSpace)
+	}
+	c.model.version.isAt(builder, c.version)
+}

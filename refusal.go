@@ -46,6 +46,8 @@ func (w *write) namedKey(r *row) map[string]any {
 type rowState struct {
 	isThere, isDeleted bool
 	version            any
+	key                string // as the row has it, which may differ in case from the model's
+	holds              bool   // the caller's own conditions
 }
 
 func (w *write) reasonOf(r *row, state rowState) Reason {
@@ -72,14 +74,18 @@ func (w *write) isSame(a, b any) bool {
 	return kind.isZero(a) && kind.isZero(b) || kind.bind(a) == kind.bind(b)
 }
 
-// read reads a row by its key as it is now: past soft deletes and, where the database can, past the transaction's
-// snapshot. A failure is the reader's alone; the statement goes on without it.
-func (w *write) read(r *row) (state rowState, err error) {
+func (w *write) read(r *row) (rowState, error) {
+	return w.readWhere(&rowCondition{model: w.model, key: r.key})
+}
+
+// readWhere reads a row as it is now: past soft deletes and, where the database can, past the transaction's snapshot. A
+// failure is the reader's alone; the statement goes on without it.
+func (w *write) readWhere(condition clause.Expression) (state rowState, err error) {
 	failed := w.db.Error
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()
 
-	tx := w.session().Clauses(clause.Where{Exprs: keyConditions(w.model.PrimaryFields, r.key)})
+	tx := w.session().Clauses(clause.Where{Exprs: []clause.Expression{condition}})
 	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{Exprs: []clause.Expression{
 		clause.Expr{SQL: "?", Vars: []any{w.model.version.column()}}, w.deletedInSQL(),
 	}}}).Rows()

@@ -65,7 +65,8 @@ type kind interface {
 // versionField is the column that holds a model's version, and the kind of version that is in it.
 type versionField struct {
 	*schema.Field
-	kind kind
+	kind  kind
+	boxed any // its column, as WriteQuoted takes it
 }
 
 func (f *versionField) of(ctx context.Context, model reflect.Value) any {
@@ -109,17 +110,38 @@ func (f *versionField) column() clause.Column {
 	return clause.Column{Table: clause.CurrentTable, Name: f.DBName}
 }
 
-// isAt is the condition that a row is at a version; NULL is as good as the zero value.
-func (f *versionField) isAt(version any) clause.Expression {
+// isAt writes the condition that a row is at a version; NULL is as good as the zero value.
+func (f *versionField) isAt(builder clause.Builder, version any) {
 	if !f.kind.isZero(version) {
-		return clause.Eq{Column: f.column(), Value: f.kind.bind(version)}
+		builder.WriteQuoted(f.boxed)
+		_, _ = builder.WriteString(" = ")
+		builder.AddVar(builder, f.kind.bind(version))
+		return
 	}
-	null := clause.Eq{Column: f.column()}
 	zero := f.kind.zeroInSQL()
-	if zero == nil {
-		return null
+	if zero != nil {
+		_ = builder.WriteByte('(')
+		builder.WriteQuoted(f.boxed)
+		_, _ = builder.WriteString(" = ")
+		builder.AddVar(builder, zero)
+		_, _ = builder.WriteString(" OR ")
 	}
-	return clause.Or(clause.Eq{Column: f.column(), Value: zero}, null)
+	builder.WriteQuoted(f.boxed)
+	_, _ = builder.WriteString(" IS NULL")
+	if zero != nil {
+		_ = builder.WriteByte(')')
+	}
+}
+
+// isAtColumn is the condition that a row is at the version in a column of another table, which holds the kind's zeroInSQL
+// for the zero value. With zero, NULL is as good as that.
+func (f *versionField) isAtColumn(expected clause.Column, zero bool) clause.Expression {
+	same := clause.Eq{Column: f.column(), Value: expected}
+	if !zero {
+		return same
+	}
+	isZero := clause.Eq{Column: expected, Value: f.kind.zeroInSQL()}
+	return clause.Or(same, clause.And(isZero, clause.Eq{Column: f.column()}))
 }
 
 // findVersionField looks for the version among the fields of a schema: none is fine, two are not.
@@ -137,6 +159,7 @@ func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
 			return nil, fmt.Errorf("occ: model %s, field %s: %w", s.Name, field.Name, err)
 		}
 		found = &versionField{Field: field, kind: kind}
+		found.boxed = found.column()
 	}
 	return found, nil
 }

@@ -22,16 +22,21 @@ type Dialect struct {
 	// CurrentRead makes a SELECT inside a transaction see the rows as they are now instead of its snapshot; nil where
 	// no such read exists (PostgreSQL raises 40001 instead) or is needed.
 	CurrentRead clause.Expression
+	// ValuesRow stands before each row of a list of VALUES.
+	ValuesRow string
 }
 
 const (
 	mysql     = "mysql"
+	postgres  = "postgres"
+	sqlite    = "sqlite"
 	sqlServer = "sqlserver"
 )
 
 // Of finds out about the database that db was opened with.
 func Of(db *gorm.DB) Dialect {
 	d := Dialect{Name: db.Name(), ConflictTarget: true}
+	d.ValuesRow = valuesRowKeyword(db)
 	d.UpdateReturning = slices.Contains(db.Callback().Update().Clauses, "RETURNING")
 	if d.Name == mysql {
 		d.HasUnsigned64, d.UpdateReturning, d.ConflictTarget = true, false, false
