@@ -45,7 +45,6 @@ func everywhere() []testdb.Database { return append(testdb.All(), testdb.Configu
 
 // run runs behaviours on every database, each in tables of its own.
 func run(t *testing.T, databases []testdb.Database, behaviours []behaviour, models ...any) {
-	t.Parallel()
 	for _, database := range databases {
 		for _, b := range behaviours {
 			t.Run(database.Name+"/"+b.name, func(t *testing.T) {

@@ -40,6 +40,7 @@ func rereading(db *gorm.DB, id uint, write func(p *Product) error) error {
 }
 
 func TestConcurrentWrites(t *testing.T) {
+	t.Parallel()
 	const sessions, each = 4, 10
 	increments := map[string]func(db *gorm.DB, p *Product) error{
 		"Update": func(db *gorm.DB, p *Product) error { return db.Model(p).Update("price", p.Price+1).Error },

@@ -12,6 +12,7 @@ import (
 )
 
 func TestOwnConditions(t *testing.T) {
+	t.Parallel()
 	ways := map[string]func(db *gorm.DB, holds bool) *gorm.DB{
 		"Where": func(db *gorm.DB, holds bool) *gorm.DB { return db.Where("1 = ?", bit(holds)) },
 		"Or": func(db *gorm.DB, holds bool) *gorm.DB {
@@ -100,6 +101,7 @@ func bit(b bool) int {
 }
 
 func TestCriteriaWrites(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"every matched row takes its next version", func(t *testing.T, db *gorm.DB) {
 			writes := map[string]func(tx *gorm.DB) *gorm.DB{
@@ -211,6 +213,7 @@ func TestCriteriaWrites(t *testing.T) {
 }
 
 func TestUpdateFrom(t *testing.T) {
+	t.Parallel()
 	joining := testdb.All()[:2] // GORM builds no FROM for MariaDB
 	from := clause.From{Tables: []clause.Table{{Name: "seats"}}}
 	run(t, joining, []behaviour{

@@ -23,6 +23,7 @@ func requireProducts(t testing.TB, db *gorm.DB, want ...Product) {
 }
 
 func TestCreate(t *testing.T) {
+	t.Parallel()
 	pen, ink := Product{Name: "pen", Price: 10}, Product{Name: "ink", Price: 20}
 	pen1, ink1 := Product{0, "pen", 10, 1}, Product{0, "ink", 20, 1}
 	run(t, everywhere(), []behaviour{
@@ -139,6 +140,18 @@ func TestCreate(t *testing.T) {
 
 			requireProducts(t, db, stored)
 		}},
+		{"DO NOTHING that left the row alone leaves the model as it was", func(t *testing.T, db *gorm.DB) {
+			stored := create(t, db)
+			mine, preset := Product{ID: stored.ID, Name: "ink"}, Product{ID: stored.ID, Version: 9}
+			nothing := clause.OnConflict{DoNothing: true}
+
+			require.NoError(t, db.Clauses(nothing).Create(&mine).Error)
+			require.NoError(t, db.Clauses(nothing).Create(&preset).Error)
+
+			require.Equal(t, Product{ID: stored.ID, Name: "ink"}, mine)
+			require.Equal(t, occ.Version(9), preset.Version)
+			requireProducts(t, db, stored)
+		}},
 		{"DO NOTHING that inserted holds the first version", func(t *testing.T, db *gorm.DB) {
 			mine := pen
 
@@ -181,6 +194,7 @@ func TestCreate(t *testing.T) {
 }
 
 func TestFirstOrCreate(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"what is not found is created at the first version", func(t *testing.T, db *gorm.DB) {
 			var mine Product
@@ -226,6 +240,7 @@ func TestFirstOrCreate(t *testing.T) {
 }
 
 func TestGenericsCreate(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"gorm.G creates at the first version", func(t *testing.T, db *gorm.DB) {
 			one, many := Product{Name: "pen"}, []Product{{Name: "ink"}, {Name: "cap"}}

@@ -88,6 +88,7 @@ func countsAs[V any](last uint64) behaviour {
 }
 
 func TestIntegerVersions(t *testing.T) {
+	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		countsAs[occ.Version](math.MaxInt64),
 		countsAs[int](math.MaxInt64),
@@ -110,6 +111,7 @@ func TestIntegerVersions(t *testing.T) {
 }
 
 func TestWideUnsignedVersions(t *testing.T) {
+	t.Parallel()
 	run(t, only("mariadb"), []behaviour{
 		countsAs[uint](math.MaxUint64),
 		countsAs[uint32](math.MaxUint32),
@@ -222,6 +224,7 @@ func keyOf(t testing.TB, db *gorm.DB, model any) any {
 }
 
 func TestDeclarations(t *testing.T) {
+	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		declared("an embedded version", func(v *VersionedStamp) int64 { return int64(v.Version) }),
 		declared("a version in an embedded struct with a prefix and a column name", func(d *Deep) int64 { return int64(d.Outer.Revision) }),
@@ -300,6 +303,7 @@ type (
 )
 
 func TestWrongDeclarations(t *testing.T) {
+	t.Parallel()
 	wrong := func(name string, model func() any, fragments ...string) behaviour {
 		return behaviour{name, func(t *testing.T, db *gorm.DB) {
 			for _, err := range []error{
@@ -344,6 +348,7 @@ type VersionedStamp struct {
 func (VersionedStamp) TableName() string { return "stamps" }
 
 func TestMigration(t *testing.T) {
+	t.Parallel()
 	// Not with PrepareStmt: on SQLite GORM's second AutoMigrate of any added column fails on a prepared statement.
 	run(t, only("sqlite", "postgres", "postgres simple protocol", "mariadb"), []behaviour{
 		{"AutoMigrate adds the version to a table with rows, at 1 in each of them", func(t *testing.T, db *gorm.DB) {

@@ -40,6 +40,7 @@ func deletions() []deletion {
 }
 
 func TestDelete(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"every call deletes the row if it is at the model's version", func(t *testing.T, db *gorm.DB) {
 			for _, deletion := range deletions() {
@@ -154,6 +155,7 @@ func TestDelete(t *testing.T) {
 }
 
 func TestSoftDelete(t *testing.T) {
+	t.Parallel()
 	newNote := func(t *testing.T, db *gorm.DB) Note {
 		note := Note{Text: "a"}
 		require.NoError(t, db.Create(&note).Error)

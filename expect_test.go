@@ -21,6 +21,7 @@ type Plain struct {
 }
 
 func TestExpect(t *testing.T) {
+	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		{"is compared instead of the model's version", func(t *testing.T, db *gorm.DB) {
 			mine, _ := pair(t, db)
@@ -188,6 +189,7 @@ func TestExpect(t *testing.T) {
 }
 
 func TestUnchecked(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"writes whatever version the row is at, and the model learns the next one", func(t *testing.T, db *gorm.DB) {
 			for _, update := range priceUpdates() {
@@ -275,6 +277,7 @@ func TestUnchecked(t *testing.T) {
 }
 
 func TestBlindWrites(t *testing.T) {
+	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		{"a model that was never loaded is written, deleted and saved", func(t *testing.T, db *gorm.DB) {
 			blind, plugin := withPlugin(t, db, occ.WithBlindWrites())
@@ -342,6 +345,7 @@ type Journal struct {
 func (Journal) TableName() string { return "ledgers" }
 
 func TestLegacyRows(t *testing.T) {
+	t.Parallel()
 	insert := func(t *testing.T, db *gorm.DB, counter any) {
 		require.NoError(t, db.Exec("INSERT INTO ledgers (id, total, counter) VALUES (1, 5, ?)", counter).Error)
 	}

@@ -67,6 +67,7 @@ func requireStored(t testing.TB, db *gorm.DB, d Draft, text string, version occ.
 }
 
 func TestHooks(t *testing.T) {
+	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		{"hooks before see the old version, hooks after the new one", func(t *testing.T, db *gorm.DB) {
 			d := newDraft(t, db)
@@ -241,6 +242,7 @@ type Paper struct {
 }
 
 func TestFailingHookWithoutATransaction(t *testing.T) {
+	t.Parallel()
 	run(t, only("sqlite SkipDefaultTransaction", "postgres SkipDefaultTransaction", "mariadb SkipDefaultTransaction"), []behaviour{
 		{"what was written stays, and the model is at the row's version", func(t *testing.T, db *gorm.DB) {
 			d := newDraft(t, db)
@@ -265,6 +267,7 @@ type Leaf struct {
 }
 
 func TestFailingCommit(t *testing.T) {
+	t.Parallel()
 	const table = `CREATE TABLE leafs (id integer PRIMARY KEY, version bigint NOT NULL DEFAULT 1,
 		parent_id integer REFERENCES leafs (id) DEFERRABLE INITIALLY DEFERRED)`
 	run(t, only("sqlite", "postgres", "postgres PrepareStmt"), []behaviour{
@@ -291,6 +294,7 @@ func TestFailingCommit(t *testing.T) {
 }
 
 func TestFailingAssociation(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"an update whose association cannot be saved rolls row and model back", func(t *testing.T, db *gorm.DB) {
 			folder := Folder{Name: "a"}

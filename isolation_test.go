@@ -23,6 +23,7 @@ func only(names ...string) (databases []testdb.Database) {
 }
 
 func TestConflictsThatPostgreSQLReports(t *testing.T) {
+	t.Parallel()
 	var behaviours []behaviour
 	for _, level := range []sql.IsolationLevel{sql.LevelRepeatableRead, sql.LevelSerializable} {
 		writes := map[string]func(tx *gorm.DB, p *Product) error{
@@ -58,6 +59,7 @@ func TestConflictsThatPostgreSQLReports(t *testing.T) {
 }
 
 func TestMariaDBSnapshots(t *testing.T) {
+	t.Parallel()
 	inSnapshot := func(t *testing.T, db *gorm.DB, isolation string, f func(tx *gorm.DB, mine Product)) Product {
 		t.Helper()
 		stored := create(t, db)
@@ -121,6 +123,7 @@ func TestMariaDBSnapshots(t *testing.T) {
 }
 
 func TestSQLiteTransactions(t *testing.T) {
+	t.Parallel()
 	run(t, only("sqlite"), []behaviour{
 		{"a write of a row that changed under a reading transaction is never lost", func(t *testing.T, db *gorm.DB) {
 			stored := create(t, db)

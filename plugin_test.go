@@ -14,6 +14,7 @@ import (
 )
 
 func TestRegistration(t *testing.T) {
+	t.Parallel()
 	run(t, testdb.All()[:1], []behaviour{
 		{"the plugin is called occ", func(t *testing.T, db *gorm.DB) {
 			require.Equal(t, "occ", occ.New().Name())
@@ -57,6 +58,7 @@ var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // TestSQL is the one place that minds the text of statements.
 func TestSQL(t *testing.T) {
+	t.Parallel()
 	statements := []struct {
 		name string
 		do   func(tx *gorm.DB) *gorm.DB
@@ -123,6 +125,7 @@ type Book struct {
 func (b *Book) BeforeSave(*gorm.DB) error { b.Title = strings.TrimSpace(b.Title); return nil }
 
 func TestModelsWithoutAVersion(t *testing.T) {
+	t.Parallel()
 	calls := func(db *gorm.DB) (errs []string) {
 		said := func(tx *gorm.DB) {
 			text := "none"

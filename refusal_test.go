@@ -14,6 +14,7 @@ import (
 )
 
 func TestReasons(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"changed: the row is at another version", func(t *testing.T, db *gorm.DB) {
 			mine, _ := pair(t, db)
@@ -118,6 +119,7 @@ func TestReasons(t *testing.T) {
 }
 
 func TestConflictHook(t *testing.T) {
+	t.Parallel()
 	type seen struct {
 		mu       sync.Mutex
 		refusals []*occ.StaleDataError
@@ -190,6 +192,7 @@ func TestConflictHook(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		{"a nil model is an error that names it", func(t *testing.T, db *gorm.DB) {
 			var none *Product

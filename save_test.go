@@ -34,6 +34,7 @@ type Mark struct {
 const parcelID = "0b6f6c1e-8f2d-4f0a-9f5e-0d6d8f1f7c11"
 
 func TestSave(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"a new model with a key of the application's own is inserted", func(t *testing.T, db *gorm.DB) {
 			parcel := Parcel{ID: parcelID, Weight: 3}
@@ -178,6 +179,28 @@ func TestSave(t *testing.T) {
 			require.Equal(t, Seat{0, 5, "Dan", 3}, reload[Seat](t, db, "room = 0"))
 			require.Equal(t, other, reload[Seat](t, db, "room = 1"))
 		}},
+		{"a loaded model whose key has a zero part is saved as an update", func(t *testing.T, db *gorm.DB) {
+			zero, other := Seat{Room: 0, Number: 5, Guest: "Ann"}, Seat{Room: 1, Number: 5, Guest: "Bob"}
+			require.NoError(t, db.Create(&zero).Error)
+			require.NoError(t, db.Create(&other).Error)
+
+			zero.Guest = "Cid"
+			require.NoError(t, db.Save(&zero).Error)
+
+			require.Equal(t, Seat{0, 5, "Cid", 2}, zero)
+			require.Equal(t, zero, reload[Seat](t, db, "room = 0"))
+			require.Equal(t, other, reload[Seat](t, db, "room = 1"))
+		}},
+		{"a loaded model whose key has a zero part is not inserted again", func(t *testing.T, db *gorm.DB) {
+			zero := Seat{Room: 0, Number: 5, Guest: "Ann"}
+			require.NoError(t, db.Create(&zero).Error)
+			require.NoError(t, db.Where("number = 5").Delete(&Seat{}).Error)
+
+			require.Equal(t, occ.ReasonDeleted, stale(t, db.Save(&zero).Error).Reason)
+
+			requireNoRow[Seat](t, db, "number = 5")
+			require.Equal(t, occ.Version(1), zero.Version)
+		}},
 		{"a model without further columns is saved, compared and deleted", func(t *testing.T, db *gorm.DB) {
 			mine := Mark{ID: "a"}
 			require.NoError(t, db.Save(&mine).Error)
@@ -232,6 +255,7 @@ func TestSave(t *testing.T) {
 }
 
 func TestSaveOfOneNewKeyAtOnce(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"one session wins, the other gets an error, neither is overwritten", func(t *testing.T, db *gorm.DB) {
 			const sessions = 4

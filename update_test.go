@@ -88,6 +88,7 @@ func priceUpdates() []call {
 }
 
 func TestUpdate(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"every call writes the next version if the row is at the model's", func(t *testing.T, db *gorm.DB) {
 			for _, update := range priceUpdates() {
@@ -176,6 +177,7 @@ func TestUpdate(t *testing.T) {
 }
 
 func TestVersionInMemory(t *testing.T) {
+	t.Parallel()
 	run(t, everywhere(), []behaviour{
 		{"one model is written again and again", func(t *testing.T, db *gorm.DB) {
 			mine := create(t, db)
@@ -315,6 +317,7 @@ func TestVersionInMemory(t *testing.T) {
 }
 
 func TestReturning(t *testing.T) {
+	t.Parallel()
 	returning := []testdb.Database{}
 	for _, database := range everywhere() {
 		if database.Name[:5] != "maria" { // it has no UPDATE ... RETURNING
@@ -385,6 +388,7 @@ func TestReturning(t *testing.T) {
 }
 
 func TestPayloadVersion(t *testing.T) {
+	t.Parallel()
 	two, negative := 2, -1
 	run(t, testdb.All(), []behaviour{
 		{"says what the payload was based on, in any form an integer comes in", func(t *testing.T, db *gorm.DB) {
@@ -460,6 +464,7 @@ func TestPayloadVersion(t *testing.T) {
 }
 
 func TestTimestampsOnly(t *testing.T) {
+	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		{"a write of nothing but automatic timestamps neither compares nor bumps", func(t *testing.T, db *gorm.DB) {
 			mine := Note{Text: "a"}
