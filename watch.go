@@ -75,17 +75,19 @@ func (j *journal) ended() error {
 	return fmt.Errorf("occ: the transaction cannot go on, an earlier statement in it failed: %w", j.failure)
 }
 
-// enterRow also makes sure that gorm.DB.Row, whose caller cannot see an error before it scans, returns something to scan.
+// enterRow also makes sure that gorm.DB.Row, whose caller cannot see an error before it scans, returns something to scan:
+// after an error GORM has none, and a prepared statement that failed makes one that panics.
 func (p *Plugin) enterRow(db *gorm.DB) {
 	p.enter(db)
 	j := p.journals.of(db.Statement.ConnPool)
-	if j == nil || j.state != dialect.Gone {
+	if several, _ := db.Get("rows"); j == nil || j.state == dialect.Open || several == true {
 		return
 	}
-	if several, _ := db.Get("rows"); several != true {
-		never := endedContext{db.Statement.Context, j.ended()}
-		db.Statement.Dest = connectionOf(db.Statement.ConnPool).QueryRowContext(never, "")
+	if db.Error == nil {
+		_ = db.AddError(j.ended())
 	}
+	never := endedContext{db.Statement.Context, j.ended()}
+	db.Statement.Dest = connectionOf(db.Statement.ConnPool).QueryRowContext(never, "")
 }
 
 // endedContext keeps database/sql from sending a query, and is the reason it gives.
