@@ -208,40 +208,61 @@ func textOf(value any) (string, bool) {
 
 // clone copies what a value refers to, so that changing the copy leaves the original alone. What a type keeps in
 // unexported fields is shared, as it is by an assignment: only the type itself could copy that.
-func clone(rv reflect.Value, depth int) reflect.Value {
-	if depth == maxDepth {
-		return rv // refers to itself
-	}
+func clone(rv reflect.Value) reflect.Value { return cloner{}.clone(rv) }
+
+// cloner has the copies of what it met, since a value may refer to itself.
+type cloner map[reference]reflect.Value
+
+type reference struct {
+	typ  reflect.Type
+	at   uintptr
+	size int
+}
+
+func (c cloner) clone(rv reflect.Value) reflect.Value {
 	switch rv.Kind() {
-	case reflect.Pointer:
-		return clonePointer(rv, depth)
+	case reflect.Pointer, reflect.Map, reflect.Slice:
+		if rv.IsNil() || rv.Kind() == reflect.Pointer && isOpaque(rv.Type().Elem()) {
+			return rv
+		}
+		return c.cloneReference(rv)
 	case reflect.Interface:
 		if !rv.IsNil() {
-			return clone(rv.Elem(), depth+1)
-		}
-	case reflect.Map:
-		return cloneMap(rv, depth)
-	case reflect.Slice:
-		if !rv.IsNil() {
-			return cloneElements(reflect.MakeSlice(rv.Type(), rv.Len(), rv.Len()), rv, depth)
+			return c.clone(rv.Elem())
 		}
 	case reflect.Array:
-		return cloneElements(reflect.New(rv.Type()).Elem(), rv, depth)
+		copied := reflect.New(rv.Type()).Elem()
+		c.cloneElements(copied, rv)
+		return copied
 	case reflect.Struct:
-		return cloneStruct(rv, depth)
+		return c.cloneStruct(rv)
 	}
 	return rv
 }
 
-const maxDepth = 100
-
-func clonePointer(rv reflect.Value, depth int) reflect.Value {
-	if rv.IsNil() || isOpaque(rv.Type().Elem()) {
-		return rv
+func (c cloner) cloneReference(rv reflect.Value) reflect.Value {
+	ref := reference{typ: rv.Type(), at: rv.Pointer()}
+	if rv.Kind() == reflect.Slice {
+		ref.size = rv.Len()
 	}
-	copied := reflect.New(rv.Type().Elem())
-	copied.Elem().Set(clone(rv.Elem(), depth+1))
-	return copied.Convert(rv.Type())
+	if copied, ok := c[ref]; ok {
+		return copied
+	}
+	switch rv.Kind() {
+	case reflect.Pointer:
+		copied := reflect.New(rv.Type().Elem())
+		c[ref] = copied.Convert(rv.Type())
+		copied.Elem().Set(c.clone(rv.Elem()))
+	case reflect.Map:
+		c[ref] = reflect.MakeMapWithSize(rv.Type(), rv.Len())
+		for key, value := range rv.Seq2() {
+			c[ref].SetMapIndex(key, c.clone(value))
+		}
+	case reflect.Slice:
+		c[ref] = reflect.MakeSlice(rv.Type(), rv.Len(), rv.Len())
+		c.cloneElements(c[ref], rv)
+	}
+	return c[ref]
 }
 
 // isOpaque tells a type that must not be copied behind its back, as math/big's and sync's say of themselves.
@@ -257,29 +278,17 @@ func isOpaque(t reflect.Type) bool {
 	return false
 }
 
-func cloneMap(rv reflect.Value, depth int) reflect.Value {
-	if rv.IsNil() {
-		return rv
-	}
-	copied := reflect.MakeMapWithSize(rv.Type(), rv.Len())
-	for key, value := range rv.Seq2() {
-		copied.SetMapIndex(key, clone(value, depth+1))
-	}
-	return copied
-}
-
-func cloneElements(copied, rv reflect.Value, depth int) reflect.Value {
+func (c cloner) cloneElements(copied, rv reflect.Value) {
 	if rv.Type().Elem().Kind() == reflect.Uint8 {
 		reflect.Copy(copied, rv)
-		return copied
+		return
 	}
 	for i := range rv.Len() {
-		copied.Index(i).Set(clone(rv.Index(i), depth+1))
+		copied.Index(i).Set(c.clone(rv.Index(i)))
 	}
-	return copied
 }
 
-func cloneStruct(rv reflect.Value, depth int) reflect.Value {
+func (c cloner) cloneStruct(rv reflect.Value) reflect.Value {
 	copied := reflect.New(rv.Type()).Elem()
 	copied.Set(rv)
 	if rv.Type() == timeType {
@@ -287,7 +296,7 @@ func cloneStruct(rv reflect.Value, depth int) reflect.Value {
 	}
 	for i := range rv.NumField() {
 		if rv.Type().Field(i).IsExported() {
-			copied.Field(i).Set(clone(rv.Field(i), depth+1))
+			copied.Field(i).Set(c.clone(rv.Field(i)))
 		}
 	}
 	return copied

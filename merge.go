@@ -177,14 +177,14 @@ func (c column) detach(merged, theirs reflect.Value) {
 		}
 		merged, theirs = merged.Elem(), theirs.Elem()
 	}
-	merged.Set(clone(theirs, 0))
+	merged.Set(clone(theirs))
 }
 
 // put sets the column to a copy of value. A value that is not valid is NULL.
 func (c column) put(model, value reflect.Value) {
 	field := c.ReflectValueOf(context.Background(), model)
 	if value.IsValid() {
-		field.Set(clone(value, 0))
+		field.Set(clone(value))
 		return
 	}
 	field.SetZero()

@@ -79,20 +79,31 @@ func (s *subject) checkRebase(base, mine any) (key []any, err error) {
 // save writes a merge, and reads what is stored then: the database rounds, and hooks, defaults and triggers have a say.
 func (s *subject) save(m *merge, key []any, stored any) error {
 	tx := s.session()
-	return s.plugin.atomically(tx, func() error {
-		update := tx.Session(&gorm.Session{}).Select("*").Omit(append(m.unread(s.model), clause.Associations)...)
-		if version := s.model.version.of(s.ctx, m.theirs); s.model.version.kind.isZero(version) {
-			update = update.Clauses(Expect(version)) // compared under WithBlindWrites, too
-		}
-		update = update.Updates(m.merged.Addr().Interface())
-		if update.Error == nil && update.RowsAffected == 0 { // the caller's conditions did not hold any more
-			return s.refuse(m.theirs.Addr().Interface())
-		}
-		if update.Error != nil {
-			return update.Error
+	err := s.plugin.atomically(tx, func() error {
+		if err := s.update(tx.Session(&gorm.Session{}), m); err != nil {
+			return err
 		}
 		return s.load(tx.Session(&gorm.Session{}).Unscoped(), key, stored)
 	})
+	if errors.Is(err, errNothingUpdated) {
+		return s.refuse(m.theirs.Addr().Interface())
+	}
+	return err
+}
+
+// errNothingUpdated: the caller's own conditions held when the row was read, and no longer.
+var errNothingUpdated = errors.New("occ: nothing updated")
+
+func (s *subject) update(tx *gorm.DB, m *merge) error {
+	tx = tx.Select("*").Omit(append(m.unread(s.model), clause.Associations)...)
+	if version := s.model.version.of(s.ctx, m.theirs); s.model.version.kind.isZero(version) {
+		tx = tx.Clauses(Expect(version)) // compared under WithBlindWrites, too
+	}
+	tx = tx.Updates(m.merged.Addr().Interface())
+	if tx.Error == nil && tx.RowsAffected == 0 {
+		return errNothingUpdated
+	}
+	return tx.Error
 }
 
 // unread are the columns that GORM writes but does not read, so that theirs has nothing of them, unless mine set them.
