@@ -58,10 +58,10 @@ func (c column) isSame(ctx context.Context, a, b reflect.Value) bool {
 		return true
 	}
 	if c.Serializer != nil {
-		return isSamePlain(c.serialized(ctx, a), c.serialized(ctx, b))
+		return isSameSent(c.serialized(ctx, a), c.serialized(ctx, b))
 	}
-	p, q := plain(x), plain(y)
-	return isSamePlain(p, q) || c.isJSON() && isSameJSON(p, q) || c.isDecimal() && isSameDecimal(p, q)
+	p, q := asSent(x), asSent(y)
+	return isSameSent(p, q) || c.isJSON() && isSameJSON(p, q) || c.isDecimal() && isSameDecimal(p, q)
 }
 
 // serialized is what a serializer makes of the field, or the field itself where it fails.
@@ -78,7 +78,7 @@ func (c column) serialized(ctx context.Context, model reflect.Value) any {
 	if err != nil {
 		return c.value(model)
 	}
-	return plain(reflect.ValueOf(serialized))
+	return asSent(reflect.ValueOf(serialized))
 }
 
 func (c column) isJSON() bool {
@@ -92,16 +92,16 @@ func (c column) isDecimal() bool {
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// plain reduces a field's value to what is sent to the database: nil for NULL, numbers, text, bytes and times without
+// asSent reduces a field's value to what is sent to the database: nil for NULL, numbers, text, bytes and times without
 // the names of their types. Whatever else there is stays as it is.
-func plain(rv reflect.Value) any {
+func asSent(rv reflect.Value) any {
 	for rv.IsValid() {
 		if rv.Kind() == reflect.Pointer && rv.IsNil() {
 			return nil
 		}
 		if valuer, ok := valuerIn(rv); ok {
 			if value, err := valuer.Value(); err == nil {
-				return plainOf(reflect.ValueOf(value))
+				return bare(reflect.ValueOf(value))
 			}
 		}
 		if rv.Kind() != reflect.Pointer {
@@ -109,7 +109,7 @@ func plain(rv reflect.Value) any {
 		}
 		rv = rv.Elem()
 	}
-	return plainOf(rv)
+	return bare(rv)
 }
 
 // valuerIn finds the Value method of a value, also where only its pointer has it.
@@ -123,7 +123,7 @@ func valuerIn(rv reflect.Value) (driver.Valuer, bool) {
 	return valuer, ok
 }
 
-func plainOf(rv reflect.Value) any {
+func bare(rv reflect.Value) any {
 	switch {
 	case !rv.IsValid():
 		return nil
@@ -146,7 +146,7 @@ func plainOf(rv reflect.Value) any {
 	return rv.Interface()
 }
 
-func isSamePlain(a, b any) bool {
+func isSameSent(a, b any) bool {
 	switch x := a.(type) {
 	case time.Time:
 		y, ok := b.(time.Time)

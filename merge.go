@@ -214,7 +214,7 @@ func (m *merge) isCleared(columns []column, path []int) bool {
 			continue
 		}
 		isApplied := slices.ContainsFunc(m.applied, func(a column) bool { return a.Field == c.Field })
-		if !isApplied && plain(c.in(m.theirs)) != nil {
+		if !isApplied && asSent(c.in(m.theirs)) != nil {
 			return false
 		}
 	}

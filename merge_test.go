@@ -20,8 +20,8 @@ import (
 	"github.com/gorm-occ/occ"
 )
 
-// Kinds has a column of every kind that GORM maps.
-type Kinds struct {
+// Everything has a column of every kind that GORM maps.
+type Everything struct {
 	ID      uint
 	Text    string
 	Number  int16
@@ -54,7 +54,7 @@ type Kinds struct {
 	Computed  int    `gorm:"->"`
 	Ignored   string `gorm:"-"`
 	OwnerID   *uint
-	Owner     *Kinds
+	Owner     *Everything
 	Version   occ.Version
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -91,63 +91,63 @@ func pure(t testing.TB) *gorm.DB {
 	return db
 }
 
-func ptr[T any](v T) *T { return &v }
+func pointerTo[T any](v T) *T { return &v }
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
-func kinds() Kinds {
-	return Kinds{ID: 1, Text: "a", Number: 1, Ratio: 1.5, At: noon, Blob: []byte("a"), PText: ptr("a"), PAt: ptr(noon),
+func everything() Everything {
+	return Everything{ID: 1, Text: "a", Number: 1, Ratio: 1.5, At: noon, Blob: []byte("a"), PText: pointerTo("a"), PAt: pointerTo(noon),
 		Raw: json.RawMessage(`{"a":1,"b":2}`), Tags: []string{"a"}, Extra: map[string]any{"a": 1.0}, Gob: []int{1},
-		Amount: Amount{"2.50"}, Price: "2.50", Home: Address{City: "a"}, Work: &Address{City: "a", Zip: ptr("1")},
+		Amount: Amount{"2.50"}, Price: "2.50", Home: Address{City: "a"}, Work: &Address{City: "a", Zip: pointerTo("1")},
 		Version: 1, CreatedAt: noon, UpdatedAt: noon}
 }
 
 // change is two different new values of one column.
 type change struct {
 	field, column string
-	mine, theirs  func(k *Kinds)
+	mine, theirs  func(k *Everything)
 }
 
 var changes = []change{
-	{"Text", "text", func(k *Kinds) { k.Text = "m" }, func(k *Kinds) { k.Text = "" }},
-	{"Number", "number", func(k *Kinds) { k.Number = 0 }, func(k *Kinds) { k.Number = 3 }},
-	{"Flag", "flag", func(k *Kinds) { k.Flag = true }, nil},
-	{"Ratio", "ratio", func(k *Kinds) { k.Ratio = math.NaN() }, func(k *Kinds) { k.Ratio = 0 }},
-	{"Small", "small", func(k *Kinds) { k.Small = 1 }, func(k *Kinds) { k.Small = 2 }},
-	{"At", "at", func(k *Kinds) { k.At = noon.Add(time.Nanosecond) }, func(k *Kinds) { k.At = time.Time{} }},
-	{"Blob", "blob", func(k *Kinds) { k.Blob = nil }, func(k *Kinds) { k.Blob = []byte{} }},
-	{"PText", "p_text", func(k *Kinds) { k.PText = nil }, func(k *Kinds) { k.PText = ptr("") }},
-	{"PNumber", "p_number", func(k *Kinds) { k.PNumber = ptr(0) }, func(k *Kinds) { k.PNumber = ptr(1) }},
-	{"PAt", "p_at", func(k *Kinds) { k.PAt = nil }, func(k *Kinds) { k.PAt = &time.Time{} }},
-	{"Null", "null", func(k *Kinds) { k.Null = sql.NullString{Valid: true} }, func(k *Kinds) { k.Null = sql.NullString{String: "x", Valid: true} }},
-	{"PNull", "p_null", func(k *Kinds) { k.PNull = &sql.NullInt64{Valid: true} }, func(k *Kinds) { k.PNull = &sql.NullInt64{Int64: 1, Valid: true} }},
-	{"Any", "any", func(k *Kinds) { k.Any = sql.Null[float64]{V: 1, Valid: true} }, func(k *Kinds) { k.Any = sql.Null[float64]{V: 2, Valid: true} }},
-	{"Raw", "raw", func(k *Kinds) { k.Raw = json.RawMessage(`{"a":1}`) }, func(k *Kinds) { k.Raw = nil }},
-	{"Tags", "tags", func(k *Kinds) { k.Tags = []string{} }, func(k *Kinds) { k.Tags = nil }},
-	{"Extra", "extra", func(k *Kinds) { k.Extra = map[string]any{"a": 2} }, func(k *Kinds) { k.Extra = map[string]any{"b": 1} }},
-	{"Gob", "gob", func(k *Kinds) { k.Gob = []int{2} }, func(k *Kinds) { k.Gob = []int{3} }},
-	{"Unix", "unix", func(k *Kinds) { k.Unix = 5 }, func(k *Kinds) { k.Unix = 6 }},
-	{"Money", "money", func(k *Kinds) { k.Money = Cents{5} }, func(k *Kinds) { k.Money = Cents{6} }},
-	{"Amount", "amount", func(k *Kinds) { k.Amount = Amount{"2.51"} }, func(k *Kinds) { k.Amount = Amount{"0"} }},
-	{"Price", "price", func(k *Kinds) { k.Price = "2.51" }, func(k *Kinds) { k.Price = "3" }},
-	{"Size", "size", func(k *Kinds) { k.Size = 5 }, func(k *Kinds) { k.Size = 6 }},
-	{"UUID", "uuid", func(k *Kinds) { k.UUID[0] = 1 }, func(k *Kinds) { k.UUID[0] = 2 }},
-	{"Home.City", "home_city", func(k *Kinds) { k.Home.City = "m" }, func(k *Kinds) { k.Home.City = "t" }},
-	{"Home.Zip", "home_zip", func(k *Kinds) { k.Home.Zip = ptr("m") }, func(k *Kinds) { k.Home.Zip = ptr("t") }},
-	{"Work.City", "work_city", func(k *Kinds) { k.Work = &Address{"m", ptr("1")} }, func(k *Kinds) { k.Work = &Address{"t", ptr("1")} }},
-	{"Work.Zip", "work_zip", func(k *Kinds) { k.Work = &Address{"a", nil} }, func(k *Kinds) { k.Work = &Address{"a", ptr("")} }},
-	{"Mail", "mail", func(k *Kinds) { k.Mail = "m" }, func(k *Kinds) { k.Mail = "t" }},
-	{"OwnerID", "owner_id", func(k *Kinds) { k.OwnerID = ptr(uint(0)) }, func(k *Kinds) { k.OwnerID = ptr(uint(2)) }},
-	{"DeletedAt", "deleted_at", func(k *Kinds) { k.DeletedAt = gorm.DeletedAt{Time: noon, Valid: true} }, func(k *Kinds) { k.DeletedAt = gorm.DeletedAt{Time: noon.Add(1), Valid: true} }},
+	{"Text", "text", func(k *Everything) { k.Text = "m" }, func(k *Everything) { k.Text = "" }},
+	{"Number", "number", func(k *Everything) { k.Number = 0 }, func(k *Everything) { k.Number = 3 }},
+	{"Flag", "flag", func(k *Everything) { k.Flag = true }, nil},
+	{"Ratio", "ratio", func(k *Everything) { k.Ratio = math.NaN() }, func(k *Everything) { k.Ratio = 0 }},
+	{"Small", "small", func(k *Everything) { k.Small = 1 }, func(k *Everything) { k.Small = 2 }},
+	{"At", "at", func(k *Everything) { k.At = noon.Add(time.Nanosecond) }, func(k *Everything) { k.At = time.Time{} }},
+	{"Blob", "blob", func(k *Everything) { k.Blob = nil }, func(k *Everything) { k.Blob = []byte{} }},
+	{"PText", "p_text", func(k *Everything) { k.PText = nil }, func(k *Everything) { k.PText = pointerTo("") }},
+	{"PNumber", "p_number", func(k *Everything) { k.PNumber = pointerTo(0) }, func(k *Everything) { k.PNumber = pointerTo(1) }},
+	{"PAt", "p_at", func(k *Everything) { k.PAt = nil }, func(k *Everything) { k.PAt = &time.Time{} }},
+	{"Null", "null", func(k *Everything) { k.Null = sql.NullString{Valid: true} }, func(k *Everything) { k.Null = sql.NullString{String: "x", Valid: true} }},
+	{"PNull", "p_null", func(k *Everything) { k.PNull = &sql.NullInt64{Valid: true} }, func(k *Everything) { k.PNull = &sql.NullInt64{Int64: 1, Valid: true} }},
+	{"Any", "any", func(k *Everything) { k.Any = sql.Null[float64]{V: 1, Valid: true} }, func(k *Everything) { k.Any = sql.Null[float64]{V: 2, Valid: true} }},
+	{"Raw", "raw", func(k *Everything) { k.Raw = json.RawMessage(`{"a":1}`) }, func(k *Everything) { k.Raw = nil }},
+	{"Tags", "tags", func(k *Everything) { k.Tags = []string{} }, func(k *Everything) { k.Tags = nil }},
+	{"Extra", "extra", func(k *Everything) { k.Extra = map[string]any{"a": 2} }, func(k *Everything) { k.Extra = map[string]any{"b": 1} }},
+	{"Gob", "gob", func(k *Everything) { k.Gob = []int{2} }, func(k *Everything) { k.Gob = []int{3} }},
+	{"Unix", "unix", func(k *Everything) { k.Unix = 5 }, func(k *Everything) { k.Unix = 6 }},
+	{"Money", "money", func(k *Everything) { k.Money = Cents{5} }, func(k *Everything) { k.Money = Cents{6} }},
+	{"Amount", "amount", func(k *Everything) { k.Amount = Amount{"2.51"} }, func(k *Everything) { k.Amount = Amount{"0"} }},
+	{"Price", "price", func(k *Everything) { k.Price = "2.51" }, func(k *Everything) { k.Price = "3" }},
+	{"Size", "size", func(k *Everything) { k.Size = 5 }, func(k *Everything) { k.Size = 6 }},
+	{"UUID", "uuid", func(k *Everything) { k.UUID[0] = 1 }, func(k *Everything) { k.UUID[0] = 2 }},
+	{"Home.City", "home_city", func(k *Everything) { k.Home.City = "m" }, func(k *Everything) { k.Home.City = "t" }},
+	{"Home.Zip", "home_zip", func(k *Everything) { k.Home.Zip = pointerTo("m") }, func(k *Everything) { k.Home.Zip = pointerTo("t") }},
+	{"Work.City", "work_city", func(k *Everything) { k.Work = &Address{"m", pointerTo("1")} }, func(k *Everything) { k.Work = &Address{"t", pointerTo("1")} }},
+	{"Work.Zip", "work_zip", func(k *Everything) { k.Work = &Address{"a", nil} }, func(k *Everything) { k.Work = &Address{"a", pointerTo("")} }},
+	{"Mail", "mail", func(k *Everything) { k.Mail = "m" }, func(k *Everything) { k.Mail = "t" }},
+	{"OwnerID", "owner_id", func(k *Everything) { k.OwnerID = pointerTo(uint(0)) }, func(k *Everything) { k.OwnerID = pointerTo(uint(2)) }},
+	{"DeletedAt", "deleted_at", func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: noon, Valid: true} }, func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: noon.Add(1), Valid: true} }},
 }
 
-func changed(change func(k *Kinds)) *Kinds {
-	k := kinds()
+func changed(change func(k *Everything)) *Everything {
+	k := everything()
 	change(&k)
 	return &k
 }
 
-func merged(t *testing.T, base, mine, theirs *Kinds) (*Kinds, []occ.FieldConflict) {
+func mergeOf(t *testing.T, base, mine, theirs *Everything) (*Everything, []occ.FieldConflict) {
 	t.Helper()
 	before := fmt.Sprintf("%#v %#v %#v", base, mine, theirs)
 	result, conflicts, err := occ.Merge(pure(t), base, mine, theirs)
@@ -156,8 +156,8 @@ func merged(t *testing.T, base, mine, theirs *Kinds) (*Kinds, []occ.FieldConflic
 	return result, conflicts
 }
 
-// same compares what NaN makes incomparable.
-func same(t *testing.T, want, got *Kinds) {
+// requireSame compares what NaN makes incomparable.
+func requireSame(t *testing.T, want, got *Everything) {
 	t.Helper()
 	w, g := *want, *got
 	if math.IsNaN(w.Ratio) && math.IsNaN(g.Ratio) {
@@ -171,32 +171,32 @@ func TestMergeOfEachKindOfColumn(t *testing.T) {
 	for _, c := range changes {
 		t.Run(c.field, func(t *testing.T) {
 			t.Parallel()
-			base := kinds()
+			base := everything()
 
-			result, conflicts := merged(t, &base, changed(c.mine), &base)
+			result, conflicts := mergeOf(t, &base, changed(c.mine), &base)
 			require.Empty(t, conflicts)
-			same(t, changed(c.mine), result)
+			requireSame(t, changed(c.mine), result)
 
-			result, conflicts = merged(t, &base, &base, changed(c.mine))
+			result, conflicts = mergeOf(t, &base, &base, changed(c.mine))
 			require.Empty(t, conflicts)
-			same(t, changed(c.mine), result)
+			requireSame(t, changed(c.mine), result)
 
-			result, conflicts = merged(t, &base, changed(c.mine), changed(c.mine))
+			result, conflicts = mergeOf(t, &base, changed(c.mine), changed(c.mine))
 			require.Empty(t, conflicts)
-			same(t, changed(c.mine), result)
+			requireSame(t, changed(c.mine), result)
 
 			if c.theirs == nil {
 				return
 			}
-			result, conflicts = merged(t, &base, changed(c.mine), changed(c.theirs))
+			result, conflicts = mergeOf(t, &base, changed(c.mine), changed(c.theirs))
 			require.Len(t, conflicts, 1)
 			require.Equal(t, c.field, conflicts[0].Field)
 			require.Equal(t, c.column, conflicts[0].Column)
-			same(t, changed(c.theirs), result)
+			requireSame(t, changed(c.theirs), result)
 
-			result, conflicts = merged(t, changed(c.theirs), changed(c.mine), changed(c.theirs))
+			result, conflicts = mergeOf(t, changed(c.theirs), changed(c.mine), changed(c.theirs))
 			require.Empty(t, conflicts)
-			same(t, changed(c.mine), result)
+			requireSame(t, changed(c.mine), result)
 		})
 	}
 }
@@ -206,7 +206,7 @@ func TestMergeOfManyChanges(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewSource(1))
 	for range 300 {
-		base, mine, theirs, want := kinds(), kinds(), kinds(), kinds()
+		base, mine, theirs, want := everything(), everything(), everything(), everything()
 		collisions := 0
 		for _, c := range changes {
 			if c.field == "Work.City" || c.field == "Work.Zip" {
@@ -233,10 +233,10 @@ func TestMergeOfManyChanges(t *testing.T) {
 			}
 		}
 
-		result, conflicts := merged(t, &base, &mine, &theirs)
-		_, mirrored := merged(t, &base, &theirs, &mine)
+		result, conflicts := mergeOf(t, &base, &mine, &theirs)
+		_, mirrored := mergeOf(t, &base, &theirs, &mine)
 
-		same(t, &want, result)
+		requireSame(t, &want, result)
 		require.Len(t, conflicts, collisions)
 		require.Len(t, mirrored, collisions)
 		for i, conflict := range conflicts {
@@ -249,44 +249,44 @@ func TestMergeOfManyChanges(t *testing.T) {
 func TestMergeTakesTheSameForTheSame(t *testing.T) {
 	t.Parallel()
 	zone := time.FixedZone("", 3600)
-	for name, pair := range map[string][2]func(k *Kinds){
-		"an instant in another zone":  {func(k *Kinds) { k.At = noon.Add(1) }, func(k *Kinds) { k.At = noon.Add(1).In(zone) }},
-		"pointers to equal instants":  {func(k *Kinds) { k.PAt = ptr(noon.Add(1)) }, func(k *Kinds) { k.PAt = ptr(noon.Add(1).In(zone)) }},
-		"a NULL with a value left":    {func(k *Kinds) { k.Null = sql.NullString{String: "x"} }, func(k *Kinds) { k.Null = sql.NullString{} }},
-		"a pointer to NULL":           {func(k *Kinds) { k.PNull = &sql.NullInt64{Int64: 1} }, func(k *Kinds) { k.PNull = &sql.NullInt64{} }},
-		"JSON in another form":        {func(k *Kinds) { k.Raw = json.RawMessage(`{"b":2, "a":3}`) }, func(k *Kinds) { k.Raw = json.RawMessage(`{"a":3,"b":2}`) }},
-		"serialized alike":            {func(k *Kinds) { k.Extra = map[string]any{"a": 2} }, func(k *Kinds) { k.Extra = map[string]any{"a": 2.0} }},
-		"decimals of another scale":   {func(k *Kinds) { k.Amount = Amount{"3"} }, func(k *Kinds) { k.Amount = Amount{"3.00"} }},
-		"decimals in a text field":    {func(k *Kinds) { k.Price = "3" }, func(k *Kinds) { k.Price = "3.00" }},
-		"not a number":                {func(k *Kinds) { k.Ratio = math.NaN() }, func(k *Kinds) { k.Ratio = math.NaN() }},
-		"a soft delete seen in UTC":   {func(k *Kinds) { k.DeletedAt = gorm.DeletedAt{Time: noon, Valid: true} }, func(k *Kinds) { k.DeletedAt = gorm.DeletedAt{Time: noon.In(zone), Valid: true} }},
-		"an embedded pointer dropped": {func(k *Kinds) { k.Work = nil }, func(k *Kinds) { k.Work = nil }},
+	for name, pair := range map[string][2]func(k *Everything){
+		"an instant in another zone":  {func(k *Everything) { k.At = noon.Add(1) }, func(k *Everything) { k.At = noon.Add(1).In(zone) }},
+		"pointers to equal instants":  {func(k *Everything) { k.PAt = pointerTo(noon.Add(1)) }, func(k *Everything) { k.PAt = pointerTo(noon.Add(1).In(zone)) }},
+		"a NULL with a value left":    {func(k *Everything) { k.Null = sql.NullString{String: "x"} }, func(k *Everything) { k.Null = sql.NullString{} }},
+		"a pointer to NULL":           {func(k *Everything) { k.PNull = &sql.NullInt64{Int64: 1} }, func(k *Everything) { k.PNull = &sql.NullInt64{} }},
+		"JSON in another form":        {func(k *Everything) { k.Raw = json.RawMessage(`{"b":2, "a":3}`) }, func(k *Everything) { k.Raw = json.RawMessage(`{"a":3,"b":2}`) }},
+		"serialized alike":            {func(k *Everything) { k.Extra = map[string]any{"a": 2} }, func(k *Everything) { k.Extra = map[string]any{"a": 2.0} }},
+		"decimals of another scale":   {func(k *Everything) { k.Amount = Amount{"3"} }, func(k *Everything) { k.Amount = Amount{"3.00"} }},
+		"decimals in a text field":    {func(k *Everything) { k.Price = "3" }, func(k *Everything) { k.Price = "3.00" }},
+		"not a number":                {func(k *Everything) { k.Ratio = math.NaN() }, func(k *Everything) { k.Ratio = math.NaN() }},
+		"a soft delete seen in UTC":   {func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: noon, Valid: true} }, func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: noon.In(zone), Valid: true} }},
+		"an embedded pointer dropped": {func(k *Everything) { k.Work = nil }, func(k *Everything) { k.Work = nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			base := kinds()
+			base := everything()
 
-			result, conflicts := merged(t, &base, changed(pair[0]), changed(pair[1]))
+			result, conflicts := mergeOf(t, &base, changed(pair[0]), changed(pair[1]))
 
 			require.Empty(t, conflicts)
-			same(t, changed(pair[1]), result)
+			requireSame(t, changed(pair[1]), result)
 
-			result, conflicts = merged(t, changed(pair[0]), changed(pair[1]), changed(func(k *Kinds) { pair[0](k); k.Text = "t" }))
+			result, conflicts = mergeOf(t, changed(pair[0]), changed(pair[1]), changed(func(k *Everything) { pair[0](k); k.Text = "t" }))
 			require.Empty(t, conflicts)
-			same(t, changed(func(k *Kinds) { pair[0](k); k.Text = "t" }), result)
+			requireSame(t, changed(func(k *Everything) { pair[0](k); k.Text = "t" }), result)
 		})
 	}
 }
 
 func TestMergeLeavesTheirs(t *testing.T) {
 	t.Parallel()
-	base, mine, theirs := kinds(), kinds(), kinds()
+	base, mine, theirs := everything(), everything(), everything()
 	theirs.Version, theirs.UpdatedAt, theirs.Touched, theirs.Views = 7, noon.Add(time.Hour), 5, 9
-	theirs.Owner, theirs.Ignored = &Kinds{ID: 2}, "theirs"
+	theirs.Owner, theirs.Ignored = &Everything{ID: 2}, "theirs"
 	mine.Version, mine.CreatedAt, mine.UpdatedAt, mine.Touched, mine.Views = 3, noon.Add(1), noon.Add(2), 3, 4
-	mine.Origin, mine.Computed, mine.Ignored, mine.Owner = "mine", 5, "mine", &Kinds{ID: 3}
+	mine.Origin, mine.Computed, mine.Ignored, mine.Owner = "mine", 5, "mine", &Everything{ID: 3}
 
-	result, conflicts := merged(t, &base, &mine, &theirs)
+	result, conflicts := mergeOf(t, &base, &mine, &theirs)
 
 	require.Empty(t, conflicts)
 	require.Equal(t, theirs, *result)
@@ -294,34 +294,34 @@ func TestMergeLeavesTheirs(t *testing.T) {
 
 func TestMergeOfAnEmbeddedPointer(t *testing.T) {
 	t.Parallel()
-	base := kinds()
-	none := changed(func(k *Kinds) { k.Work = nil })
-	moved := changed(func(k *Kinds) { k.Work.City = "t" })
+	base := everything()
+	none := changed(func(k *Everything) { k.Work = nil })
+	moved := changed(func(k *Everything) { k.Work.City = "t" })
 
-	result, conflicts := merged(t, &base, none, &base)
+	result, conflicts := mergeOf(t, &base, none, &base)
 	require.Empty(t, conflicts)
 	require.Nil(t, result.Work)
 
-	result, conflicts = merged(t, none, &base, none)
+	result, conflicts = mergeOf(t, none, &base, none)
 	require.Empty(t, conflicts)
 	require.Equal(t, base.Work, result.Work)
 
-	result, conflicts = merged(t, &base, none, moved)
+	result, conflicts = mergeOf(t, &base, none, moved)
 	require.Equal(t, []occ.FieldConflict{{Field: "Work.City", Column: "work_city", Base: "a", Theirs: "t"}}, conflicts)
 	require.Equal(t, &Address{City: "t"}, result.Work)
 
-	result, conflicts = merged(t, &base, moved, none)
+	result, conflicts = mergeOf(t, &base, moved, none)
 	require.Equal(t, []occ.FieldConflict{{Field: "Work.City", Column: "work_city", Base: "a", Mine: "t"}}, conflicts)
 	require.Nil(t, result.Work)
 }
 
 func TestMergeSharesNothing(t *testing.T) {
 	t.Parallel()
-	base, theirs := kinds(), kinds()
-	mine := changed(func(k *Kinds) { k.Blob, k.Tags, k.PText = []byte("m"), []string{"m"}, ptr("m") })
-	wantMine, wantTheirs := *changed(func(k *Kinds) { k.Blob, k.Tags, k.PText = []byte("m"), []string{"m"}, ptr("m") }), kinds()
+	base, theirs := everything(), everything()
+	mine := changed(func(k *Everything) { k.Blob, k.Tags, k.PText = []byte("m"), []string{"m"}, pointerTo("m") })
+	wantMine, wantTheirs := *changed(func(k *Everything) { k.Blob, k.Tags, k.PText = []byte("m"), []string{"m"}, pointerTo("m") }), everything()
 
-	result, _ := merged(t, &base, mine, &theirs)
+	result, _ := mergeOf(t, &base, mine, &theirs)
 	result.Blob[0], result.Tags[0], *result.PText = 'x', "x", "x"
 	result.Extra["x"], result.Gob[0], result.Raw[0] = "x", 9, 'x'
 	*result.PAt, result.Work.City, *result.Work.Zip = noon.Add(1), "x", "x"
@@ -355,15 +355,15 @@ func TestMergeSharesWhatMustNotBeCopied(t *testing.T) {
 
 func TestMergeOfWhatCannotBeMerged(t *testing.T) {
 	t.Parallel()
-	a, other, newer := kinds(), kinds(), kinds()
+	a, other, newer := everything(), everything(), everything()
 	other.ID, newer.Version = 2, 5
-	for want, sides := range map[string][3]*Kinds{
-		"occ: Merge of model Kinds: base is nil: invalid value, should be pointer to struct or slice":   {nil, &a, &a},
-		"occ: Merge of model Kinds: mine is nil: invalid value, should be pointer to struct or slice":   {&a, nil, &a},
-		"occ: Merge of model Kinds: theirs is nil: invalid value, should be pointer to struct or slice": {&a, &a, nil},
-		"mine and base have different primary keys":                                                     {&other, &a, &a},
-		"mine and theirs have different primary keys":                                                   {&a, &a, &other},
-		"base, at version 5, is newer than mine, at 1":                                                  {&newer, &a, &a},
+	for want, sides := range map[string][3]*Everything{
+		"occ: Merge of model Everything: base is nil: invalid value, should be pointer to struct or slice":   {nil, &a, &a},
+		"occ: Merge of model Everything: mine is nil: invalid value, should be pointer to struct or slice":   {&a, nil, &a},
+		"occ: Merge of model Everything: theirs is nil: invalid value, should be pointer to struct or slice": {&a, &a, nil},
+		"mine and base have different primary keys":                                                          {&other, &a, &a},
+		"mine and theirs have different primary keys":                                                        {&a, &a, &other},
+		"base, at version 5, is newer than mine, at 1":                                                       {&newer, &a, &a},
 	} {
 		result, conflicts, err := occ.Merge(pure(t), sides[0], sides[1], sides[2])
 		require.ErrorContains(t, err, want)
@@ -371,7 +371,7 @@ func TestMergeOfWhatCannotBeMerged(t *testing.T) {
 		require.Nil(t, conflicts)
 	}
 
-	_, _, err := occ.Merge(pure(t), ptr(5), ptr(5), ptr(5))
+	_, _, err := occ.Merge(pure(t), pointerTo(5), pointerTo(5), pointerTo(5))
 	require.ErrorContains(t, err, "int is no model")
 
 	db, err := gorm.Open(tests.DummyDialector{})

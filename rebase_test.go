@@ -83,27 +83,26 @@ var rebased = []any{&Appointment{}, &Guest{}, &Seat{}, &Label{}}
 // appointment is a row as its editor loaded it, and the editor's copy to change.
 func appointment(t *testing.T, db *gorm.DB) (base, mine Appointment) {
 	t.Helper()
-	a := Appointment{Place: "hall", StartsAt: noon, Seats: ptr(5), Tags: []string{"a"}, Data: json.RawMessage(`{"a": 1}`),
-		Room: &Room{Floor: 1, Door: ptr("left")}, Secret: "secret", Guests: []Guest{{Name: "Ann"}}}
+	a := Appointment{Place: "hall", StartsAt: noon, Seats: pointerTo(5), Tags: []string{"a"}, Data: json.RawMessage(`{"a": 1}`),
+		Room: &Room{Floor: 1, Door: pointerTo("left")}, Secret: "secret", Guests: []Guest{{Name: "Ann"}}}
 	require.NoError(t, db.Create(&a).Error)
 	base, mine = reload[Appointment](t, db, a.ID), reload[Appointment](t, db, a.ID)
 	require.Equal(t, occ.Version(1), base.Version)
 	return base, mine
 }
 
-// write is what somebody else does to a row meanwhile.
-func write(t *testing.T, db *gorm.DB, id any, column string, value any) {
+// theyWrite is what somebody else does to a row meanwhile.
+func theyWrite(t *testing.T, db *gorm.DB, id any, column string, value any) {
 	t.Helper()
 	theirs := reload[Appointment](t, db, id)
 	require.NoError(t, db.Session(&gorm.Session{NewDB: true}).Model(&theirs).Update(column, value).Error)
 }
 
 func TestCurrent(t *testing.T) {
-	t.Parallel()
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"the row as it is now, the model left alone", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			write(t, db, mine.ID, "place", "garden")
+			theyWrite(t, db, mine.ID, "place", "garden")
 
 			current, err := occ.Current(db, &mine)
 
@@ -201,9 +200,9 @@ func TestCurrent(t *testing.T) {
 				"occ: Current of model Appointment: model is nil":                             func() error { _, err := occ.Current[Appointment](db, nil); return err },
 				"occ: Current of model Appointment: the model has no primary key that is set": func() error { _, err := occ.Current(db, &Appointment{}); return err },
 				"occ: Current of model Keyless: the model has no primary key that is set":     func() error { _, err := occ.Current(db, &Keyless{}); return err },
-				"occ: *occ_test.Appointment is no model: pass a pointer to a struct":          func() error { _, err := occ.Current(db, ptr(&Appointment{ID: 1})); return err },
+				"occ: *occ_test.Appointment is no model: pass a pointer to a struct":          func() error { _, err := occ.Current(db, pointerTo(&Appointment{ID: 1})); return err },
 				"occ: []occ_test.Appointment is no model: pass a pointer to a struct":         func() error { _, err := occ.Current(db, &[]Appointment{{ID: 1}}); return err },
-				"occ: interface {} is no model: pass a pointer to a struct":                   func() error { _, err := occ.Current(db, ptr[any](&Appointment{ID: 1})); return err },
+				"occ: interface {} is no model: pass a pointer to a struct":                   func() error { _, err := occ.Current(db, pointerTo[any](&Appointment{ID: 1})); return err },
 			} {
 				require.ErrorContains(t, call(), want)
 			}
@@ -212,14 +211,13 @@ func TestCurrent(t *testing.T) {
 }
 
 func TestCurrentPastTheSnapshot(t *testing.T) {
-	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		{"where the database can", func(t *testing.T, db *gorm.DB) {
 			_, mine := appointment(t, db)
 			want := map[string]string{"mysql": "garden", "postgres": "garden", "sqlite": "hall"}[db.Name()]
 			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
 				require.Equal(t, "hall", reload[Appointment](t, tx, mine.ID).Place)
-				write(t, db, mine.ID, "place", "garden")
+				theyWrite(t, db, mine.ID, "place", "garden")
 
 				current, err := occ.Current(tx, &mine)
 
@@ -232,11 +230,10 @@ func TestCurrentPastTheSnapshot(t *testing.T) {
 }
 
 func TestRebase(t *testing.T) {
-	t.Parallel()
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"changes to different columns both survive", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			write(t, db, mine.ID, "starts_at", noon.Add(time.Hour))
+			theyWrite(t, db, mine.ID, "starts_at", noon.Add(time.Hour))
 			mine.Place, mine.Seats, mine.Tags, mine.Room.Door = "garden", nil, []string{"b"}, nil
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
 			mine.Slug = base.Slug // which the hook of that write has set
@@ -266,8 +263,8 @@ func TestRebase(t *testing.T) {
 		}},
 		{"a column both changed to different values is a conflict, and nothing changes", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			write(t, db, mine.ID, "place", "garden")
-			mine.Place, mine.Seats = "attic", ptr(9)
+			theyWrite(t, db, mine.ID, "place", "garden")
+			mine.Place, mine.Seats = "attic", pointerTo(9)
 			theirs, before := reload[Appointment](t, db, mine.ID), mine
 
 			err := occ.Rebase(db, &base, &mine)
@@ -287,7 +284,7 @@ func TestRebase(t *testing.T) {
 		}},
 		{"the same change by both is no conflict and no write", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			write(t, db, mine.ID, "starts_at", noon.Add(time.Hour))
+			theyWrite(t, db, mine.ID, "starts_at", noon.Add(time.Hour))
 			mine.StartsAt = noon.Add(time.Hour).In(time.FixedZone("", 7200))
 
 			require.NoError(t, occ.Rebase(db, &base, &mine))
@@ -297,7 +294,7 @@ func TestRebase(t *testing.T) {
 		}},
 		{"no change of mine is no write, and mine is the row", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			write(t, db, mine.ID, "place", "garden")
+			theyWrite(t, db, mine.ID, "place", "garden")
 			mine.Views = 7
 
 			require.NoError(t, occ.Rebase(db, &base, &mine))
@@ -341,10 +338,10 @@ func TestRebase(t *testing.T) {
 		}},
 		{"a third writer between reading and saving is refused, and Rebase can be called again", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			write(t, db, mine.ID, "seats", 8)
+			theyWrite(t, db, mine.ID, "seats", 8)
 			mine.Place = "garden"
 			before := mine
-			third := interrupt(t, db, func() { write(t, db, mine.ID, "starts_at", noon.Add(time.Hour)) })
+			third := interrupted(t, db, func() { theyWrite(t, db, mine.ID, "starts_at", noon.Add(time.Hour)) })
 
 			refused := stale(t, occ.Rebase(third, &base, &mine))
 			require.Equal(t, occ.ReasonChanged, refused.Reason)
@@ -360,7 +357,7 @@ func TestRebase(t *testing.T) {
 		}},
 		{"a hook that fails leaves row and model alone", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			write(t, db, mine.ID, "seats", 8)
+			theyWrite(t, db, mine.ID, "seats", 8)
 			mine.Place = "church"
 			before, theirs := mine, reload[Appointment](t, db, mine.ID)
 
@@ -371,7 +368,7 @@ func TestRebase(t *testing.T) {
 		}},
 		{"associations are not saved, columns that are not read are kept", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			write(t, db, mine.ID, "views", 5)
+			theyWrite(t, db, mine.ID, "views", 5)
 			mine.Place, mine.Guests = "garden", []Guest{{Name: "Bob"}}
 
 			require.NoError(t, occ.Rebase(db.Session(&gorm.Session{FullSaveAssociations: true}), &base, &mine))
@@ -387,8 +384,8 @@ func TestRebase(t *testing.T) {
 		{"in a transaction of the caller's, which stays usable", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			other := mine
-			write(t, db, mine.ID, "seats", 8)
-			mine.Place, other.Seats = "garden", ptr(9)
+			theyWrite(t, db, mine.ID, "seats", 8)
+			mine.Place, other.Seats = "garden", pointerTo(9)
 			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
 				require.NoError(t, occ.Rebase(tx, &base, &mine))
 				require.ErrorIs(t, occ.Rebase(tx, &base, &other), occ.ErrMergeConflict)
@@ -449,12 +446,12 @@ func TestRebase(t *testing.T) {
 	}, rebased...)
 }
 
-// interrupt gives a session whose next update of an appointment comes after what somebody else does.
-func interrupt(t *testing.T, db *gorm.DB, meanwhile func()) *gorm.DB {
+// interrupted gives a session whose next update of an appointment comes after what somebody else does.
+func interrupted(t *testing.T, db *gorm.DB, meanwhile func()) *gorm.DB {
 	t.Helper()
 	done := false
 	require.NoError(t, db.Callback().Update().Before("occ:open_update").Register("test:interrupt", func(tx *gorm.DB) {
-		if _, interrupted := tx.Get("test:interrupt"); interrupted && !done {
+		if _, ok := tx.Get("test:interrupt"); ok && !done {
 			done = true
 			require.NoError(t, db.Callback().Update().Remove("test:interrupt"))
 			meanwhile()
@@ -475,7 +472,7 @@ func TestRebaseIsComparedUnderBlindWrites(t *testing.T) {
 			require.NoError(t, db.First(&base).Error)
 			require.NoError(t, db.First(&mine).Error)
 			mine.Guest = "Bob"
-			third := interrupt(t, db, func() {
+			third := interrupted(t, db, func() {
 				require.NoError(t, db.Session(&gorm.Session{NewDB: true}).Model(&Seat{}).Where("1 = 1").Update("colour", "red").Error)
 			})
 
