@@ -56,8 +56,8 @@ func (a *Appointment) BeforeSave(*gorm.DB) error {
 	return nil
 }
 
-// Seat has a composite key whose parts may be zero, and a version that old rows do not have.
-type Seat struct {
+// TheatreSeat has a composite key whose parts may be zero, and a version that old rows do not have.
+type TheatreSeat struct {
 	Row     int `gorm:"primaryKey;autoIncrement:false"`
 	Number  int `gorm:"primaryKey;autoIncrement:false"`
 	Guest   string
@@ -78,7 +78,7 @@ type Keyless struct {
 	Version occ.Version
 }
 
-var rebased = []any{&Appointment{}, &Guest{}, &Seat{}, &Label{}}
+var rebased = []any{&Appointment{}, &Guest{}, &TheatreSeat{}, &Label{}}
 
 // appointment is a row as its editor loaded it, and the editor's copy to change.
 func appointment(t *testing.T, db *gorm.DB) (base, mine Appointment) {
@@ -115,7 +115,7 @@ func TestCurrent(t *testing.T) {
 		{"a row that is soft-deleted", func(t *testing.T, db *gorm.DB) {
 			_, mine := appointment(t, db)
 			require.NoError(t, db.Delete(&Appointment{}, mine.ID).Error)
-			seat := Seat{Row: 1, Number: 0}
+			seat := TheatreSeat{Row: 1, Number: 0}
 			require.NoError(t, db.Create(&seat).Error)
 			require.NoError(t, db.Delete(&seat).Error)
 
@@ -133,12 +133,12 @@ func TestCurrent(t *testing.T) {
 			require.Nil(t, current)
 		}},
 		{"a composite key with parts that are zero", func(t *testing.T, db *gorm.DB) {
-			require.NoError(t, db.Create(&[]Seat{{Row: 0, Number: 1, Guest: "Ann"}, {Row: 1, Number: 0, Guest: "Bob"}, {Row: 1, Number: 1}}).Error)
+			require.NoError(t, db.Create(&[]TheatreSeat{{Row: 0, Number: 1, Guest: "Ann"}, {Row: 1, Number: 0, Guest: "Bob"}, {Row: 1, Number: 1}}).Error)
 
-			first, err := occ.Current(db, &Seat{Number: 1})
+			first, err := occ.Current(db, &TheatreSeat{Number: 1})
 			require.NoError(t, err)
 			require.Equal(t, "Ann", first.Guest)
-			second, err := occ.Current(db, &Seat{Row: 1})
+			second, err := occ.Current(db, &TheatreSeat{Row: 1})
 			require.NoError(t, err)
 			require.Equal(t, "Bob", second.Guest)
 		}},
@@ -158,7 +158,7 @@ func TestCurrent(t *testing.T) {
 			_, mine := appointment(t, db)
 			session := db.Where("text = ?", "two").Or("text = ?", "three").Select("id").Omit("text").Order("nosuch").Limit(0)
 
-			label, err := occ.Current(session.Table("labels_2").Model(&Seat{}), &Label{ID: 1})
+			label, err := occ.Current(session.Table("labels_2").Model(&TheatreSeat{}), &Label{ID: 1})
 			require.NoError(t, err)
 			require.Equal(t, Label{ID: 1, Text: "two"}, *label)
 			_, err = occ.Current(db.Where("text = ?", "two").Or("text = ?", "one"), &Label{ID: 9})
@@ -397,9 +397,9 @@ func TestRebase(t *testing.T) {
 			require.Equal(t, 8, *reload[Appointment](t, db, mine.ID).Seats)
 		}},
 		{"rows whose version is NULL are compared, too", func(t *testing.T, db *gorm.DB) {
-			require.NoError(t, db.Create(&Seat{Row: 1, Number: 0, Guest: "Ann"}).Error)
-			require.NoError(t, db.Exec("UPDATE seats SET version = NULL").Error)
-			var base, mine Seat
+			require.NoError(t, db.Create(&TheatreSeat{Row: 1, Number: 0, Guest: "Ann"}).Error)
+			require.NoError(t, db.Exec("UPDATE theatre_seats SET version = NULL").Error)
+			var base, mine TheatreSeat
 			require.NoError(t, db.First(&base).Error)
 			require.NoError(t, db.First(&mine).Error)
 			mine.Guest = "Bob"
@@ -410,8 +410,8 @@ func TestRebase(t *testing.T) {
 			require.Equal(t, "Bob", mine.Guest)
 		}},
 		{"another table", func(t *testing.T, db *gorm.DB) {
-			require.NoError(t, db.Table("balcony").AutoMigrate(&Seat{}))
-			base := Seat{Row: 1, Number: 0, Guest: "Ann"}
+			require.NoError(t, db.Table("balcony").AutoMigrate(&TheatreSeat{}))
+			base := TheatreSeat{Row: 1, Number: 0, Guest: "Ann"}
 			require.NoError(t, db.Create(&base).Error)
 			require.NoError(t, db.Table("balcony").Create(&base).Error)
 			mine := base
@@ -420,7 +420,7 @@ func TestRebase(t *testing.T) {
 			require.NoError(t, occ.Rebase(db.Table("balcony"), &base, &mine))
 
 			var guests []string
-			require.NoError(t, db.Raw("SELECT guest FROM seats UNION ALL SELECT guest FROM balcony").Scan(&guests).Error)
+			require.NoError(t, db.Raw("SELECT guest FROM theatre_seats UNION ALL SELECT guest FROM balcony").Scan(&guests).Error)
 			require.Equal(t, []string{"Ann", "Bob"}, guests)
 		}},
 		{"the caller's conditions apply, and a row they leave out is not called deleted", func(t *testing.T, db *gorm.DB) {
@@ -466,14 +466,14 @@ func TestRebaseIsComparedUnderBlindWrites(t *testing.T) {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
 			db := open(t, database, rebased, occ.WithBlindWrites())
-			require.NoError(t, db.Create(&Seat{Row: 1, Number: 0, Guest: "Ann"}).Error)
-			require.NoError(t, db.Exec("UPDATE seats SET version = NULL").Error)
-			var base, mine Seat
+			require.NoError(t, db.Create(&TheatreSeat{Row: 1, Number: 0, Guest: "Ann"}).Error)
+			require.NoError(t, db.Exec("UPDATE theatre_seats SET version = NULL").Error)
+			var base, mine TheatreSeat
 			require.NoError(t, db.First(&base).Error)
 			require.NoError(t, db.First(&mine).Error)
 			mine.Guest = "Bob"
 			third := interrupted(t, db, func() {
-				require.NoError(t, db.Session(&gorm.Session{NewDB: true}).Model(&Seat{}).Where("1 = 1").Update("colour", "red").Error)
+				require.NoError(t, db.Session(&gorm.Session{NewDB: true}).Model(&TheatreSeat{}).Where("1 = 1").Update("colour", "red").Error)
 			})
 
 			require.ErrorIs(t, occ.Rebase(third, &base, &mine), occ.ErrStaleData)
