@@ -12,7 +12,8 @@ import (
 
 // Rebase saves mine on top of what others have written since: it reads the row, merges what turned base into mine with it
 // as [Merge] does, and saves the result if the row is then still as it was read. Base is the row as mine was loaded: keep
-// a copy before you change it. Call it where a write of mine was refused with [ErrStaleData], or instead of that write.
+// a copy before you change it, one that does not share the slices and maps that you change in place. Call Rebase where a
+// write of mine was refused with [ErrStaleData], or instead of that write.
 //
 // Afterwards mine is the row as it is stored, with their changes, its version and its timestamps; associations in it have
 // to be loaded again. Where mine adds nothing to the row, nothing is written. All columns are written, after the hooks of

@@ -99,4 +99,3 @@ func terminal(file *os.File) io.Reader {
 type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
-

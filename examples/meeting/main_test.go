@@ -31,7 +31,8 @@ func Example_asked() {
 	if err := run(&out, strings.NewReader("what?\ntheirs\n"), "mine"); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(out.String()[strings.LastIndex(out.String(), "  Place: "):])
+	_, asked, _ := strings.Cut(out.String(), "garden\n")
+	fmt.Println(strings.TrimSpace(asked))
 	// Output:
 	// Place: mine or theirs?   Place: mine or theirs?   It is now: garden, 11:00 (version 4).
 }
