@@ -70,8 +70,8 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 // default transaction; close behind its commit.
 func (p *Plugin) register(db *gorm.DB) []error {
 	create, update, remove, query := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete(), db.Callback().Query()
-	p.gorm = gormCallbacks{create.Get("gorm:create"), update.Get("gorm:update"), remove.Get("gorm:delete")}
-	return []error{
+	p.gorm = gormCallbacks{p.watched(create.Get("gorm:create")), p.watched(update.Get("gorm:update")), p.watched(remove.Get("gorm:delete"))}
+	return append(p.registerWatch(db),
 		create.Before("gorm:before_create").Register("occ:open_create", p.open(OpUpsert)),
 		create.Replace("gorm:create", p.guardCreate),
 		create.After("*").Register("occ:close_create", p.close),
@@ -85,7 +85,7 @@ func (p *Plugin) register(db *gorm.DB) []error {
 		remove.After("*").Register("occ:close_delete", p.close),
 
 		query.Before("gorm:query").Register("occ:query", p.meet),
-	}
+	)
 }
 
 var errNotRegistered = errors.New("occ: the plugin is not registered: call db.Use(occ.New())")
