@@ -1,6 +1,7 @@
 package occ_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -168,6 +169,45 @@ func ExampleMerge() {
 	err = db.Save(merged).Error // compared with the version of theirs
 	fmt.Println(merged.Place, merged.Time, merged.Seats, err)
 	// Output: garden 11:00 8 <nil>
+}
+
+func ExampleRetry() {
+	db, mine, end := meetings(nil)
+	defer end()
+	ctx, id := context.Background(), mine.ID
+
+	err := occ.Retry(ctx, db, func(tx *gorm.DB) error {
+		var meeting Meeting
+		if err := tx.First(&meeting, id).Error; err != nil {
+			return err
+		}
+		if meeting.Seats == 0 {
+			return errors.New("no seat is left")
+		}
+		meeting.Seats--
+		return tx.Save(&meeting).Error
+	})
+	current, _ := occ.Current(db, &mine)
+	fmt.Println(current.Seats, err)
+	// Output: 3 <nil>
+}
+
+func ExampleWithLockAfter() {
+	db, mine, end := meetings(nil)
+	defer end()
+	ctx, id := context.Background(), mine.ID
+
+	takeSeat := func(tx *gorm.DB) error {
+		var meeting Meeting
+		if err := tx.First(&meeting, id).Error; err != nil {
+			return err
+		}
+		return tx.Model(&meeting).Update("seats", meeting.Seats-1).Error
+	}
+	err := occ.Retry(ctx, db, takeSeat, occ.WithLockAfter(2))
+	current, _ := occ.Current(db, &mine)
+	fmt.Println(current.Seats, err)
+	// Output: 3 <nil>
 }
 
 // API serves meetings over HTTP.

@@ -446,6 +446,58 @@ func TestRebase(t *testing.T) {
 	}, rebased...)
 }
 
+func TestRebaseInATransaction(t *testing.T) {
+	run(t, testdb.All(), []behaviour{
+		{"a rollback puts the version of mine back", func(t *testing.T, db *gorm.DB) {
+			base, mine := appointment(t, db)
+			theyWrite(t, db, mine.ID, "seats", 8)
+			mine.Place = "garden"
+
+			err := occ.Transaction(db, func(tx *gorm.DB) error {
+				require.NoError(t, occ.Rebase(tx, &base, &mine))
+				require.Equal(t, occ.Version(3), mine.Version)
+				return errHook
+			})
+
+			require.ErrorIs(t, err, errHook)
+			require.Equal(t, occ.Version(1), mine.Version)
+			require.Equal(t, occ.Version(2), reload[Appointment](t, db, mine.ID).Version)
+			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
+		}},
+		{"so it does where mine added nothing", func(t *testing.T, db *gorm.DB) {
+			base, mine := appointment(t, db)
+
+			err := occ.Transaction(db, func(tx *gorm.DB) error {
+				theyWrite(t, tx, mine.ID, "seats", 8)
+				require.NoError(t, occ.Rebase(tx, &base, &mine))
+				require.Equal(t, occ.Version(2), mine.Version)
+				return errHook
+			})
+
+			require.ErrorIs(t, err, errHook)
+			require.Equal(t, occ.Version(1), mine.Version)
+			require.Equal(t, reload[Appointment](t, db, mine.ID), base)
+		}},
+		{"a conflict leaves it usable, and is not tried again", func(t *testing.T, db *gorm.DB) {
+			base, mine := appointment(t, db)
+			theyWrite(t, db, mine.ID, "place", "garden")
+			mine.Place = "attic"
+			attempts := 0
+
+			err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
+				attempts++
+				err := occ.Rebase(tx, &base, &mine)
+				require.NoError(t, tx.Create(&Label{Text: "a"}).Error)
+				return err
+			})
+
+			require.ErrorIs(t, err, occ.ErrMergeConflict)
+			require.Equal(t, 1, attempts)
+			require.ErrorIs(t, db.Take(&Label{}).Error, gorm.ErrRecordNotFound)
+		}},
+	}, rebased...)
+}
+
 // interrupted gives a session whose next update of an appointment comes after what somebody else does.
 func interrupted(t *testing.T, db *gorm.DB, meanwhile func()) *gorm.DB {
 	t.Helper()
