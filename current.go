@@ -93,7 +93,9 @@ func (s *subject) session() *gorm.DB {
 
 // currently has a query go past the snapshot of the transaction it is in, where the database can.
 func (s *subject) currently(tx *gorm.DB, read clause.Expression) *gorm.DB {
-	if s.plugin.dialect.CurrentRead == nil || !isTransaction(tx.Statement.ConnPool) {
+	j := s.plugin.journals.of(tx.Statement.ConnPool)
+	isLocked := j != nil && j.locks // by Retry, which knows better
+	if s.plugin.dialect.CurrentRead == nil || !isTransaction(tx.Statement.ConnPool) || isLocked {
 		return tx
 	}
 	return tx.Clauses(read)

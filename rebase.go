@@ -97,8 +97,8 @@ var errNothingUpdated = errors.New("occ: nothing updated")
 
 func (s *subject) update(tx *gorm.DB, m *merge) error {
 	tx = tx.Select("*").Omit(append(m.unread(s.model), clause.Associations)...)
-	if version := s.model.version.of(s.ctx, m.theirs); s.model.version.kind.isZero(version) {
-		tx = tx.Clauses(Expect(version)) // compared under WithBlindWrites, too
+	if version := s.model.version.of(s.ctx, m.theirs); s.plugin.blindWrites && s.model.version.kind.isZero(version) {
+		tx = tx.Clauses(Expect(version)) // or it would not be compared
 	}
 	tx = tx.Updates(m.merged.Addr().Interface())
 	if tx.Error == nil && tx.RowsAffected == 0 {

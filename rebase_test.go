@@ -2,14 +2,17 @@ package occ_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+	"gorm.io/plugin/dbresolver"
 	"gorm.io/plugin/soft_delete"
 
 	"github.com/gorm-occ/occ"
@@ -355,6 +358,30 @@ func TestRebase(t *testing.T) {
 			require.Equal(t, 8, *mine.Seats)
 			require.True(t, noon.Add(time.Hour).Equal(mine.StartsAt))
 		}},
+		{"a row deleted between reading and saving is refused", func(t *testing.T, db *gorm.DB) {
+			base, mine := appointment(t, db)
+			mine.Place = "garden"
+			before := mine
+			third := interrupted(t, db, func() { require.NoError(t, db.Delete(&Appointment{}, mine.ID).Error) })
+
+			refused := stale(t, occ.Rebase(third, &base, &mine))
+
+			require.Equal(t, occ.ReasonDeleted, refused.Reason)
+			require.Equal(t, before, mine)
+			require.Equal(t, "hall", reload[Appointment](t, db, mine.ID).Place)
+		}},
+		{"a context that ends leaves row and model alone", func(t *testing.T, db *gorm.DB) {
+			base, mine := appointment(t, db)
+			mine.Place = "garden"
+			before := mine
+			ctx, end := context.WithCancel(t.Context())
+			third := interrupted(t, db, end)
+
+			require.ErrorIs(t, occ.Rebase(third.WithContext(ctx), &base, &mine), context.Canceled)
+
+			require.Equal(t, before, mine)
+			require.Equal(t, "hall", reload[Appointment](t, db, mine.ID).Place)
+		}},
 		{"a hook that fails leaves row and model alone", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "seats", 8)
@@ -496,6 +523,145 @@ func TestRebaseInATransaction(t *testing.T) {
 			require.ErrorIs(t, db.Take(&Label{}).Error, gorm.ErrRecordNotFound)
 		}},
 	}, rebased...)
+}
+
+func TestRebaseOfEachKindOfColumn(t *testing.T) {
+	for _, database := range testdb.All() {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, database, []any{&Everything{}})
+			require.NoError(t, db.Create(changed(func(e *Everything) { e.Size = 1 })).Error)
+			for _, c := range changes {
+				if c.field == "Ratio" || c.field == "Size" || c.field == "At" || c.field == "DeletedAt" || c.field == "OwnerID" {
+					continue // not what every database stores
+				}
+				t.Run(c.field, func(t *testing.T) {
+					base, mine := reload[Everything](t, db, 1), reload[Everything](t, db, 1)
+					c.mine(&mine)
+					c.mine(&mine) // twice is once
+					want := mine
+					require.NoError(t, db.Model(&Everything{ID: 1, Version: base.Version}).Update("size", gorm.Expr("size + 1")).Error)
+
+					require.NoError(t, occ.Rebase(db, &base, &mine))
+
+					require.Equal(t, base.Version+2, mine.Version)
+					require.Equal(t, base.Size+1, mine.Size)
+					require.Equal(t, reload[Everything](t, db, 1), mine)
+					want.Size, want.Version, want.UpdatedAt, want.Touched = mine.Size, mine.Version, mine.UpdatedAt, mine.Touched
+					_, conflicts, err := occ.Merge(db, &base, &want, &mine)
+					require.NoError(t, err)
+					require.Empty(t, conflicts, "what was stored is not what was changed")
+				})
+			}
+		})
+	}
+}
+
+// Tally has a column for each of its writers.
+type Tally struct {
+	ID         uint
+	A, B, C, D int
+	occ.Version
+}
+
+func TestRebasesAtTheSameTimeLoseNothing(t *testing.T) {
+	const each = 5
+	for _, database := range testdb.All() {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, database, []any{&Tally{}})
+			require.NoError(t, db.Create(&Tally{}).Error)
+			var base Tally
+			require.NoError(t, db.First(&base).Error)
+			var all sync.WaitGroup
+			errs := make([]error, 4)
+			for i, column := range []func(tally *Tally) *int{
+				func(tally *Tally) *int { return &tally.A }, func(tally *Tally) *int { return &tally.B },
+				func(tally *Tally) *int { return &tally.C }, func(tally *Tally) *int { return &tally.D },
+			} {
+				all.Go(func() {
+					base := base
+					for range each {
+						mine := base
+						*column(&mine)++
+						errs[i] = errors.Join(errs[i], rebaseUntilDone(t.Context(), db, i%2 == 0, &base, &mine))
+						base = mine
+					}
+				})
+			}
+			all.Wait()
+
+			require.NoError(t, errors.Join(errs...))
+			require.Equal(t, Tally{ID: 1, A: each, B: each, C: each, D: each, Version: 1 + 4*each}, reload[Tally](t, db, 1))
+		})
+	}
+}
+
+func rebaseUntilDone(ctx context.Context, db *gorm.DB, inTransaction bool, base, mine *Tally) error {
+	if inTransaction {
+		return occ.Retry(ctx, db, func(tx *gorm.DB) error { return occ.Rebase(tx, base, mine) }, occ.WithMaxAttempts(100), occ.WithLockAfter(3))
+	}
+	for {
+		if err := occ.Rebase(db, base, mine); !errors.Is(err, occ.ErrStaleData) {
+			return err
+		}
+	}
+}
+
+func TestRebaseUnderIsolation(t *testing.T) {
+	for _, level := range []sql.IsolationLevel{sql.LevelReadCommitted, sql.LevelRepeatableRead, sql.LevelSerializable} {
+		for _, database := range testdb.All()[1:] {
+			t.Run(database.Name+"/"+level.String(), func(t *testing.T) {
+				t.Parallel()
+				db := open(t, database, rebased)
+				base, mine := appointment(t, db)
+				mine.Place = "garden"
+				before := mine
+				if level == sql.LevelSerializable && db.Name() == "mysql" {
+					t.Skip("a read locks the row, so that nobody can write it meanwhile")
+				}
+				err := occ.Transaction(db, func(tx *gorm.DB) error {
+					reload[Appointment](t, tx, mine.ID) // the snapshot
+					theyWrite(t, db, mine.ID, "seats", 8)
+
+					err := occ.Rebase(tx, &base, &mine)
+					require.NoError(t, tx.Create(&Label{Text: "usable"}).Error)
+					return err
+				}, &sql.TxOptions{Isolation: level})
+
+				if db.Name() == "postgres" && level != sql.LevelReadCommitted {
+					var refused *occ.StaleDataError
+					require.ErrorAs(t, err, &refused)
+					require.Error(t, refused.Err)
+					require.Equal(t, before, mine)
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, "garden", mine.Place)
+				require.Equal(t, reload[Appointment](t, db, mine.ID), mine)
+			})
+		}
+	}
+}
+
+func TestCurrentAndRebaseReadThePrimary(t *testing.T) {
+	t.Parallel()
+	replica := testdb.All()[0].Open(t)
+	require.NoError(t, replica.AutoMigrate(rebased...))
+	db := testdb.All()[0].Open(t)
+	require.NoError(t, db.AutoMigrate(rebased...))
+	require.NoError(t, db.Use(dbresolver.Register(dbresolver.Config{Replicas: []gorm.Dialector{replica.Dialector}})))
+	require.NoError(t, db.Use(occ.New()))
+	a := Appointment{Place: "hall"}
+	require.NoError(t, db.Create(&a).Error)
+	require.ErrorIs(t, db.First(&Appointment{}, a.ID).Error, gorm.ErrRecordNotFound)
+	base, mine := a, a
+	mine.Place = "garden"
+
+	_, err := occ.Current(db, &a)
+	require.NoError(t, err)
+	require.NoError(t, occ.Rebase(db, &base, &mine))
+	require.Equal(t, occ.Version(2), mine.Version)
 }
 
 // interrupted gives a session whose next update of an appointment comes after what somebody else does.
