@@ -50,10 +50,12 @@ func (s *subject) rebase(base, mine, theirs, stored any) error {
 	}
 	forUpdate := clause.Locking{Strength: clause.LockingStrengthUpdate} // two share locks would keep each other from writing
 	err = s.load(s.currently(s.session(), forUpdate), key, theirs)
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return s.refuse(mine)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return s.refuse(mine, nil)
+	case s.plugin.dialect.IsConflict(err):
+		return s.refuse(mine, err)
+	case err != nil:
 		return err
 	}
 	merge := mergeSides(s, base, mine, theirs)
@@ -87,7 +89,7 @@ func (s *subject) save(m *merge, key []any, stored any) error {
 		return s.load(tx.Session(&gorm.Session{}).Unscoped(), key, stored)
 	})
 	if errors.Is(err, errNothingUpdated) {
-		return s.refuse(m.theirs.Addr().Interface())
+		return s.refuse(m.theirs.Addr().Interface(), nil)
 	}
 	return err
 }
@@ -118,15 +120,16 @@ func (m *merge) unread(model *model) (names []string) {
 	return names
 }
 
-// refuse ends a Rebase that did not find its row, in the way of a write that did not.
-func (s *subject) refuse(model any) error {
+// refuse ends a Rebase that did not find its row, in the way of a write that did not. With reported, the database said
+// that somebody else has written the row.
+func (s *subject) refuse(model any, reported error) error {
 	tx := s.statement()
 	w := &write{plugin: s.plugin, db: tx, stmt: tx.Statement, ctx: s.ctx, model: s.model, op: OpUpdate}
 	if err := w.addRow(0, reflect.ValueOf(model).Elem(), nil); err != nil {
 		return err
 	}
 	w.counters().checked.Add(1)
-	w.refuse(nil)
+	w.refuse(reported)
 	w.report()
 	return tx.Error
 }

@@ -611,15 +611,15 @@ func rebaseUntilDone(ctx context.Context, db *gorm.DB, inTransaction bool, base,
 func TestRebaseUnderIsolation(t *testing.T) {
 	for _, level := range []sql.IsolationLevel{sql.LevelReadCommitted, sql.LevelRepeatableRead, sql.LevelSerializable} {
 		for _, database := range testdb.All()[1:] {
+			if level == sql.LevelSerializable && database.Name == "mariadb" {
+				continue // a read locks the row there, so that nobody can write it meanwhile
+			}
 			t.Run(database.Name+"/"+level.String(), func(t *testing.T) {
 				t.Parallel()
 				db := open(t, database, rebased)
 				base, mine := appointment(t, db)
 				mine.Place = "garden"
 				before := mine
-				if level == sql.LevelSerializable && db.Name() == "mysql" {
-					t.Skip("a read locks the row, so that nobody can write it meanwhile")
-				}
 				err := occ.Transaction(db, func(tx *gorm.DB) error {
 					reload[Appointment](t, tx, mine.ID) // the snapshot
 					theyWrite(t, db, mine.ID, "seats", 8)
@@ -642,6 +642,28 @@ func TestRebaseUnderIsolation(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestAConflictThatMariaDBReportsWhileRebaseReads(t *testing.T) {
+	t.Parallel()
+	db := open(t, testdb.All()[2], rebased)
+	if err := db.Exec("SELECT @@innodb_snapshot_isolation").Error; err != nil {
+		t.Skip("the server does not report conflicts: ", err)
+	}
+	base, mine := appointment(t, db)
+	mine.Place = "garden"
+	before := mine
+
+	err := occ.Transaction(db, func(tx *gorm.DB) error {
+		require.NoError(t, tx.Exec("SET SESSION innodb_snapshot_isolation = ON").Error)
+		reload[Appointment](t, tx, mine.ID)
+		theyWrite(t, db, mine.ID, "seats", 8)
+		return occ.Rebase(tx, &base, &mine)
+	})
+
+	refused := stale(t, err)
+	require.Equal(t, occ.ReasonUnknown, refused.Reason)
+	require.Equal(t, before, mine)
 }
 
 func TestCurrentAndRebaseReadThePrimary(t *testing.T) {
