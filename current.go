@@ -63,11 +63,20 @@ func (s *subject) keyOf(caller string, model any) ([]any, error) {
 	if !rv.IsValid() {
 		return nil, s.nilError(caller, "model")
 	}
-	key := s.model.keyOf(s.ctx, rv)
+	key := s.asWrite(nil).keyOf(rv)
 	if key == nil {
 		return nil, fmt.Errorf("occ: %s of model %s: the model has no primary key that is set: %w", caller, s.model.Name, gorm.ErrPrimaryKeyRequired)
 	}
 	return key, nil
+}
+
+// asWrite lets the functions ask what a write knows of its model and rows.
+func (s *subject) asWrite(tx *gorm.DB) *write {
+	w := &write{plugin: s.plugin, db: tx, ctx: s.ctx, model: s.model, op: OpUpdate}
+	if tx != nil {
+		w.stmt = tx.Statement
+	}
+	return w
 }
 
 func (s *subject) nilError(caller, which string) error {

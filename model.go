@@ -1,7 +1,6 @@
 package occ
 
 import (
-	"context"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -97,16 +96,3 @@ func (c *tableCounters) load() TableStats {
 }
 
 func (m *model) newModel() any { return reflect.New(m.ModelType).Interface() }
-
-// keyOf is the primary key of a model in hand, by primary field; nil where no part of it is set.
-func (m *model) keyOf(ctx context.Context, model reflect.Value) []any {
-	key, isSet := make([]any, len(m.PrimaryFields)), false
-	for i, field := range m.PrimaryFields {
-		value, isZero := field.ValueOf(ctx, model)
-		key[i], isSet = value, isSet || !isZero
-	}
-	if !isSet {
-		return nil
-	}
-	return key
-}

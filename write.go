@@ -265,7 +265,18 @@ func (w *write) addRow(index int, model reflect.Value, given any) error {
 	return nil
 }
 
-func (w *write) keyOf(model reflect.Value) []any { return w.model.keyOf(w.ctx, model) }
+func (w *write) keyOf(model reflect.Value) []any {
+	fields := w.model.PrimaryFields
+	key, isSet := make([]any, len(fields)), false
+	for i, field := range fields {
+		value, isZero := field.ValueOf(w.ctx, model)
+		key[i], isSet = value, isSet || !isZero
+	}
+	if !isSet {
+		return nil
+	}
+	return key
+}
 
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
 func (w *write) setNext() (err error) {
