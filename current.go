@@ -115,7 +115,11 @@ func (s *subject) load(tx *gorm.DB, key []any, row any) error {
 	if tx.Error == nil && tx.DryRun {
 		return gorm.ErrDryRunModeUnsupported
 	}
-	found := tx.Clauses(clause.Where{Exprs: keyConditions(s.model.PrimaryFields, key)}).Limit(1).Find(row)
+	conditions := make([]clause.Expression, len(key))
+	for i, field := range s.model.PrimaryFields { // every part of it, where GORM leaves out those that are zero
+		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: field.DBName}, Value: key[i]}
+	}
+	found := tx.Clauses(clause.Where{Exprs: conditions}).Limit(1).Find(row)
 	if found.Error == nil && found.RowsAffected == 0 {
 		return gorm.ErrRecordNotFound // not from Take, which logs it as an error
 	}
