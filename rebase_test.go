@@ -49,12 +49,12 @@ type Guest struct {
 	Name          string
 }
 
-var errHook = errors.New("no meetings on Sundays")
+var errChurch = errors.New("no meetings in church")
 
 func (a *Appointment) BeforeSave(*gorm.DB) error {
 	a.Slug = "at-" + a.Place
 	if a.Place == "church" {
-		return errHook
+		return errChurch
 	}
 	return nil
 }
@@ -194,9 +194,9 @@ func TestCurrent(t *testing.T) {
 			_, err = occ.Current(db.Session(&gorm.Session{DryRun: true}), &mine)
 			require.ErrorIs(t, err, gorm.ErrDryRunModeUnsupported)
 			failed := db.Session(&gorm.Session{})
-			_ = failed.AddError(errHook)
+			_ = failed.AddError(errChurch)
 			_, err = occ.Current(failed, &mine)
-			require.ErrorIs(t, err, errHook)
+			require.ErrorIs(t, err, errChurch)
 		}},
 		{"a model that names no row is an error that names the model", func(t *testing.T, db *gorm.DB) {
 			for want, call := range map[string]func() error{
@@ -388,7 +388,7 @@ func TestRebase(t *testing.T) {
 			mine.Place = "church"
 			before, theirs := mine, reload[Appointment](t, db, mine.ID)
 
-			require.ErrorIs(t, occ.Rebase(db, &base, &mine), errHook)
+			require.ErrorIs(t, occ.Rebase(db, &base, &mine), errChurch)
 
 			require.Equal(t, before, mine)
 			require.Equal(t, theirs, reload[Appointment](t, db, mine.ID))
@@ -483,10 +483,10 @@ func TestRebaseInATransaction(t *testing.T) {
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
 				require.NoError(t, occ.Rebase(tx, &base, &mine))
 				require.Equal(t, occ.Version(3), mine.Version)
-				return errHook
+				return errChurch
 			})
 
-			require.ErrorIs(t, err, errHook)
+			require.ErrorIs(t, err, errChurch)
 			require.Equal(t, occ.Version(1), mine.Version)
 			require.Equal(t, occ.Version(2), reload[Appointment](t, db, mine.ID).Version)
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
@@ -498,10 +498,10 @@ func TestRebaseInATransaction(t *testing.T) {
 				theyWrite(t, tx, mine.ID, "seats", 8)
 				require.NoError(t, occ.Rebase(tx, &base, &mine))
 				require.Equal(t, occ.Version(2), mine.Version)
-				return errHook
+				return errChurch
 			})
 
-			require.ErrorIs(t, err, errHook)
+			require.ErrorIs(t, err, errChurch)
 			require.Equal(t, occ.Version(1), mine.Version)
 			require.Equal(t, reload[Appointment](t, db, mine.ID), base)
 		}},
