@@ -63,11 +63,20 @@ func (s *subject) keyOf(caller string, model any) ([]any, error) {
 	if !rv.IsValid() {
 		return nil, s.nilError(caller, "model")
 	}
-	key := s.model.keyOf(s.ctx, rv)
+	key := s.asWrite(nil).keyOf(rv)
 	if key == nil {
 		return nil, fmt.Errorf("occ: %s of model %s: the model has no primary key that is set: %w", caller, s.model.Name, gorm.ErrPrimaryKeyRequired)
 	}
 	return key, nil
+}
+
+// asWrite lets the functions ask what a write knows of its model and rows.
+func (s *subject) asWrite(tx *gorm.DB) *write {
+	w := &write{plugin: s.plugin, db: tx, ctx: s.ctx, model: s.model, op: OpUpdate}
+	if tx != nil {
+		w.stmt = tx.Statement
+	}
+	return w
 }
 
 func (s *subject) nilError(caller, which string) error {
@@ -106,7 +115,11 @@ func (s *subject) load(tx *gorm.DB, key []any, row any) error {
 	if tx.Error == nil && tx.DryRun {
 		return gorm.ErrDryRunModeUnsupported
 	}
-	found := tx.Clauses(clause.Where{Exprs: []clause.Expression{&rowCondition{model: s.model, key: key}}}).Limit(1).Find(row)
+	conditions := make([]clause.Expression, len(key))
+	for i, field := range s.model.PrimaryFields { // every part of it, where GORM leaves out those that are zero
+		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: field.DBName}, Value: key[i]}
+	}
+	found := tx.Clauses(clause.Where{Exprs: conditions}).Limit(1).Find(row)
 	if found.Error == nil && found.RowsAffected == 0 {
 		return gorm.ErrRecordNotFound // not from Take, which logs it as an error
 	}

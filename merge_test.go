@@ -99,13 +99,13 @@ func pure(t testing.TB) *gorm.DB {
 
 func pointerTo[T any](v T) *T { return &v }
 
-var mayDay = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+var midday = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 func everything() Everything {
-	return Everything{ID: 1, Text: "a", Number: 1, Ratio: 1.5, At: mayDay, Blob: []byte("a"), PText: pointerTo("a"), PAt: pointerTo(mayDay),
+	return Everything{ID: 1, Text: "a", Number: 1, Ratio: 1.5, At: midday, Blob: []byte("a"), PText: pointerTo("a"), PAt: pointerTo(midday),
 		Raw: json.RawMessage(`{"a":1,"b":2}`), Tags: []string{"a"}, Extra: map[string]any{"a": 1.0}, Gob: []int{1}, Unix: 9999,
 		Amount: &Amount{"2.50"}, Price: "2.50", Home: Address{City: "a"}, Work: &Address{City: "a", Zip: pointerTo("1")},
-		Version: 1, CreatedAt: mayDay, UpdatedAt: mayDay}
+		Version: 1, CreatedAt: midday, UpdatedAt: midday}
 }
 
 // change is two different new values of one column.
@@ -120,7 +120,7 @@ var changes = []change{
 	{"Flag", "flag", func(k *Everything) { k.Flag = true }, nil},
 	{"Ratio", "ratio", func(k *Everything) { k.Ratio = math.NaN() }, func(k *Everything) { k.Ratio = 0 }},
 	{"Small", "small", func(k *Everything) { k.Small = 1 }, func(k *Everything) { k.Small = 2 }},
-	{"At", "at", func(k *Everything) { k.At = mayDay.Add(time.Nanosecond) }, func(k *Everything) { k.At = time.Time{} }},
+	{"At", "at", func(k *Everything) { k.At = midday.Add(time.Nanosecond) }, func(k *Everything) { k.At = time.Time{} }},
 	{"Blob", "blob", func(k *Everything) { k.Blob = nil }, func(k *Everything) { k.Blob = []byte{} }},
 	{"PText", "p_text", func(k *Everything) { k.PText = nil }, func(k *Everything) { k.PText = pointerTo("") }},
 	{"PNumber", "p_number", func(k *Everything) { k.PNumber = pointerTo(0) }, func(k *Everything) { k.PNumber = pointerTo(1) }},
@@ -144,7 +144,7 @@ var changes = []change{
 	{"Work.Zip", "work_zip", func(k *Everything) { k.Work = &Address{"a", nil} }, func(k *Everything) { k.Work = &Address{"a", pointerTo("")} }},
 	{"Mail", "mail", func(k *Everything) { k.Mail = "m" }, func(k *Everything) { k.Mail = "t" }},
 	{"OwnerID", "owner_id", func(k *Everything) { k.OwnerID = pointerTo(uint(0)) }, func(k *Everything) { k.OwnerID = pointerTo(uint(2)) }},
-	{"DeletedAt", "deleted_at", func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: mayDay, Valid: true} }, func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: mayDay.Add(1), Valid: true} }},
+	{"DeletedAt", "deleted_at", func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: midday, Valid: true} }, func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: midday.Add(1), Valid: true} }},
 }
 
 func changed(change func(k *Everything)) *Everything {
@@ -256,8 +256,8 @@ func TestMergeTakesTheSameForTheSame(t *testing.T) {
 	t.Parallel()
 	zone := time.FixedZone("", 3600)
 	for name, pair := range map[string][2]func(k *Everything){
-		"an instant in another zone":  {func(k *Everything) { k.At = mayDay.Add(1) }, func(k *Everything) { k.At = mayDay.Add(1).In(zone) }},
-		"pointers to equal instants":  {func(k *Everything) { k.PAt = pointerTo(mayDay.Add(1)) }, func(k *Everything) { k.PAt = pointerTo(mayDay.Add(1).In(zone)) }},
+		"an instant in another zone":  {func(k *Everything) { k.At = midday.Add(1) }, func(k *Everything) { k.At = midday.Add(1).In(zone) }},
+		"pointers to equal instants":  {func(k *Everything) { k.PAt = pointerTo(midday.Add(1)) }, func(k *Everything) { k.PAt = pointerTo(midday.Add(1).In(zone)) }},
 		"a NULL with a value left":    {func(k *Everything) { k.Null = sql.NullString{String: "x"} }, func(k *Everything) { k.Null = sql.NullString{} }},
 		"a pointer to NULL":           {func(k *Everything) { k.PNull = &sql.NullInt64{Int64: 1} }, func(k *Everything) { k.PNull = &sql.NullInt64{} }},
 		"JSON in another form":        {func(k *Everything) { k.Raw = json.RawMessage(`{"b":2, "a":3}`) }, func(k *Everything) { k.Raw = json.RawMessage(`{"a":3,"b":2}`) }},
@@ -265,7 +265,7 @@ func TestMergeTakesTheSameForTheSame(t *testing.T) {
 		"decimals of another scale":   {func(k *Everything) { k.Amount = &Amount{"3"} }, func(k *Everything) { k.Amount = &Amount{"3.00"} }},
 		"decimals in a text field":    {func(k *Everything) { k.Price = "3" }, func(k *Everything) { k.Price = "3.00" }},
 		"not a number":                {func(k *Everything) { k.Ratio = math.NaN() }, func(k *Everything) { k.Ratio = math.NaN() }},
-		"a soft delete seen in UTC":   {func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: mayDay, Valid: true} }, func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: mayDay.In(zone), Valid: true} }},
+		"a soft delete seen in UTC":   {func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: midday, Valid: true} }, func(k *Everything) { k.DeletedAt = gorm.DeletedAt{Time: midday.In(zone), Valid: true} }},
 		"an embedded pointer dropped": {func(k *Everything) { k.Work = nil }, func(k *Everything) { k.Work = nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -287,9 +287,9 @@ func TestMergeTakesTheSameForTheSame(t *testing.T) {
 func TestMergeLeavesTheirs(t *testing.T) {
 	t.Parallel()
 	base, mine, theirs := everything(), everything(), everything()
-	theirs.Version, theirs.UpdatedAt, theirs.Touched, theirs.Views = 7, mayDay.Add(time.Hour), 5, 9
+	theirs.Version, theirs.UpdatedAt, theirs.Touched, theirs.Views = 7, midday.Add(time.Hour), 5, 9
 	theirs.Owner, theirs.Ignored = &Everything{ID: 2}, "theirs"
-	mine.Version, mine.CreatedAt, mine.UpdatedAt, mine.Touched, mine.Views = 3, mayDay.Add(1), mayDay.Add(2), 3, 4
+	mine.Version, mine.CreatedAt, mine.UpdatedAt, mine.Touched, mine.Views = 3, midday.Add(1), midday.Add(2), 3, 4
 	mine.Origin, mine.Computed, mine.Ignored, mine.Owner = "mine", 5, "mine", &Everything{ID: 3}
 
 	result, conflicts := mergeOf(t, &base, &mine, &theirs)
@@ -330,7 +330,7 @@ func TestMergeSharesNothing(t *testing.T) {
 	result, _ := mergeOf(t, &base, mine, &theirs)
 	result.Blob[0], result.Tags[0], *result.PText = 'x', "x", "x"
 	result.Extra["x"], result.Gob[0], result.Raw[0] = "x", 9, 'x'
-	*result.PAt, result.Work.City, *result.Work.Zip = mayDay.Add(1), "x", "x"
+	*result.PAt, result.Work.City, *result.Work.Zip = midday.Add(1), "x", "x"
 
 	require.Equal(t, wantMine, *mine)
 	require.Equal(t, wantTheirs, theirs)

@@ -1,7 +1,6 @@
 package occ
 
 import (
-	"context"
 	"reflect"
 	"slices"
 	"sync"
@@ -147,17 +146,4 @@ func (c *rowCondition) Build(builder clause.Builder) {
 		_, _ = builder.WriteString(clause.AndWithSpace)
 	}
 	c.model.version.isAt(builder, c.version)
-}
-
-// keyOf is the primary key of a model in hand, by primary field; nil where no part of it is set.
-func (m *model) keyOf(ctx context.Context, model reflect.Value) []any {
-	key, isSet := make([]any, len(m.PrimaryFields)), false
-	for i, field := range m.PrimaryFields {
-		value, isZero := field.ValueOf(ctx, model)
-		key[i], isSet = value, isSet || !isZero
-	}
-	if !isSet {
-		return nil
-	}
-	return key
 }

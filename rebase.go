@@ -124,7 +124,7 @@ func (m *merge) unread(model *model) (names []string) {
 // that somebody else has written the row.
 func (s *subject) refuse(model any, reported error) error {
 	tx := s.statement()
-	w := &write{plugin: s.plugin, db: tx, stmt: tx.Statement, ctx: s.ctx, model: s.model, op: OpUpdate}
+	w := s.asWrite(tx)
 	if err := w.addRow(0, reflect.ValueOf(model).Elem(), nil); err != nil {
 		return err
 	}
@@ -144,8 +144,7 @@ func (s *subject) statement() *gorm.DB {
 func (s *subject) table() string { return s.statement().Statement.Table }
 
 func (s *subject) named(key []any) map[string]any {
-	w := write{model: s.model}
-	return w.namedKey(&row{key: key})
+	return s.asWrite(nil).namedKey(&row{key: key})
 }
 
 // rememberVersion has the version of mine put back if the caller's transaction is rolled back.

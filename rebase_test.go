@@ -49,12 +49,12 @@ type Guest struct {
 	Name          string
 }
 
-var errRebaseHook = errors.New("no meetings on Sundays")
+var errChurch = errors.New("no meetings in church")
 
 func (a *Appointment) BeforeSave(*gorm.DB) error {
 	a.Slug = "at-" + a.Place
 	if a.Place == "church" {
-		return errRebaseHook
+		return errChurch
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ var rebased = []any{&Appointment{}, &Guest{}, &TheatreSeat{}, &Label{}}
 // appointment is a row as its editor loaded it, and the editor's copy to change.
 func appointment(t *testing.T, db *gorm.DB) (base, mine Appointment) {
 	t.Helper()
-	a := Appointment{Place: "hall", StartsAt: mayDay, Seats: pointerTo(5), Tags: []string{"a"}, Data: json.RawMessage(`{"a": 1}`),
+	a := Appointment{Place: "hall", StartsAt: midday, Seats: pointerTo(5), Tags: []string{"a"}, Data: json.RawMessage(`{"a": 1}`),
 		Room: &Room{Floor: 1, Door: pointerTo("left")}, Secret: "secret", Guests: []Guest{{Name: "Ann"}}}
 	require.NoError(t, db.Create(&a).Error)
 	base, mine = reload[Appointment](t, db, a.ID), reload[Appointment](t, db, a.ID)
@@ -194,9 +194,9 @@ func TestCurrent(t *testing.T) {
 			_, err = occ.Current(db.Session(&gorm.Session{DryRun: true}), &mine)
 			require.ErrorIs(t, err, gorm.ErrDryRunModeUnsupported)
 			failed := db.Session(&gorm.Session{})
-			_ = failed.AddError(errRebaseHook)
+			_ = failed.AddError(errChurch)
 			_, err = occ.Current(failed, &mine)
-			require.ErrorIs(t, err, errRebaseHook)
+			require.ErrorIs(t, err, errChurch)
 		}},
 		{"a model that names no row is an error that names the model", func(t *testing.T, db *gorm.DB) {
 			for want, call := range map[string]func() error{
@@ -236,7 +236,7 @@ func TestRebase(t *testing.T) {
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"changes to different columns both survive", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			theyWrite(t, db, mine.ID, "starts_at", mayDay.Add(time.Hour))
+			theyWrite(t, db, mine.ID, "starts_at", midday.Add(time.Hour))
 			mine.Place, mine.Seats, mine.Tags, mine.Room.Door = "garden", nil, []string{"b"}, nil
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
 			mine.Slug = base.Slug // which the hook of that write has set
@@ -247,7 +247,7 @@ func TestRebase(t *testing.T) {
 			require.Equal(t, occ.Version(3), mine.Version)
 			require.Equal(t, "garden", mine.Place)
 			require.Equal(t, "at-garden", mine.Slug)
-			require.True(t, mayDay.Add(time.Hour).Equal(mine.StartsAt))
+			require.True(t, midday.Add(time.Hour).Equal(mine.StartsAt))
 			require.Nil(t, mine.Seats)
 			require.Equal(t, []string{"b"}, mine.Tags)
 			require.Equal(t, &Room{Floor: 1}, mine.Room)
@@ -287,8 +287,8 @@ func TestRebase(t *testing.T) {
 		}},
 		{"the same change by both is no conflict and no write", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
-			theyWrite(t, db, mine.ID, "starts_at", mayDay.Add(time.Hour))
-			mine.StartsAt = mayDay.Add(time.Hour).In(time.FixedZone("", 7200))
+			theyWrite(t, db, mine.ID, "starts_at", midday.Add(time.Hour))
+			mine.StartsAt = midday.Add(time.Hour).In(time.FixedZone("", 7200))
 
 			require.NoError(t, occ.Rebase(db, &base, &mine))
 
@@ -344,7 +344,7 @@ func TestRebase(t *testing.T) {
 			theyWrite(t, db, mine.ID, "seats", 8)
 			mine.Place = "garden"
 			before := mine
-			third := interrupted(t, db, func() { theyWrite(t, db, mine.ID, "starts_at", mayDay.Add(time.Hour)) })
+			third := interrupted(t, db, func() { theyWrite(t, db, mine.ID, "starts_at", midday.Add(time.Hour)) })
 
 			refused := stale(t, occ.Rebase(third, &base, &mine))
 			require.Equal(t, occ.ReasonChanged, refused.Reason)
@@ -356,7 +356,7 @@ func TestRebase(t *testing.T) {
 			require.Equal(t, occ.Version(4), mine.Version)
 			require.Equal(t, "garden", mine.Place)
 			require.Equal(t, 8, *mine.Seats)
-			require.True(t, mayDay.Add(time.Hour).Equal(mine.StartsAt))
+			require.True(t, midday.Add(time.Hour).Equal(mine.StartsAt))
 		}},
 		{"a row deleted between reading and saving is refused", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
@@ -388,7 +388,7 @@ func TestRebase(t *testing.T) {
 			mine.Place = "church"
 			before, theirs := mine, reload[Appointment](t, db, mine.ID)
 
-			require.ErrorIs(t, occ.Rebase(db, &base, &mine), errRebaseHook)
+			require.ErrorIs(t, occ.Rebase(db, &base, &mine), errChurch)
 
 			require.Equal(t, before, mine)
 			require.Equal(t, theirs, reload[Appointment](t, db, mine.ID))
@@ -483,10 +483,10 @@ func TestRebaseInATransaction(t *testing.T) {
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
 				require.NoError(t, occ.Rebase(tx, &base, &mine))
 				require.Equal(t, occ.Version(3), mine.Version)
-				return errRebaseHook
+				return errChurch
 			})
 
-			require.ErrorIs(t, err, errRebaseHook)
+			require.ErrorIs(t, err, errChurch)
 			require.Equal(t, occ.Version(1), mine.Version)
 			require.Equal(t, occ.Version(2), reload[Appointment](t, db, mine.ID).Version)
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
@@ -498,10 +498,10 @@ func TestRebaseInATransaction(t *testing.T) {
 				theyWrite(t, tx, mine.ID, "seats", 8)
 				require.NoError(t, occ.Rebase(tx, &base, &mine))
 				require.Equal(t, occ.Version(2), mine.Version)
-				return errRebaseHook
+				return errChurch
 			})
 
-			require.ErrorIs(t, err, errRebaseHook)
+			require.ErrorIs(t, err, errChurch)
 			require.Equal(t, occ.Version(1), mine.Version)
 			require.Equal(t, reload[Appointment](t, db, mine.ID), base)
 		}},
