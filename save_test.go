@@ -92,6 +92,16 @@ func TestSave(t *testing.T) {
 				require.Equal(t, stored, reload[Parcel](t, db, "id = '"+parcelID+"'"))
 			}
 		}},
+		{"of a slice, a model that was never loaded does not overwrite its row", func(t *testing.T, db *gorm.DB) {
+			stored := create(t, db)
+
+			for _, slice := range [][]Product{{{ID: stored.ID, Name: "ink"}}, {{Name: "cap"}, {ID: stored.ID, Name: "ink"}}} {
+				require.ErrorIs(t, db.Save(&slice).Error, occ.ErrVersionMissing)
+				require.Zero(t, slice[0].Version)
+			}
+
+			requireProducts(t, db, stored)
+		}},
 		{"a deleted row is not inserted again", func(t *testing.T, db *gorm.DB) {
 			mine := create(t, db)
 			require.NoError(t, db.Delete(&Product{}, mine.ID).Error)
