@@ -21,6 +21,9 @@ var ErrStaleData = errors.New("occ: stale data")
 // (Model(&T{}).Where(...)), or name the version with [Expect]; [Unchecked] and [WithBlindWrites] give up the check.
 var ErrVersionMissing = errors.New("occ: version missing")
 
+// ErrMergeConflict reports that both sides changed a column to different values.
+var ErrMergeConflict = errors.New("occ: merge conflict")
+
 // Op is the operation that was refused.
 type Op string
 

@@ -75,6 +75,7 @@ func (*write) Build(clause.Builder) {}
 func (p *Plugin) open(op Op) func(*gorm.DB) {
 	return func(db *gorm.DB) {
 		resume(db)
+		p.enter(db)
 		m := p.modelOf(db.Statement)
 		if m == nil {
 			return
