@@ -1,9 +1,6 @@
 package dialect
 
-import (
-	"errors"
-	"reflect"
-)
+import "errors"
 
 // SQLite's extended result codes for an inserted row that has the key of another one.
 const (
@@ -17,17 +14,14 @@ func (d Dialect) isSQLiteDuplicate(err error) bool {
 	if d.Name != sqlite {
 		return false
 	}
-	code := 0
 	var coded interface{ Code() int }
 	if errors.As(err, &coded) {
-		code = coded.Code()
+		return isSQLiteDuplicateCode(int64(coded.Code()))
 	}
-	for ; err != nil && code == 0; err = errors.Unwrap(err) {
-		if rv := reflect.Indirect(reflect.ValueOf(err)); rv.Kind() == reflect.Struct {
-			if field := rv.FieldByName("ExtendedCode"); field.IsValid() && field.CanInt() {
-				code = int(field.Int())
-			}
-		}
-	}
+	code, ok := findField(err, "ExtendedCode")
+	return ok && isSQLiteDuplicateCode(code)
+}
+
+func isSQLiteDuplicateCode(code int64) bool {
 	return code == sqliteConstraintPrimaryKey || code == sqliteConstraintUnique
 }
