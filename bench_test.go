@@ -1,9 +1,7 @@
 package occ_test
 
 import (
-	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -12,58 +10,71 @@ import (
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
-// BenchmarkSaveSlice compares Save of a slice of loaded rows with what one writes by hand: compared updates in a loop, in
-// one transaction. x/loop is how many times faster Save is.
-func BenchmarkSaveSlice(b *testing.B) {
-	for _, database := range testdb.All() {
-		for _, n := range []int{100, 1000} {
-			b.Run(fmt.Sprintf("%s/%d rows", database.Name, n), func(b *testing.B) {
-				db := database.Open(b)
-				require.NoError(b, db.Use(occ.New()))
-				require.NoError(b, db.AutoMigrate(&Product{}))
-				products := make([]Product, n)
-				require.NoError(b, db.CreateInBatches(&products, 500).Error)
-				for i := range products {
-					products[i].Name, products[i].Price = fmt.Sprint("product ", i), i
-				}
-				var saving, looping time.Duration
-				for b.Loop() {
-					began := time.Now()
-					require.NoError(b, db.Save(&products).Error)
-					saving += time.Since(began)
-					began = time.Now()
-					require.NoError(b, updateByHand(db, products))
-					looping += time.Since(began)
-				}
-				b.ReportMetric(float64(saving.Microseconds())/float64(b.N), "µs/save")
-				b.ReportMetric(float64(looping.Microseconds())/float64(b.N), "µs/loop")
-				b.ReportMetric(float64(looping)/float64(saving), "x/loop")
-			})
-		}
-	}
-}
-
-// plainProduct is a Product whose version the plugin does not see.
-type plainProduct struct {
+// Handmade is the table of Product to an application that compares versions by hand.
+type Handmade struct {
 	ID      uint
 	Name    string
 	Price   int
 	Version int64
 }
 
-func (plainProduct) TableName() string { return "products" }
+func (Handmade) TableName() string { return "products" }
 
-func updateByHand(db *gorm.DB, products []Product) error {
-	return db.Transaction(func(tx *gorm.DB) error {
-		for i := range products {
-			p := &products[i]
-			res := tx.Model(&plainProduct{}).Where("id = ? AND version = ?", p.ID, p.Version).
-				Updates(map[string]any{"name": p.Name, "price": p.Price, "version": p.Version + 1})
-			if res.Error != nil || res.RowsAffected != 1 {
-				return fmt.Errorf("row %d: %d rows, %w", p.ID, res.RowsAffected, res.Error)
-			}
-			p.Version++
+// Bare is a Product without a version.
+type Bare struct {
+	ID    uint
+	Name  string
+	Price int
+}
+
+// BenchmarkUpdate compares a compared Update with the same statement written by hand, and a model without a version with
+// and without the plugin. SkipDefaultTransaction leaves the one statement.
+func BenchmarkUpdate(b *testing.B) {
+	for _, database := range testdb.All() {
+		b.Run(database.Name, func(b *testing.B) {
+			empty := database.Open(b)
+			plain := reopen(b, empty, gorm.Config{SkipDefaultTransaction: true})
+			versioned := reopen(b, empty, gorm.Config{SkipDefaultTransaction: true}, occ.New())
+			require.NoError(b, versioned.AutoMigrate(&Product{}, &Bare{}))
+
+			b.Run("versioned/by hand", func(b *testing.B) { benchmarkByHand(b, plain) })
+			b.Run("versioned/occ", func(b *testing.B) { benchmarkCompared(b, versioned) })
+			b.Run("unversioned/plain", func(b *testing.B) { benchmarkBare(b, plain) })
+			b.Run("unversioned/occ", func(b *testing.B) { benchmarkBare(b, versioned) })
+		})
+	}
+}
+
+func benchmarkByHand(b *testing.B, db *gorm.DB) {
+	p := Handmade{Name: "pen", Version: 1}
+	require.NoError(b, db.Create(&p).Error)
+	b.ReportAllocs()
+	for b.Loop() {
+		res := db.Model(&p).Where("version = ?", p.Version).Updates(map[string]any{"price": 70, "version": p.Version + 1})
+		if res.Error != nil || res.RowsAffected != 1 {
+			b.Fatal(res.Error, res.RowsAffected)
 		}
-		return nil
-	})
+	}
+}
+
+func benchmarkCompared(b *testing.B, db *gorm.DB) {
+	p := Product{Name: "pen"}
+	require.NoError(b, db.Create(&p).Error)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := db.Model(&p).Update("price", 70).Error; err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benchmarkBare(b *testing.B, db *gorm.DB) {
+	p := Bare{Name: "pen"}
+	require.NoError(b, db.Create(&p).Error)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := db.Model(&p).Update("price", 70).Error; err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -33,8 +33,12 @@ func (w *write) create() {
 		w.saveSlice()
 	case isUpsert && conflict.DoNothing:
 		w.insertOrSkip()
+	case isUpsert && w.isLinked:
+		w.relink(conflict)
 	case isUpsert:
-		w.overwrite()
+		w.upsert(conflict)
+	case w.isSaveOfZeroPart():
+		w.saveZeroPart()
 	default:
 		w.insert()
 	}

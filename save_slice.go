@@ -12,14 +12,17 @@ import (
 	"github.com/gorm-occ/occ/internal/batch"
 )
 
-// isSaveOfSlice tells GORM's Save of a slice: an upsert of all columns that also sets the time of the update.
+// isSaveOfSlice tells GORM's Save of a slice: an upsert of all columns that also sets the time of the update. With
+// FullSaveAssociations, associations are saved alike.
 func (w *write) isSaveOfSlice(conflict clause.OnConflict) bool {
 	_, setsTime := w.stmt.Get("gorm:update_track_time")
-	_, isAssociation := w.stmt.Get("gorm:saved_association_map")
 	isSlice := w.stmt.ReflectValue.Kind() == reflect.Slice || w.stmt.ReflectValue.Kind() == reflect.Array
+	if w.isLinked && conflict.UpdateAll {
+		return true // FullSaveAssociations saves each model as Save does
+	}
 	isPlain := conflict.UpdateAll && len(conflict.Columns) == 0 && conflict.OnConstraint == "" &&
 		len(conflict.Where.Exprs) == 0 && len(conflict.TargetWhere.Exprs) == 0
-	return isSlice && isPlain && setsTime && !isAssociation
+	return isSlice && isPlain && setsTime
 }
 
 // savedSlice is the models of a slice by what becomes of them.
@@ -174,15 +177,26 @@ func (w *write) saveUnchecked(rows []*row) {
 
 // savingUpdate is the UPDATE that writes what Save writes, on a statement beside the one that inserts.
 func (w *write) savingUpdate(rows []*row, compared bool) severalWrite {
-	update := w.advancing(nil, rows, compared, w.plugin.gorm.update)
-	update.db = w.besideStatement()
 	fields := w.savedFields()
 	w.setUpdateTime(fields, rows)
+	return w.modelsUpdate(rows, fields, nil, compared)
+}
+
+// modelsUpdate is an UPDATE that writes fields of the models in hand, each its own; with set, the fields are there for the
+// assignments in it to refer to.
+func (w *write) modelsUpdate(rows []*row, fields []*schema.Field, set clause.Set, compared bool) severalWrite {
+	update := w.advancing(set, rows, compared, w.plugin.gorm.update)
+	update.db = w.besideStatement()
 	for i, field := range fields {
-		update.assign(field.DBName, batchColumn{
-			batch.Column{Name: w.valueName(i, field), Like: field.DBName},
-			func(r *row) any { value, _ := field.ValueOf(w.ctx, r.latest()); return value },
-		}, rows)
+		column := batchColumn{batch.Column{Name: w.valueName(i, field, set != nil), Like: field.DBName}, func(r *row) any {
+			value, _ := field.ValueOf(w.ctx, r.latest())
+			return value
+		}}
+		if set == nil {
+			update.assign(field.DBName, column, rows)
+		} else {
+			update.columns = append(update.columns, column)
+		}
 	}
 	how := update.severalWrite()
 	send := how.send
@@ -196,8 +210,8 @@ func (w *write) savingUpdate(rows []*row, compared bool) severalWrite {
 
 // valueName is what a column is called among the values: its own name, unless that makes the caller's conditions or what
 // RETURNING gives ambiguous.
-func (w *write) valueName(i int, field *schema.Field) string {
-	if _, returning := w.clausesBefore("RETURNING"); returning || w.hasOwnConditions() {
+func (w *write) valueName(i int, field *schema.Field, isReferredTo bool) string {
+	if _, returning := w.clausesBefore("RETURNING"); !isReferredTo && (returning || w.hasOwnConditions()) {
 		return fmt.Sprintf("occ_value_%d", i+1)
 	}
 	return field.DBName
@@ -233,7 +247,8 @@ func (w *write) savedFields() (fields []*schema.Field) {
 		field := w.model.FieldsByDBName[name]
 		selected, named := columns[name]
 		switch {
-		case field.PrimaryKey, field.AutoCreateTime > 0, field == w.model.version.Field, !field.Updatable, isUnversioned(field):
+		case field.PrimaryKey, field.AutoCreateTime > 0, field == w.model.version.Field, !field.Updatable:
+		case isUnversioned(field) && !slices.Contains(w.stmt.Selects, field.DBName) && !slices.Contains(w.stmt.Selects, field.Name):
 		case named && selected, !named && (!restricted || field.AutoUpdateTime > 0):
 			fields = append(fields, field)
 		}

@@ -374,7 +374,7 @@ func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause
 		clause.Expr{SQL: "?", Vars: []any{columns[0].Ref()}},
 		clause.Expr{SQL: "?", Vars: []any{w.model.version.column()}}, w.deletedInSQL(), holds,
 	}
-	for _, field := range w.model.PrimaryFields {
+	for _, field := range w.identityFields() {
 		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
 		selected = append(selected, clause.Expr{SQL: "?", Vars: []any{column}})
 	}
@@ -411,7 +411,7 @@ func (w *write) locking(strength string) clause.Locking {
 func (w *write) scanState(rows interface{ Scan(...any) error }, states []rowState) (err error) {
 	index, deleted, holds, version := 0, 0, 0, w.model.version.NewValuePool.Get()
 	targets := []any{&index, version, &deleted, &holds}
-	for _, field := range w.model.PrimaryFields {
+	for _, field := range w.identityFields() {
 		targets = append(targets, field.NewValuePool.Get())
 	}
 	if err := rows.Scan(targets...); err != nil {
@@ -423,8 +423,9 @@ func (w *write) scanState(rows interface{ Scan(...any) error }, states []rowStat
 		return err
 	}
 	model := reflect.New(w.model.ModelType).Elem()
-	for i, field := range w.model.PrimaryFields {
-		value := targets[len(targets)-len(w.model.PrimaryFields)+i]
+	fields := w.identityFields()
+	for i, field := range fields {
+		value := targets[len(targets)-len(fields)+i]
 		if err := field.Set(w.ctx, model, value); err != nil {
 			return err
 		}
