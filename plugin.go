@@ -23,6 +23,7 @@ type Plugin struct {
 	gorm        gormCallbacks
 	models      models
 	journals    journals
+	batchCalls  batchCalls
 }
 
 // gormCallbacks are the callbacks of GORM that the plugin's own go round.

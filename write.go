@@ -32,6 +32,7 @@ type write struct {
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row
 	isQuiet     bool            // ends without an error, and Save must not insert
+	isCreate    bool            // the call goes through GORM's create callbacks
 	isLinked    bool            // GORM saves associations along with their owner
 	refusal     *StaleDataError // to be reported
 	memories    []memory        // to be undone if the default transaction is rolled back
@@ -114,6 +115,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	w.plugin, w.db, w.stmt, w.ctx = p, db, stmt, stmt.Context
 	w.model, w.op, w.switches = m, op, switches
 	w.clauses = w.room.clauses[:0]
+	w.isCreate = op == OpUpsert
 	w.isLinked = op == OpUpsert && isAssociationSave(db)
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
 	return w.openUnit(target)
@@ -215,6 +217,9 @@ func (p *Plugin) close(db *gorm.DB) {
 	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
 		putBack(w.ctx, w.memories)
 	}
+	if w.isCreate {
+		w.settleBatch()
+	}
 	if w.isQuiet && db.Error == nil {
 		pause(db)
 	}
@@ -232,8 +237,12 @@ func (w *write) closeUnit() {
 		return
 	}
 	w.unit.journal.leave()
+	memories := w.unit.journal.memories[min(w.unit.mark, len(w.unit.journal.memories)):]
 	if err := w.unit.close(w.db, w.db.Error != nil); err != nil && w.db.Error == nil {
 		_ = w.db.AddError(err)
+	}
+	if w.unit.ownsJournal && w.db.Error == nil {
+		w.memories = append(w.memories, memories...)
 	}
 }
 
