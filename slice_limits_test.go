@@ -207,6 +207,7 @@ func TestSlicesUnderOtherPlugins(t *testing.T) {
 			require.Equal(t, []occ.Version{0, 0, 0}, []occ.Version{items[0].Version, items[1].Version, items[2].Version})
 			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
 				require.NoError(t, tx.CreateInBatches(items[:2], 1).Error)
+				items[2].ID = 0
 				require.ErrorIs(t, tx.CreateInBatches([]*hookedItem{{}, items[2]}, 1).Error, errItemHook)
 				return nil
 			}))
