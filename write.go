@@ -279,6 +279,9 @@ func (w *write) keyOf(model reflect.Value) []any {
 
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
 func (w *write) setNext() (err error) {
+	if w.model.version.byDatabase {
+		return nil
+	}
 	for i := range w.rows {
 		r := &w.rows[i]
 		if r.next, err = w.model.version.kind.next(w.ctx, r.expected); err != nil {
