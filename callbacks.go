@@ -37,6 +37,8 @@ func (w *write) updated() reflect.Value {
 // update runs the UPDATE with the assignments that the caller asked for, in the way the write deserves.
 func (w *write) update(set clause.Set) {
 	switch {
+	case len(w.rows) > 1:
+		w.updateSeveral(set)
 	case w.isAutomatic(set):
 		w.where(w.rowConditions(false))
 		w.run(set, w.plugin.gorm.update)
@@ -211,6 +213,8 @@ func (p *Plugin) guardDelete(db *gorm.DB) {
 	}
 	w.own = db.Statement.Clauses["WHERE"]
 	switch {
+	case len(w.rows) > 1:
+		w.deleteSeveral()
 	case len(w.rows) == 0 || w.isBlind():
 		w.writeUnchecked(nil, p.gorm.delete)
 	default:

@@ -24,6 +24,8 @@ func (p *Plugin) guardCreate(db *gorm.DB) {
 	switch {
 	case isUpsert && conflict.UpdateAll && w.isSaveOfMissing():
 		w.insertMissing()
+	case isUpsert && w.isSaveOfSlice(conflict):
+		w.saveSlice()
 	default:
 		w.insert()
 	}

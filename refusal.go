@@ -46,6 +46,8 @@ func (w *write) namedKey(r *row) map[string]any {
 type rowState struct {
 	isThere, isDeleted bool
 	version            any
+	key                string // as the row has it, which may differ in case from the model's
+	holds              bool   // the caller's own conditions
 }
 
 func (w *write) reasonOf(r *row, state rowState) Reason {

@@ -23,13 +23,15 @@ type write struct {
 	switches switches
 	unit     *unit // set where the call may write more than one row
 
-	rows     []row           // the models in hand that name a row, in the order they were passed
-	expects  bool            // the expected version was given, by Expect or in the payload, not found in the model
-	own      clause.Clause   // WHERE as the caller left it
-	clauses  []keptClause    // clauses to be given back to the caller as they were
-	isQuiet  bool            // ends without an error, and Save must not insert
-	refusal  *StaleDataError // to be reported
-	memories []memory        // to be undone if the default transaction is rolled back
+	rows    []row         // the models in hand that name a row, in the order they were passed
+	expects bool          // the expected version was given, by Expect or in the payload, not found in the model
+	own     clause.Clause // WHERE as the caller left it
+	clauses []keptClause  // clauses to be given back to the caller as they were
+	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
+	neverLoaded []*row
+	isQuiet     bool            // ends without an error, and Save must not insert
+	refusal     *StaleDataError // to be reported
+	memories    []memory        // to be undone if the default transaction is rolled back
 
 	oneRow    [1]row
 	oneMemory [1]memory
@@ -43,6 +45,7 @@ type row struct {
 	before   any           // the version in memory
 	expected any           // the version compared with
 	next     any           // the version written
+	copies   []*row        // further models of the same row
 }
 
 const writeClause = "occ:write"
@@ -224,6 +227,7 @@ func (w *write) identify(target reflect.Value, payload any) error {
 				return err
 			}
 		}
+		return w.dropKeyless()
 	}
 	return nil
 }

@@ -29,6 +29,8 @@ type Dialect struct {
 	// CurrentRead makes a SELECT inside a transaction see the rows as they are now instead of its snapshot; nil where
 	// no such read exists (PostgreSQL raises 40001 instead) or is needed.
 	CurrentRead clause.Expression
+	// ValuesRow stands before each row of a list of VALUES.
+	ValuesRow string
 }
 
 const (
@@ -41,6 +43,7 @@ const (
 // Of finds out about the database that db was opened with.
 func Of(db *gorm.DB) Dialect {
 	d := Dialect{Name: db.Name(), ConflictTarget: true}
+	d.ValuesRow = valuesRowKeyword(db)
 	d.UpdateReturning = slices.Contains(db.Callback().Update().Clauses, "RETURNING")
 	d.HasXmin = d.Name == postgres
 	d.UpdateReturnsWritten = d.Name == postgres && d.UpdateReturning
