@@ -93,7 +93,7 @@ type batchUpdate struct {
 // caller sees to it that all statements stand or fall together.
 func (b *batchUpdate) run(rows []*row) (affected int64) {
 	pool := b.db.Statement.ConnPool
-	b.db.Statement.ConnPool = unprepared(pool)
+	b.db.Statement.ConnPool = unprepared(b.w.stmt.ConnPool) // which may be a transaction begun since
 	defer func() { b.db.Statement.ConnPool = pool }()
 	if b.isCompared {
 		b.conditions = append(b.conditions[:len(b.conditions):len(b.conditions)], b.w.isAtExpected(rows))

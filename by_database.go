@@ -186,11 +186,23 @@ func (w *write) keepLearned(rows []row) {
 }
 
 func (w *write) learnInserted(rows []row) error {
+	inserted := make([]*row, 0, len(rows))
 	for i := range rows {
-		rows[i].key = w.keyOf(rows[i].model)
-		if err := w.learnVersion(&rows[i]); err != nil {
-			return err
+		if rows[i].key = w.keyOf(rows[i].model); rows[i].key != nil {
+			inserted = append(inserted, &rows[i])
 		}
+	}
+	return w.learnVersions(inserted)
+}
+
+// readNext reads the versions that the database has given rows.
+func (w *write) readNext(rows []*row) error {
+	states, err := w.readRows(rows, false)
+	if err != nil {
+		return err
+	}
+	for i, r := range rows {
+		r.next = states[i].version
 	}
 	return nil
 }

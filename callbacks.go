@@ -284,7 +284,7 @@ func (w *write) writeUnchecked(set clause.Set, gormWrite func(*gorm.DB)) {
 	case w.model.version.byDatabase, next != nil:
 		w.writeAndLearn(w.andVersion(set, next), gormWrite)
 	default:
-		w.writeRead(set, gormWrite)
+		w.writeMatched(set, gormWrite)
 	}
 }
 
@@ -422,6 +422,3 @@ func (w *write) checkError() {
 
 // wasSoftDelete tells whether GORM made an UPDATE of the DELETE: then there is something in SET.
 func (w *write) wasSoftDelete() bool { return w.stmt.Clauses["SET"].Expression != nil }
-
-// writeRead is for kinds whose next version SQL cannot make.
-func (w *write) writeRead(set clause.Set, gormWrite func(*gorm.DB)) { panic("todo") }

@@ -135,12 +135,17 @@ func (f *versionField) isAt(version any) clause.Expression {
 // isAtColumn is the condition that a row is at the version in a column of another table, which holds the kind's zeroInSQL
 // for the zero value. With zero, NULL is as good as that.
 func (f *versionField) isAtColumn(expected clause.Column, zero bool) clause.Expression {
-	same := clause.Eq{Column: f.column(), Value: expected}
+	same := f.kind.equals(f.column(), expected)
 	if !zero {
 		return same
 	}
 	isZero := clause.Eq{Column: expected, Value: f.kind.zeroInSQL()}
 	return clause.Or(same, clause.And(isZero, clause.Eq{Column: f.column()}))
+}
+
+// isAdvancedInSQL tells a version that a statement moves on without knowing which it is.
+func (f *versionField) isAdvancedInSQL() bool {
+	return f.byDatabase || f.kind.nextInSQL(f.column()) != nil
 }
 
 // findVersionField looks for the version among the fields of a schema: none is fine, two are not.

@@ -68,6 +68,9 @@ func (x xmin) bind(version any) any {
 }
 
 func (x xmin) equals(column clause.Column, value any) clause.Expression {
+	if filled, ok := value.(clause.Column); ok {
+		return clause.Eq{Column: column, Value: filled}
+	}
 	return clause.Expr{SQL: "CAST(? AS text) = ?", Vars: []any{column, value}}
 }
 
