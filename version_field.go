@@ -129,7 +129,7 @@ func (f *versionField) isAt(version any) clause.Expression {
 	if zero == nil {
 		return null
 	}
-	return clause.Or(clause.Eq{Column: f.column(), Value: zero}, null)
+	return clause.Or(f.kind.equals(f.column(), zero), null)
 }
 
 // isAtColumn is the condition that a row is at the version in a column of another table, which holds the kind's zeroInSQL
