@@ -71,6 +71,11 @@ func TestLargeSlices(t *testing.T) {
 			products[n-1].Version++
 			require.NoError(t, db.Delete(&products).Error)
 			require.Empty(t, all[Product](t, db))
+			products = make([]Product, n)
+			res = db.Save(&products)
+			require.NoError(t, res.Error)
+			require.EqualValues(t, n, res.RowsAffected)
+			require.Equal(t, products, all[Product](t, db))
 		}},
 		{"rows that are larger than a packet", func(t *testing.T, db *gorm.DB) {
 			type blob struct {
