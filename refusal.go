@@ -12,9 +12,9 @@ func (w *write) refuse(reported error) {
 	stale := StaleRow{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Reason: ReasonUnknown}
 	if reported == nil && r.key != nil {
 		state, err := w.read(r)
-		if err == nil && w.isCurrent(r, state) && w.hasOwnConditions() {
+		if err == nil && w.isCurrent(r, state) && (w.hasOwnConditions() || w.mayBeUnchanged()) {
 			w.db.Error, w.isQuiet = nil, calledBySave()
-			return // the row is current: the caller's own conditions did not hold
+			return // the row is current: the caller's own conditions did not hold, or there was nothing to change
 		}
 		if err == nil {
 			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)
@@ -78,7 +78,7 @@ func (w *write) isCurrent(r *row, state rowState) bool {
 
 func (w *write) isSame(a, b any) bool {
 	kind := w.model.version.kind
-	return kind.isZero(a) && kind.isZero(b) || kind.bind(a) == kind.bind(b)
+	return kind.isZero(a) && kind.isZero(b) || kind.isSame(a, b)
 }
 
 func (w *write) read(r *row) (rowState, error) {

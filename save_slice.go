@@ -188,14 +188,14 @@ func (w *write) modelsUpdate(rows []*row, fields []*schema.Field, set clause.Set
 	update := w.advancing(set, rows, compared, w.plugin.gorm.update)
 	update.db = w.besideStatement()
 	for i, field := range fields {
-		column := batchColumn{
-			batch.Column{Name: w.valueName(i, field, set != nil), Like: field.DBName},
-			func(r *row) any { value, _ := field.ValueOf(w.ctx, r.latest()); return value },
-		}
-		if set != nil {
-			update.columns = append(update.columns, column)
-		} else {
+		column := batchColumn{batch.Column{Name: w.valueName(i, field, set != nil), Like: field.DBName}, func(r *row) any {
+			value, _ := field.ValueOf(w.ctx, r.latest())
+			return value
+		}}
+		if set == nil {
 			update.assign(field.DBName, column, rows)
+		} else {
+			update.columns = append(update.columns, column)
 		}
 	}
 	how := update.severalWrite()
