@@ -276,7 +276,12 @@ func (w *write) identify(target reflect.Value, payload any) error {
 				return err
 			}
 		}
-		return w.dropKeyless()
+		if len(w.rows) > 0 {
+			return w.dropKeyless()
+		}
+	}
+	if w.expects && len(w.rows) == 0 { // a table without a model, or one of another type: the write goes by its conditions
+		w.rows = append(w.rows, row{model: reflect.Zero(w.model.ModelType), expected: given})
 	}
 	return nil
 }
