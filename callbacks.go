@@ -43,12 +43,17 @@ func (w *write) update(set clause.Set) {
 		w.whereRow(false)
 		w.run(set, w.plugin.gorm.update)
 	case len(w.rows) == 0 || w.isBlind():
-		w.writeUnchecked(append(set, clause.Assignment{Column: version, Value: w.nextInSQL()}), w.plugin.gorm.update)
+		if !w.hasSnapshots() {
+			set = append(set, clause.Assignment{Column: version, Value: w.nextInSQL()})
+		}
+		w.writeUnchecked(set, w.plugin.gorm.update)
 	default:
 		if w.db.AddError(w.setNext()) != nil {
 			return
 		}
-		set = append(set, clause.Assignment{Column: version, Value: w.model.version.kind.bind(w.rows[0].next)})
+		if !w.hasSnapshots() {
+			set = append(set, clause.Assignment{Column: version, Value: w.model.version.kind.bind(w.rows[0].next)})
+		}
 		w.writeCompared(set, w.plugin.gorm.update)
 	}
 }
@@ -117,7 +122,7 @@ func (w *write) writesModel() bool {
 
 func (w *write) isVersionColumn(name string) bool {
 	field := w.model.LookUpField(name)
-	return field != nil && field.DBName == w.model.version.DBName
+	return field != nil && field.DBName == w.model.version.DBName && field.DBName != ""
 }
 
 // isWholeRow tells a call that writes all columns of the model itself, as Save does.
@@ -145,7 +150,7 @@ func (w *write) isUncounted(set clause.Set) bool {
 // isTimestamp tells a column that GORM sets to the current time, unless the caller set it by name.
 func (w *write) isTimestamp(assignment clause.Assignment) bool {
 	field := w.model.LookUpField(assignment.Column.Name)
-	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks {
+	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks || w.hasSnapshots() && isToken(field) {
 		return false
 	}
 	if _, given := w.clausesBefore("SET"); given {
@@ -196,6 +201,9 @@ func (w *write) versionOfStruct(payload reflect.Value) any {
 		return nil
 	}
 	s := w.model.Schema
+	if w.hasSnapshots() {
+		return w.snapshotOfStruct(payload)
+	}
 	if payload.Type() != s.ModelType {
 		parsed := &gorm.Statement{DB: w.db}
 		if parsed.Parse(w.stmt.Dest) != nil {
@@ -271,6 +279,9 @@ func (w *write) deleted() reflect.Value {
 // alsoSet has the UPDATE of a soft delete set the version too. GORM builds that UPDATE itself, inside gorm:delete, and
 // keeps what stands behind the SET; a hard delete has no SET.
 func (w *write) alsoSet(version any) {
+	if w.hasSnapshots() {
+		return
+	}
 	set := clause.Set{{Column: clause.Column{Name: w.model.version.DBName}, Value: version}}
 	w.stmt.Clauses["SET"] = clause.Clause{AfterExpression: furtherAssignments(set)}
 }
@@ -325,6 +336,10 @@ func (w *write) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	w.counters().checked.Add(1)
+	if w.hasSnapshots() {
+		w.writeSnapshot(set, gormWrite)
+		return
+	}
 	w.whereRow(true)
 	w.run(set, gormWrite)
 	w.check()
@@ -352,7 +367,10 @@ func (w *write) whereRow(compared bool) {
 		conditions = append(conditions, group{own.Exprs})
 	}
 	if len(w.rows) > 0 {
-		row := rowCondition{model: w.model, key: w.rows[0].key, version: w.rows[0].expected, isCompared: compared}
+		row := rowCondition{model: w.model, key: w.rows[0].key, isCompared: compared}
+		if compared {
+			row.version = w.comparedWith(&w.rows[0])
+		}
 		if w.op == OpDelete {
 			row.key = nil
 		}
@@ -397,6 +415,7 @@ func (w *write) check() {
 	case w.op != OpDelete || w.wasSoftDelete():
 		r := &w.rows[0]
 		w.advance(r, r.next)
+		w.learnBase(r)
 	}
 }
 

@@ -26,7 +26,7 @@ type Plugin struct {
 }
 
 // gormCallbacks are the callbacks of GORM that the plugin's own go round.
-type gormCallbacks struct{ create, update, delete func(*gorm.DB) }
+type gormCallbacks struct{ create, update, delete, query func(*gorm.DB) }
 
 // Option configures a [Plugin]; see [New].
 type Option func(*Plugin)
@@ -70,7 +70,7 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 // default transaction; close behind its commit.
 func (p *Plugin) register(db *gorm.DB) []error {
 	create, update, remove, query := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete(), db.Callback().Query()
-	p.gorm = gormCallbacks{create.Get("gorm:create"), update.Get("gorm:update"), remove.Get("gorm:delete")}
+	p.gorm = gormCallbacks{create.Get("gorm:create"), update.Get("gorm:update"), remove.Get("gorm:delete"), query.Get("gorm:query")}
 	return []error{
 		create.Before("gorm:before_create").Register("occ:open_create", p.open(OpUpsert)),
 		create.Replace("gorm:create", p.guardCreate),
@@ -85,6 +85,7 @@ func (p *Plugin) register(db *gorm.DB) []error {
 		remove.After("*").Register("occ:close_delete", p.close),
 
 		query.Before("gorm:query").Register("occ:query", p.meet),
+		query.Replace("gorm:query", p.query),
 	}
 }
 

@@ -12,15 +12,25 @@ func (w *write) refuse(reported error) {
 	stale := StaleRow{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Reason: ReasonUnknown}
 	if reported == nil && r.key != nil {
 		state, err := w.read(r)
-		if err == nil && w.isCurrent(r, state) && w.hasOwnConditions() {
+		switch {
+		case err != nil:
+		case w.isCurrent(r, state) && w.hasSnapshots():
+			w.snapshot.again()
+			return
+		case w.isCurrent(r, state) && w.hasOwnConditions():
 			w.db.Error, w.isQuiet = nil, calledBySave()
 			return // the row is current: the caller's own conditions did not hold
-		}
-		if err == nil {
+		default:
 			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)
 		}
 	}
 	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: []StaleRow{stale}, Err: reported})
+}
+
+// failRow refuses a row for what was read of it.
+func (w *write) failRow(r *row, state rowState) {
+	stale := StaleRow{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Actual: state.version, Reason: w.reasonOf(r, state)}
+	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: []StaleRow{stale}})
 }
 
 func (w *write) fail(refusal *StaleDataError) {
@@ -53,9 +63,9 @@ func (w *write) reasonOf(r *row, state rowState) Reason {
 	switch {
 	case !state.isThere, state.isDeleted && !w.stmt.Unscoped:
 		return ReasonDeleted
-	case w.isSame(r.expected, state.version):
+	case w.isAt(r, state.version):
 		return ReasonUnknown // it was not there a moment ago, and now it is
-	case kind.isZero(r.expected):
+	case w.isUnloaded(r):
 		return ReasonMissing
 	case kind.isAhead(r.expected, state.version):
 		return ReasonAhead
@@ -64,7 +74,14 @@ func (w *write) reasonOf(r *row, state rowState) Reason {
 }
 
 func (w *write) isCurrent(r *row, state rowState) bool {
-	return state.isThere && (!state.isDeleted || w.stmt.Unscoped) && w.isSame(r.expected, state.version)
+	return state.isThere && (!state.isDeleted || w.stmt.Unscoped) && w.isAt(r, state.version)
+}
+
+func (w *write) isAt(r *row, version any) bool {
+	if w.hasSnapshots() {
+		return w.isSameImage(r, version)
+	}
+	return w.isSame(r.expected, version)
 }
 
 func (w *write) isSame(a, b any) bool {
@@ -75,6 +92,9 @@ func (w *write) isSame(a, b any) bool {
 // read reads a row by its key as it is now: past soft deletes and, where the database can, past the transaction's
 // snapshot. A failure is the reader's alone; the statement goes on without it.
 func (w *write) read(r *row) (state rowState, err error) {
+	if w.hasSnapshots() {
+		return w.readSnapshot(r)
+	}
 	failed := w.db.Error
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()

@@ -66,7 +66,8 @@ type kind interface {
 type versionField struct {
 	*schema.Field
 	kind  kind
-	boxed any // its column, as WriteQuoted takes it
+	boxed any           // its column, as WriteQuoted takes it
+	plan  *snapshotPlan // set where a Snapshot stands in for a version: there is no column
 }
 
 func (f *versionField) of(ctx context.Context, model reflect.Value) any {
@@ -77,6 +78,11 @@ func (f *versionField) of(ctx context.Context, model reflect.Value) any {
 // put sets the version of a model in memory; a model that was passed by value is left as it is.
 func (f *versionField) put(ctx context.Context, model reflect.Value, version any) {
 	if !model.CanAddr() {
+		return
+	}
+	if f.plan != nil {
+		snapshot, _ := version.(Snapshot)
+		f.plan.put(model, snapshot)
 		return
 	}
 	field := f.ReflectValueOf(ctx, model)
@@ -112,6 +118,10 @@ func (f *versionField) column() clause.Column {
 
 // isAt writes the condition that a row is at a version; NULL is as good as the zero value.
 func (f *versionField) isAt(builder clause.Builder, version any) {
+	if f.plan != nil {
+		version.(comparison).build(builder)
+		return
+	}
 	if !f.kind.isZero(version) {
 		builder.WriteQuoted(f.boxed)
 		_, _ = builder.WriteString(" = ")

@@ -30,6 +30,7 @@ type write struct {
 	isQuiet  bool            // ends without an error, and Save must not insert
 	refusal  *StaleDataError // to be reported
 	memories []memory        // to be undone if the default transaction is rolled back
+	snapshot *snapshotWrite  // set while models are compared with their snapshots
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -86,7 +87,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 		return err
 	}
 	isVersioned := m.version != nil
-	if switches.expects && !isVersioned {
+	if switches.expects && (!isVersioned || m.version.plan != nil) {
 		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
 	}
 	if !isVersioned && !m.mayNest(stmt) {
@@ -351,7 +352,10 @@ func (w *write) remember(r *row) {
 	if !r.model.CanAddr() {
 		return
 	}
-	m := memory{field: w.model.version, model: r.model, version: r.before}
+	w.keep(memory{field: w.model.version, model: r.model, version: r.before})
+}
+
+func (w *write) keep(m memory) {
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
 		j.memories = append(j.memories, m)
 		return

@@ -26,6 +26,8 @@ type Dialect struct {
 
 const (
 	mysql     = "mysql"
+	postgres  = "postgres"
+	sqlite    = "sqlite"
 	sqlServer = "sqlserver"
 )
 
