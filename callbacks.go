@@ -11,7 +11,7 @@ import (
 
 // guardUpdate makes the UPDATE conditional on the version the caller read and has it write the next one.
 func (p *Plugin) guardUpdate(db *gorm.DB) {
-	w, ok := versionedWriteOf(db)
+	w, ok := writeOf(db)
 	if !ok {
 		p.gorm.update(db)
 		return
@@ -22,7 +22,7 @@ func (p *Plugin) guardUpdate(db *gorm.DB) {
 		return
 	}
 	set := w.assignments()
-	if db.Error == nil && (len(set) > 0 || w.isWholeRow()) {
+	if db.Error == nil && (len(set) > 0 || w.isWholeRow() || w.switches.touch != nil) {
 		w.update(set)
 	}
 }
@@ -37,11 +37,38 @@ func (w *write) updated() reflect.Value {
 
 // update runs the UPDATE with the assignments that the caller asked for, in the way the write deserves.
 func (w *write) update(set clause.Set) {
-	version := clause.Column{Name: w.model.version.DBName}
+	if w.isUncounted(set) {
+		w.updateUncompared(set)
+		return
+	}
+	w.touching(set, func() { w.updateCounted(set) })
+}
+
+// updateUncompared runs the UPDATE as GORM would.
+func (w *write) updateUncompared(set clause.Set) {
 	switch {
-	case w.isUncounted(set):
+	case w.model.version == nil:
+		w.plugin.gorm.update(w.db)
+	case len(w.rows) > 1:
+		w.updateSeveralUncompared(set)
+	default:
 		w.whereRow(false)
 		w.run(set, w.plugin.gorm.update)
+	}
+}
+
+func (w *write) updateCounted(set clause.Set) {
+	if w.model.version == nil {
+		w.updateUncompared(set)
+		return
+	}
+	version := clause.Column{Name: w.model.version.DBName}
+	if w.hasSnapshots() {
+		w.chooseColumns(set)
+	}
+	switch {
+	case len(w.rows) > 1:
+		w.updateSeveral(set)
 	case len(w.rows) == 0 || w.isBlind():
 		if !w.hasSnapshots() {
 			set = append(set, clause.Assignment{Column: version, Value: w.nextInSQL()})
@@ -122,7 +149,7 @@ func (w *write) writesModel() bool {
 
 func (w *write) isVersionColumn(name string) bool {
 	field := w.model.LookUpField(name)
-	return field != nil && field.DBName == w.model.version.DBName && field.DBName != ""
+	return field != nil && w.model.version != nil && field.DBName == w.model.version.DBName && field.DBName != ""
 }
 
 // isWholeRow tells a call that writes all columns of the model itself, as Save does.
@@ -144,7 +171,7 @@ func (w *write) isUncounted(set clause.Set) bool {
 			return false
 		}
 	}
-	return !w.isWholeRow()
+	return !w.isWholeRow() && w.switches.touch == nil
 }
 
 // isTimestamp tells a column that GORM sets to the current time, unless the caller set it by name.
@@ -197,7 +224,7 @@ func (w *write) payloadVersion() any {
 
 // versionOfStruct finds the version in a struct that updates another model, of the same type or not.
 func (w *write) versionOfStruct(payload reflect.Value) any {
-	if payload.Kind() != reflect.Struct || w.destIsModel() {
+	if payload.Kind() != reflect.Struct || w.destIsModel() || w.model.version == nil {
 		return nil
 	}
 	s := w.model.Schema
@@ -233,7 +260,7 @@ func isExpression(value any) bool {
 // guardDelete makes the DELETE, or the UPDATE of a soft delete, conditional on the version; a soft delete writes the next
 // one. GORM adds the conditions on the key.
 func (p *Plugin) guardDelete(db *gorm.DB) {
-	w, ok := versionedWriteOf(db)
+	w, ok := writeOf(db)
 	if !ok {
 		p.gorm.delete(db)
 		return
@@ -244,7 +271,16 @@ func (p *Plugin) guardDelete(db *gorm.DB) {
 		return
 	}
 	w.own = db.Statement.Clauses["WHERE"]
+	w.touching(nil, w.delete)
+}
+
+func (w *write) delete() {
+	db, p := w.db, w.plugin
 	switch {
+	case w.model.version == nil:
+		p.gorm.delete(db)
+	case len(w.rows) > 1:
+		w.deleteSeveral()
 	case len(w.rows) == 0 || w.isBlind():
 		w.alsoSet(w.nextInSQL())
 		w.writeUnchecked(nil, p.gorm.delete)

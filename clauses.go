@@ -51,6 +51,7 @@ type switches struct {
 	expected  any
 	expects   bool
 	unchecked bool
+	touch     *touch // the write is one of the version alone
 }
 
 func switchesOf(stmt *gorm.Statement) (s switches, err error) {
@@ -59,6 +60,7 @@ func switchesOf(stmt *gorm.Statement) (s switches, err error) {
 		s.expected, s.expects = e.version, true
 	}
 	_, s.unchecked = stmt.Clauses[uncheckedClause]
+	s.touch, _ = stmt.Clauses[touchClause].Expression.(*touch)
 	if s.expects && s.unchecked {
 		return s, errExpectUnchecked
 	}

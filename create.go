@@ -11,18 +11,38 @@ import (
 
 // guardCreate gives new rows their first version, and keeps an INSERT from overwriting rows that are there.
 func (p *Plugin) guardCreate(db *gorm.DB) {
-	w, ok := versionedWriteOf(db)
+	w, ok := writeOf(db)
 	if !ok {
 		p.gorm.create(db)
 		return
 	}
-	conflict, isUpsert := db.Statement.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	w.keepClauses("ON CONFLICT", "RETURNING")
 	defer w.giveBackClauses()
 	w.keepAddressable()
+	w.touching(nil, w.create)
+}
+
+func (w *write) create() {
+	if !w.hasSnapshots() {
+		w.createAs()
+		return
+	}
+	w.inTransaction(func() error { w.createAs(); return w.db.Error })
+}
+
+func (w *write) createAs() {
+	conflict, isUpsert := w.stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	switch {
+	case w.model.version == nil:
+		w.plugin.gorm.create(w.db)
 	case isUpsert && conflict.UpdateAll && w.isSaveOfMissing():
 		w.insertMissing()
+	case isUpsert && w.isSaveOfSlice(conflict):
+		w.saveSlice()
+	case isUpsert && conflict.DoNothing:
+		w.insertOrSkip()
+	case isUpsert:
+		w.overwrite()
 	default:
 		w.insert()
 	}
@@ -57,6 +77,7 @@ func (w *write) insert() {
 	}
 	for _, r := range numbered.rows {
 		w.remember(&r)
+		w.note(r.model)
 	}
 }
 
@@ -156,6 +177,9 @@ func (n *numbering) addMap(values map[string]any) error {
 // selectVersion has the version inserted whatever Select and Omit say: a row without one would be at another version than
 // its model. It gives back the function that undoes it.
 func (w *write) selectVersion() (restore func()) {
+	if w.hasSnapshots() {
+		return func() {}
+	}
 	stmt, column := w.stmt, w.model.version.DBName
 	selects, omits := stmt.Selects, stmt.Omits
 	columns, restricted := stmt.SelectAndOmitColumns(true, false)

@@ -26,7 +26,27 @@ func putBack(ctx context.Context, memories []memory) {
 
 // journal collects the memories of one transaction, from every call in it, until it is known how the transaction ends.
 // A transaction is used by one goroutine at a time, and so is its journal.
-type journal struct{ memories []memory }
+type journal struct {
+	memories []memory
+	calls    int // calls in the transaction that may write several rows and have not ended
+	// written are the models that the outermost of those calls has written or is going to delete, by type
+	written map[reflect.Type][]reflect.Value
+}
+
+func (j *journal) enter() { j.calls++ }
+
+func (j *journal) note(model reflect.Value) {
+	if j.written == nil {
+		j.written = map[reflect.Type][]reflect.Value{}
+	}
+	j.written[model.Type()] = append(j.written[model.Type()], model)
+}
+
+func (j *journal) leave() {
+	if j.calls--; j.calls == 0 {
+		j.written = nil
+	}
+}
 
 func (j *journal) rollBackTo(ctx context.Context, mark int) {
 	putBack(ctx, j.memories[mark:])

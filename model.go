@@ -22,11 +22,15 @@ type model struct {
 	snapshot *snapshotPlan // nil: the model embeds no Snapshot
 	base     *versionField // the Snapshot, whether it is what is compared or not
 
-	keyColumns     []any // the columns of the primary key, as WriteQuoted takes them
-	hasUnversioned bool  // some columns are tagged unversioned
+	touches        []*schema.Relationship // the parents that a write of the model touches
+	keyColumns     []any                  // the columns of the primary key, as WriteQuoted takes them
+	hasUnversioned bool                   // some columns are tagged unversioned
 	hasHooks,
 	hasRelations bool
 }
+
+// isInvolved tells whether there is anything for the plugin to do when the model is written.
+func (m *model) isInvolved() bool { return m.version != nil || len(m.touches) > 0 }
 
 // mayNest tells whether a call may write other models too, through hooks or associations.
 func (m *model) mayNest(stmt *gorm.Statement) bool {
@@ -46,7 +50,7 @@ func (p *Plugin) modelOf(stmt *gorm.Statement) *model {
 	var m *model
 	if stmt.Schema != nil {
 		m = p.modelOfSchema(stmt.Schema)
-		if m.version != nil || m.err != nil {
+		if m.isInvolved() || m.err != nil {
 			return m
 		}
 	}
@@ -63,8 +67,9 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 		return m.(*model)
 	}
 	m := &model{
-		Schema:       s,
-		hasRelations: len(s.Relationships.Relations) > 0,
+		Schema: s,
+		hasRelations: len(s.Relationships.BelongsTo)+len(s.Relationships.HasOne)+
+			len(s.Relationships.HasMany)+len(s.Relationships.Many2Many) > 0,
 		hasHooks: s.BeforeCreate || s.AfterCreate || s.BeforeUpdate || s.AfterUpdate ||
 			s.BeforeSave || s.AfterSave || s.BeforeDelete || s.AfterDelete,
 	}
@@ -74,6 +79,9 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 	m.hasUnversioned = slices.ContainsFunc(s.Fields, isUnversioned)
 	m.version, m.err = p.findVersionField(s)
 	m.addSnapshot()
+	if m.err == nil {
+		m.touches, m.err = p.findTouches(s)
+	}
 	if m.version != nil {
 		p.models.byTable.LoadOrStore(s.Table, m)
 	}

@@ -1,6 +1,8 @@
 package occ
 
 import (
+	"reflect"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -14,7 +16,7 @@ func (w *write) refuse(reported error) {
 		state, err := w.read(r)
 		switch {
 		case err != nil:
-		case w.isCurrent(r, state) && w.hasSnapshots():
+		case w.isCurrent(r, state) && w.snapshot != nil && w.snapshot.again != nil:
 			w.snapshot.again()
 			return
 		case w.isCurrent(r, state) && w.hasOwnConditions():
@@ -25,12 +27,6 @@ func (w *write) refuse(reported error) {
 		}
 	}
 	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: []StaleRow{stale}, Err: reported})
-}
-
-// failRow refuses a row for what was read of it.
-func (w *write) failRow(r *row, state rowState) {
-	stale := StaleRow{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Actual: state.version, Reason: w.reasonOf(r, state)}
-	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: []StaleRow{stale}})
 }
 
 func (w *write) fail(refusal *StaleDataError) {
@@ -56,6 +52,8 @@ func (w *write) namedKey(r *row) map[string]any {
 type rowState struct {
 	isThere, isDeleted bool
 	version            any
+	key                string // as the row has it, which may differ in case from the model's
+	holds              bool   // the caller's own conditions
 }
 
 func (w *write) reasonOf(r *row, state rowState) Reason {
@@ -86,33 +84,37 @@ func (w *write) isAt(r *row, version any) bool {
 
 func (w *write) isSame(a, b any) bool {
 	kind := w.model.version.kind
+	if w.hasSnapshots() {
+		return reflect.DeepEqual(a, b)
+	}
 	return kind.isZero(a) && kind.isZero(b) || kind.bind(a) == kind.bind(b)
 }
 
-// read reads a row by its key as it is now: past soft deletes and, where the database can, past the transaction's
-// snapshot. A failure is the reader's alone; the statement goes on without it.
-func (w *write) read(r *row) (state rowState, err error) {
-	if w.hasSnapshots() {
-		return w.readSnapshot(r)
-	}
+func (w *write) read(r *row) (rowState, error) {
+	return w.readWhere(&rowCondition{model: w.model, key: r.key})
+}
+
+// readWhere reads a row as it is now: past soft deletes and, where the database can, past the transaction's snapshot. A
+// failure is the reader's alone; the statement goes on without it.
+func (w *write) readWhere(condition clause.Expression, options ...clause.Expression) (state rowState, err error) {
 	failed := w.db.Error
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()
 
-	tx := w.session().Clauses(clause.Where{Exprs: []clause.Expression{&rowCondition{model: w.model, key: r.key}}})
-	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{Exprs: []clause.Expression{
-		clause.Expr{SQL: "?", Vars: []any{w.model.version.column()}}, w.deletedInSQL(),
-	}}}).Rows()
+	tx := w.session().Clauses(clause.Where{Exprs: []clause.Expression{condition}}).Clauses(options...)
+	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{
+		Exprs: append(w.versionColumns(), w.deletedInSQL()),
+	}}).Rows()
 	if err != nil {
 		return state, err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		version, deleted := w.model.version.NewValuePool.Get(), 0
-		if err := rows.Scan(version, &deleted); err != nil {
+		version, deleted := w.newVersionScan(), 0
+		if err := version.scan(rows, &deleted); err != nil {
 			return state, err
 		}
-		if state.version, err = w.model.version.scanned(w.ctx, version); err != nil {
+		if state.version, err = version.value(); err != nil {
 			return state, err
 		}
 		state.isThere, state.isDeleted = true, deleted != 0

@@ -1,6 +1,7 @@
 package occ
 
 import (
+	"database/sql"
 	"reflect"
 	"slices"
 	"strings"
@@ -149,11 +150,10 @@ func readsStored(stmt *gorm.Statement) func(column string) bool {
 // witness is the rows of a query, and remembers what it saw of them.
 type witness struct {
 	gorm.Rows
-	dialect dialect.Dialect
-	takers  []*snapshotTaker
-	kept    []seenValue // by column of the result
-	dest    []any       // pointers to kept, or blind
-	rows    [][][]any   // by row and taker: values by column of the plan
+	takers []*snapshotTaker
+	kept   []seenValue // by column of the result
+	dest   []any       // pointers to kept, or blind
+	rows   [][][]any   // by row and taker: values by column of the plan
 }
 
 func (p *Plugin) newWitness(rows gorm.Rows, stmt *gorm.Statement, takers []*snapshotTaker) (*witness, error) {
@@ -171,7 +171,7 @@ func (p *Plugin) newWitness(rows gorm.Rows, stmt *gorm.Statement, takers []*snap
 			columns[i] = mapped
 		}
 	}
-	w := &witness{Rows: rows, dialect: p.dialect, takers: takers, kept: make([]seenValue, len(columns)), dest: make([]any, len(columns))}
+	w := &witness{Rows: rows, takers: takers, kept: make([]seenValue, len(columns)), dest: make([]any, len(columns))}
 	for i := range w.dest {
 		w.dest[i] = unseen{}
 	}
@@ -181,7 +181,7 @@ func (p *Plugin) newWitness(rows gorm.Rows, stmt *gorm.Statement, takers []*snap
 		for column, at := range taker.at {
 			if at >= 0 {
 				taker.types[column] = types[at].DatabaseTypeName()
-				w.kept[at], w.dest[at] = seenValue{witness: w, columnType: taker.types[column]}, &w.kept[at]
+				w.kept[at], w.dest[at] = seenValue{dialect: &p.dialect, columnType: taker.types[column]}, &w.kept[at]
 			}
 		}
 	}
@@ -205,14 +205,14 @@ func (t *snapshotTaker) locate(columns []string) {
 
 // seenValue is a value of the row that is being read.
 type seenValue struct {
-	witness    *witness
+	dialect    *dialect.Dialect
 	columnType string
 	value      any
 }
 
 // Scan implements sql.Scanner.
 func (v *seenValue) Scan(value any) error {
-	v.value = v.witness.dialect.Keep(v.columnType, value)
+	v.value = v.dialect.Keep(v.columnType, value)
 	return nil
 }
 
@@ -288,10 +288,73 @@ func (t *snapshotTaker) give(db *gorm.DB, model reflect.Value, values []any) {
 	t.plan.put(model, Snapshot{image})
 }
 
-// imagesOf reads rows as they are now and gives them as models, with their snapshots.
-func (w *write) imagesOf(condition clause.Expression) (models reflect.Value, err error) {
-	tx := w.session().Clauses(clause.Where{Exprs: []clause.Expression{condition}})
-	found := w.model.MakeSlice()
-	err = tx.Find(found.Interface()).Error
-	return found.Elem(), err
+// versionColumns are what a query selects to learn the versions of rows: one column, or all that a snapshot has, and the key.
+func (w *write) versionColumns() (columns []clause.Expression) {
+	names := []string{w.model.version.DBName}
+	if plan := w.model.version.plan; plan != nil {
+		names = slices.Concat(plan.columns, w.model.PrimaryFieldDBNames)
+	}
+	for _, name := range names {
+		column := clause.Column{Table: clause.CurrentTable, Name: name}
+		columns = append(columns, clause.Expr{SQL: "?", Vars: []any{column}})
+	}
+	return columns
+}
+
+// versionScan takes the version of one row out of a query that selects versionColumns first.
+type versionScan struct {
+	w       *write
+	targets []any
+	seen    []seenValue
+}
+
+func (w *write) newVersionScan() *versionScan {
+	plan := w.model.version.plan
+	if plan == nil {
+		return &versionScan{w: w, targets: []any{w.model.version.NewValuePool.Get()}}
+	}
+	s := &versionScan{w: w, seen: make([]seenValue, len(plan.columns))}
+	for i := range s.seen {
+		s.seen[i].dialect = &w.plugin.dialect
+		s.targets = append(s.targets, &s.seen[i])
+	}
+	for _, key := range plan.keys {
+		s.targets = append(s.targets, key.NewValuePool.Get())
+	}
+	return s
+}
+
+// scan reads the row, with further values behind the version.
+func (s *versionScan) scan(rows *sql.Rows, others ...any) error {
+	if len(s.seen) > 0 {
+		types, err := rows.ColumnTypes()
+		if err != nil {
+			return err
+		}
+		for i := range s.seen {
+			s.seen[i].columnType = types[i].DatabaseTypeName()
+		}
+	}
+	return rows.Scan(append(slices.Clip(s.targets), others...)...)
+}
+
+func (s *versionScan) value() (any, error) {
+	w, plan := s.w, s.w.model.version.plan
+	if plan == nil {
+		return w.model.version.scanned(w.ctx, s.targets[0])
+	}
+	image := &rowImage{columns: plan.columns}
+	for _, seen := range s.seen {
+		image.types, image.values = append(image.types, seen.columnType), append(image.values, seen.value)
+	}
+	model := reflect.New(w.model.ModelType).Elem()
+	for i, key := range plan.keys {
+		value := s.targets[len(s.seen)+i]
+		if err := key.Set(w.ctx, model, value); err != nil {
+			return nil, err
+		}
+		key.NewValuePool.Put(value)
+	}
+	image.key = plan.keyOf(w.ctx, model)
+	return Snapshot{image}, nil
 }

@@ -143,6 +143,17 @@ func (f *versionField) isAt(builder clause.Builder, version any) {
 	}
 }
 
+// isAtColumn is the condition that a row is at the version in a column of another table, which holds the kind's zeroInSQL
+// for the zero value. With zero, NULL is as good as that.
+func (f *versionField) isAtColumn(expected clause.Column, zero bool) clause.Expression {
+	same := clause.Eq{Column: f.column(), Value: expected}
+	if !zero {
+		return same
+	}
+	isZero := clause.Eq{Column: expected, Value: f.kind.zeroInSQL()}
+	return clause.Or(same, clause.And(isZero, clause.Eq{Column: f.column()}))
+}
+
 // findVersionField looks for the version among the fields of a schema: none is fine, two are not.
 func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
 	var found *versionField

@@ -23,14 +23,17 @@ type write struct {
 	switches switches
 	unit     *unit // set where the call may write more than one row
 
-	rows     []row           // the models in hand that name a row, in the order they were passed
-	expects  bool            // the expected version was given, by Expect or in the payload, not found in the model
-	own      clause.Clause   // WHERE as the caller left it
-	clauses  []keptClause    // clauses to be given back to the caller as they were
-	isQuiet  bool            // ends without an error, and Save must not insert
-	refusal  *StaleDataError // to be reported
-	memories []memory        // to be undone if the default transaction is rolled back
-	snapshot *snapshotWrite  // set while models are compared with their snapshots
+	rows    []row         // the models in hand that name a row, in the order they were passed
+	expects bool          // the expected version was given, by Expect or in the payload, not found in the model
+	own     clause.Clause // WHERE as the caller left it
+	clauses []keptClause  // clauses to be given back to the caller as they were
+	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
+	neverLoaded []*row
+	isQuiet     bool            // ends without an error, and Save must not insert
+	isLinked    bool            // GORM saves associations along with their owner
+	refusal     *StaleDataError // to be reported
+	memories    []memory        // to be undone if the default transaction is rolled back
+	snapshot    *snapshotWrite  // set while models are compared with their snapshots
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -59,6 +62,7 @@ type row struct {
 	before   any           // the version in memory
 	expected any           // the version compared with
 	next     any           // the version written
+	copies   []*row        // further models of the same row
 }
 
 const writeClause = "occ:write"
@@ -86,15 +90,17 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	if err = errors.Join(m.err, err); err != nil {
 		return err
 	}
-	isVersioned := m.version != nil
-	if switches.expects && (!isVersioned || m.version.plan != nil) {
+	if switches.expects && (m.version == nil || m.version.plan != nil) {
 		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
 	}
-	if !isVersioned && !m.mayNest(stmt) {
+	if !m.isInvolved() && !m.mayNest(stmt) {
 		return nil
 	}
+	if switches.touch != nil {
+		op = OpTouch
+	}
 	target := targetOf(stmt, op)
-	if isVersioned {
+	if m.isInvolved() {
 		if err := checkModels(db, m, target); err != nil {
 			return err
 		}
@@ -106,6 +112,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	w.plugin, w.db, w.stmt, w.ctx = p, db, stmt, stmt.Context
 	w.model, w.op, w.switches = m, op, switches
 	w.clauses = w.room.clauses[:0]
+	w.isLinked = op == OpUpsert && isAssociationSave(db)
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
 	return w.openUnit(target)
 }
@@ -116,20 +123,33 @@ func (w *write) openUnit(target reflect.Value) (err error) {
 		return nil
 	}
 	_, startedByGORM := w.db.InstanceGet("gorm:started_transaction")
-	if !startedByGORM && (w.isNested() || !w.savesMore(target)) {
+	isUndoneByOwner := w.isLinked && isTransaction(w.stmt.ConnPool)
+	if !startedByGORM && (isUndoneByOwner || !w.savesMore(target)) {
 		return nil
 	}
-	w.unit, err = w.plugin.openUnit(w.db, startedByGORM)
-	return err
+	if w.unit, err = w.plugin.openUnit(w.db, startedByGORM); err != nil {
+		return err
+	}
+	w.unit.journal.enter()
+	if w.op == OpDelete {
+		_ = w.eachModel(func(_ int, model reflect.Value) error {
+			w.note(model)
+			return nil
+		})
+	}
+	return nil
 }
 
-// isNested tells a save of associations, whose failure undoes its owner's unit.
-func (w *write) isNested() bool {
-	_, nested := w.db.Get("gorm:saved_association_map")
-	return nested && isTransaction(w.stmt.ConnPool)
+// isAssociationSave tells the INSERT with which GORM saves associations along with their owner.
+func isAssociationSave(db *gorm.DB) bool {
+	_, visits := db.Get("gorm:saved_association_map")
+	return visits && db.DisableNestedTransaction
 }
 
 func (w *write) savesMore(target reflect.Value) bool {
+	if len(w.model.touches) > 0 {
+		return true
+	}
 	if w.op == OpDelete {
 		return w.model.hasRelations && len(w.stmt.Selects) > 0
 	}
@@ -138,7 +158,7 @@ func (w *write) savesMore(target reflect.Value) bool {
 
 // targetOf is the model or models that a statement is about, before GORM has set it up.
 func targetOf(stmt *gorm.Statement, op Op) reflect.Value {
-	if op == OpUpdate && stmt.Model != nil {
+	if (op == OpUpdate || op == OpTouch) && stmt.Model != nil {
 		return indirect(reflect.ValueOf(stmt.Model))
 	}
 	return stmt.ReflectValue
@@ -168,14 +188,14 @@ func checkModels(db *gorm.DB, m *model, target reflect.Value) error {
 	return nil
 }
 
-// versionedWriteOf is the write that open left on the statement; ok is false where there is nothing to compare.
-func versionedWriteOf(db *gorm.DB) (w *write, ok bool) {
+// writeOf is the write that open left on the statement; ok is false where there is nothing for the plugin to do.
+func writeOf(db *gorm.DB) (w *write, ok bool) {
 	c, ok := db.Statement.Clauses[writeClause]
 	if !ok || db.Error != nil {
 		return nil, false
 	}
 	w, ok = c.Expression.(*write)
-	return w, ok && w.stmt == db.Statement && w.model.version != nil
+	return w, ok && w.stmt == db.Statement && w.model.isInvolved()
 }
 
 // close ends the plugin's part of a call, behind the commit or rollback of its default transaction.
@@ -209,6 +229,7 @@ func (w *write) closeUnit() {
 	if w.unit == nil {
 		return
 	}
+	w.unit.journal.leave()
 	if err := w.unit.close(w.db, w.db.Error != nil); err != nil && w.db.Error == nil {
 		_ = w.db.AddError(err)
 	}
@@ -244,6 +265,7 @@ func (w *write) identify(target reflect.Value, payload any) error {
 				return err
 			}
 		}
+		return w.dropKeyless()
 	}
 	return nil
 }
@@ -251,6 +273,9 @@ func (w *write) identify(target reflect.Value, payload any) error {
 // givenVersion is the version that the caller said the write is based on; nil if none was said.
 func (w *write) givenVersion(payload any) (any, error) {
 	version := w.model.version
+	if version == nil {
+		return nil, nil
+	}
 	if w.switches.expects {
 		w.expects = true
 		return version.convert(w.switches.expected, "what Expect was given")
@@ -272,7 +297,11 @@ func (w *write) addRow(index int, model reflect.Value, given any) error {
 		return nil
 	}
 	version := w.model.version
-	r := row{index: index, model: model, key: w.keyOf(model), before: version.of(w.ctx, model)}
+	if version == nil {
+		w.addUnversioned(index, model)
+		return nil
+	}
+	r := row{index: w.switches.touch.indexOf(index), model: model, key: w.keyOf(model), before: version.of(w.ctx, model)}
 	r.expected = r.before
 	if w.expects {
 		r.expected = given
@@ -282,6 +311,13 @@ func (w *write) addRow(index int, model reflect.Value, given any) error {
 	}
 	w.rows = append(w.rows, r)
 	return nil
+}
+
+// addUnversioned adds a row that is not compared: its write touches its parents.
+func (w *write) addUnversioned(index int, model reflect.Value) {
+	if key := w.keyOf(model); key != nil {
+		w.rows = append(w.rows, row{index: index, model: model, key: key})
+	}
 }
 
 func (w *write) keyOf(model reflect.Value) []any {
@@ -338,11 +374,18 @@ func (w *write) isBlind() bool {
 // advance gives a model in memory the version that was written.
 func (w *write) advance(r *row, version any) {
 	w.remember(r)
+	w.note(r.model)
 	w.model.version.put(w.ctx, r.model, version)
+	if base := w.model.base; base != nil && base != w.model.version {
+		w.putBase(r.model, Snapshot{})
+	}
 }
 
 // putBack gives the models in memory the versions they had: nothing was written.
 func (w *write) putBack() {
+	if w.model.version == nil {
+		return
+	}
 	for _, r := range w.rows {
 		w.model.version.put(w.ctx, r.model, r.before)
 	}

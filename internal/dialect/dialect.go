@@ -19,9 +19,13 @@ type Dialect struct {
 	UpdateReturning bool
 	// ConflictTarget: ON CONFLICT names the unique key it minds. MySQL's ON DUPLICATE KEY minds every one of them.
 	ConflictTarget bool
+	// LockTable is a statement that keeps others from writing, where no query can do that for single rows; empty elsewhere.
+	LockTable string
 	// CurrentRead makes a SELECT inside a transaction see the rows as they are now instead of its snapshot; nil where
 	// no such read exists (PostgreSQL raises 40001 instead) or is needed.
 	CurrentRead clause.Expression
+	// ValuesRow stands before each row of a list of VALUES.
+	ValuesRow string
 }
 
 const (
@@ -34,7 +38,11 @@ const (
 // Of finds out about the database that db was opened with.
 func Of(db *gorm.DB) Dialect {
 	d := Dialect{Name: db.Name(), ConflictTarget: true}
+	d.ValuesRow = valuesRowKeyword(db)
 	d.UpdateReturning = slices.Contains(db.Callback().Update().Clauses, "RETURNING")
+	if d.Name == sqlite {
+		d.LockTable = "DELETE FROM ? WHERE 1 = 0"
+	}
 	if d.Name == mysql {
 		d.HasUnsigned64, d.UpdateReturning, d.ConflictTarget = true, false, false
 		d.CurrentRead = clause.Locking{Strength: clause.LockingStrengthShare}

@@ -1,0 +1,47 @@
+package dialect
+
+import (
+	"reflect"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// MaxVars is how many parameters one statement may have.
+func (d Dialect) MaxVars() int {
+	switch d.Name {
+	case sqlite:
+		return 32766
+	case sqlServer:
+		return 2100
+	}
+	return 65535 // the protocols of PostgreSQL and MySQL count them in 16 bits
+}
+
+// UpdateJoins: an UPDATE with a second table is UPDATE t JOIN v SET ..., whose columns have to say which table they are
+// of. The others have UPDATE t SET ... FROM v, whose columns must not.
+func (d Dialect) UpdateJoins() bool { return d.Name == mysql }
+
+// TypesFromFirstRow: a list of VALUES takes its types from its first row, and parameters without one are text. The others
+// take the types of the query that the list is in UNION with.
+func (d Dialect) TypesFromFirstRow() bool { return d.Name == postgres }
+
+// LocksNamedTable: FOR UPDATE in a query of several tables can say which one it means.
+func (d Dialect) LocksNamedTable() bool { return d.Name == postgres }
+
+// valuesRowKeyword is what stands before each row of a list of VALUES: MySQL says ROW, MariaDB does not know it.
+func valuesRowKeyword(db *gorm.DB) string {
+	if db.Name() != mysql {
+		return ""
+	}
+	dialector := reflect.Indirect(reflect.ValueOf(db.Dialector))
+	config := reflect.Indirect(dialector.FieldByName("Config"))
+	if config.Kind() != reflect.Struct {
+		return ""
+	}
+	version := config.FieldByName("ServerVersion")
+	if version.Kind() != reflect.String || version.Len() == 0 || strings.Contains(version.String(), "MariaDB") {
+		return ""
+	}
+	return "ROW"
+}

@@ -1,0 +1,353 @@
+package occ
+
+import (
+	"fmt"
+	"reflect"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/batch"
+)
+
+// isSaveOfSlice tells GORM's Save of a slice: an upsert of all columns that also sets the time of the update.
+func (w *write) isSaveOfSlice(conflict clause.OnConflict) bool {
+	_, setsTime := w.stmt.Get("gorm:update_track_time")
+	_, isAssociation := w.stmt.Get("gorm:saved_association_map")
+	isSlice := w.stmt.ReflectValue.Kind() == reflect.Slice || w.stmt.ReflectValue.Kind() == reflect.Array
+	isPlain := conflict.UpdateAll && len(conflict.Columns) == 0 && conflict.OnConstraint == "" &&
+		len(conflict.Where.Exprs) == 0 && len(conflict.TargetWhere.Exprs) == 0
+	return isSlice && isPlain && setsTime && !isAssociation
+}
+
+// savedSlice is the models of a slice by what becomes of them.
+type savedSlice struct {
+	loaded    []*row // compared and updated
+	unchecked []*row // updated whatever their version, and inserted if they are not there
+	keyed     []*row // never loaded: inserted, unless they are there
+	fresh     []*row // without a key: inserted
+}
+
+// saveSlice updates the loaded models of a slice and inserts the others, all or none.
+func (w *write) saveSlice() {
+	w.op, w.own = OpUpdate, w.stmt.Clauses["WHERE"]
+	saved, agree, err := w.sortSaved()
+	if w.db.AddError(err) != nil || len(w.rows) == 0 {
+		w.insert() // an empty slice is GORM's own error
+		return
+	}
+	delete(w.stmt.Clauses, "ON CONFLICT")
+	if w.db.AddError(w.setNext()) != nil {
+		return
+	}
+	if len(saved.loaded) > 0 || len(saved.keyed) > 0 {
+		w.counters().checked.Add(1)
+	} else if len(saved.unchecked) > 0 {
+		w.counters().blind.Add(1)
+	}
+	if !agree {
+		rows := saved.allKeyed()
+		states, err := w.readRows(rows, "")
+		w.refuseRows(rows, states, err)
+		return
+	}
+	w.neverLoaded = saved.keyed
+	if saved.isOfOneSort() {
+		w.saveEach(saved)
+		return
+	}
+	w.together(func() { w.saveEach(saved) })
+}
+
+func (s *savedSlice) allKeyed() []*row {
+	return append(append(append([]*row(nil), s.loaded...), s.unchecked...), s.keyed...)
+}
+
+func (s *savedSlice) isOfOneSort() bool {
+	sorts := 0
+	for _, n := range []int{len(s.loaded), len(s.unchecked), len(s.keyed) + len(s.fresh)} {
+		if n > 0 {
+			sorts++
+		}
+	}
+	return sorts == 1 && len(s.unchecked) == 0
+}
+
+// saveEach writes the sorts of models one after the other; the first error ends it.
+func (w *write) saveEach(s savedSlice) {
+	affected := int64(0)
+	for _, step := range []struct {
+		rows []*row
+		save func([]*row)
+	}{
+		{s.loaded, w.saveLoaded},
+		{s.unchecked, w.saveUnchecked},
+		{append(append([]*row(nil), s.keyed...), s.fresh...), w.saveNew},
+	} {
+		if len(step.rows) == 0 {
+			continue
+		}
+		if w.db.DryRun && affected > 0 {
+			return
+		}
+		step.save(step.rows)
+		if w.db.Error != nil {
+			return
+		}
+		if affected += w.db.RowsAffected; w.db.DryRun {
+			affected = 1 // one statement is all that can be shown
+		}
+	}
+	if !w.db.DryRun {
+		w.setRowsAffected(affected)
+	}
+}
+
+// sortSaved sorts the models of the slice. With agree false, two copies of one row are at different versions.
+func (w *write) sortSaved() (s savedSlice, agree bool, err error) {
+	given, err := w.givenVersion(nil)
+	if err != nil {
+		return s, false, err
+	}
+	err = w.eachModel(func(index int, model reflect.Value) error {
+		if model.Kind() != reflect.Struct || model.Type() != w.model.ModelType {
+			return fmt.Errorf("occ: element %d of the slice is no %s: %w", index, w.model.Name, gorm.ErrInvalidData)
+		}
+		r := row{index: index, model: model, key: w.keyOf(model), before: w.model.version.of(w.ctx, model)}
+		if r.expected = r.before; w.expects && r.key != nil {
+			r.expected = given
+		}
+		w.rows = append(w.rows, r)
+		return nil
+	})
+	if err != nil {
+		return s, false, err
+	}
+	rows, agree := w.distinct(w.pointers())
+	for _, r := range rows {
+		switch {
+		case r.key == nil:
+			s.fresh = append(s.fresh, r)
+		case w.isUnchecked(r):
+			s.unchecked = append(s.unchecked, r)
+		case w.model.version.kind.isZero(r.expected):
+			s.keyed = append(s.keyed, r)
+		default:
+			s.loaded = append(s.loaded, r)
+		}
+	}
+	return s, agree, nil
+}
+
+// saveLoaded is the one UPDATE of all loaded models.
+func (w *write) saveLoaded(rows []*row) {
+	w.writeSeveral(rows, w.savingUpdate(rows, true))
+}
+
+// saveUnchecked updates models whatever version their rows are at, and inserts those whose rows are gone.
+func (w *write) saveUnchecked(rows []*row) {
+	if w.db.DryRun {
+		w.savingUpdate(rows, false).send(rows)
+		return
+	}
+	states, err := w.readRows(rows, clause.LockingStrengthUpdate)
+	if w.db.AddError(err) != nil {
+		return
+	}
+	var there, gone []*row
+	for i, r := range rows {
+		if states[i].isThere {
+			there = append(there, r)
+		} else {
+			gone = append(gone, r)
+		}
+	}
+	affected := int64(0)
+	if len(there) > 0 {
+		w.writeAsTheyAre(there, w.savingUpdate(there, false))
+		affected = w.db.RowsAffected
+	}
+	if len(gone) > 0 && w.db.Error == nil {
+		w.insertRows(gone)
+		affected += w.db.RowsAffected
+	}
+	w.setRowsAffected(affected)
+}
+
+// savingUpdate is the UPDATE that writes what Save writes, on a statement beside the one that inserts.
+func (w *write) savingUpdate(rows []*row, compared bool) severalWrite {
+	update := w.advancing(nil, compared, w.plugin.gorm.update)
+	update.db = w.besideStatement()
+	fields := w.savedFields()
+	w.setUpdateTime(fields, rows)
+	values := make(clause.Set, 0, len(fields)+1)
+	for i, field := range fields {
+		column := batchColumn{batch.Column{Name: w.valueName(i, field), Like: field.DBName}, func(r *row) any {
+			value, _ := field.ValueOf(w.ctx, r.latest())
+			return value
+		}}
+		update.columns = append(update.columns, column)
+		values = append(values, clause.Assignment{Column: clause.Column{Name: field.DBName}, Value: column.Ref()})
+	}
+	if update.set = append(values, update.set...); w.hasSnapshots() {
+		w.chooseColumns(update.set)
+	}
+	how := update.severalWrite()
+	send := how.send
+	how.send = func(rows []*row) int64 {
+		affected := send(rows)
+		w.takeOutcome(update.db)
+		return affected
+	}
+	return how
+}
+
+// valueName is what a column is called among the values: its own name, unless that makes the caller's conditions or what
+// RETURNING gives ambiguous.
+func (w *write) valueName(i int, field *schema.Field) string {
+	if _, returning := w.clausesBefore("RETURNING"); returning || w.hasOwnConditions() {
+		return fmt.Sprintf("occ_value_%d", i+1)
+	}
+	return field.DBName
+}
+
+// besideStatement is a statement on the write's table and connection that nothing of the write itself gets into.
+func (w *write) besideStatement() *gorm.DB {
+	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: w.stmt.SkipHooks}).Model(w.model.newModel())
+	stmt := tx.Statement
+	stmt.Schema, stmt.Table, stmt.TableExpr, stmt.Unscoped = w.model.Schema, w.stmt.Table, w.stmt.TableExpr, w.stmt.Unscoped
+	stmt.ConnPool, stmt.BuildClauses = w.stmt.ConnPool, w.db.Callback().Update().Clauses
+	if returning, asked := w.clausesBefore("RETURNING"); asked {
+		stmt.Clauses["RETURNING"] = returning
+	}
+	return tx
+}
+
+// takeOutcome has the write's own statement end as the one beside it did.
+func (w *write) takeOutcome(beside *gorm.DB) {
+	if w.db.DryRun {
+		w.stmt.SQL.Reset()
+		w.stmt.SQL.WriteString(beside.Statement.SQL.String())
+		w.stmt.Vars = beside.Statement.Vars
+	}
+	w.db.Error, beside.Error = beside.Error, nil
+}
+
+// savedFields are the columns that Save of a single model writes, but not the time of creation: GORM's Save of a slice
+// leaves that alone.
+func (w *write) savedFields() (fields []*schema.Field) {
+	columns, restricted := w.stmt.SelectAndOmitColumns(false, true)
+	for _, name := range w.model.DBNames {
+		field := w.model.FieldsByDBName[name]
+		selected, named := columns[name]
+		switch {
+		case field.PrimaryKey, field.AutoCreateTime > 0, field == w.model.version.Field, !field.Updatable:
+		case named && selected, !named && (!restricted || field.AutoUpdateTime > 0):
+			fields = append(fields, field)
+		}
+	}
+	return fields
+}
+
+// setUpdateTime sets the time of the update as GORM does, one time for all.
+func (w *write) setUpdateTime(fields []*schema.Field, rows []*row) {
+	now := w.db.NowFunc()
+	for _, field := range fields {
+		if field.AutoUpdateTime == 0 {
+			continue
+		}
+		for _, r := range rows {
+			for _, r := range append([]*row{r}, r.copies...) {
+				_ = w.db.AddError(field.Set(w.ctx, r.model, now))
+			}
+		}
+	}
+}
+
+// saveNew inserts models that were not loaded. One whose row is there after all is compared like any other: it can be
+// written where the row has no version yet.
+func (w *write) saveNew(rows []*row) {
+	if w.db.DryRun {
+		w.insertRows(rows)
+		return
+	}
+	err := w.allOrNone(func() error { w.insertRows(rows); return w.db.Error })
+	if !w.isDuplicateKey(err) {
+		_ = w.db.AddError(err)
+		return
+	}
+	there, gone, states, readErr := w.divideByPresence(rows)
+	if readErr != nil || len(there) == 0 {
+		_ = w.db.AddError(err)
+		return
+	}
+	if !w.areCurrent(there, states) {
+		w.refuseRows(there, states, nil)
+		return
+	}
+	w.together(func() {
+		w.saveLoaded(there)
+		if affected := w.db.RowsAffected; w.db.Error == nil && len(gone) > 0 {
+			w.insertRows(gone)
+			w.setRowsAffected(affected + w.db.RowsAffected)
+		}
+	})
+}
+
+// divideByPresence tells the rows that are there, with their states, from those that are not.
+func (w *write) divideByPresence(rows []*row) (there, gone []*row, states []rowState, err error) {
+	var keyed []*row
+	for _, r := range rows {
+		if r.key != nil {
+			keyed = append(keyed, r)
+		} else {
+			gone = append(gone, r)
+		}
+	}
+	if len(keyed) == 0 {
+		return nil, gone, nil, nil
+	}
+	all, err := w.readRows(keyed, "")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	for i, r := range keyed {
+		if all[i].isThere {
+			there, states = append(there, r), append(states, all[i])
+		} else {
+			gone = append(gone, r)
+		}
+	}
+	return there, gone, states, nil
+}
+
+// insertRows has GORM insert some models of the slice. The statement is pointed at a slice of pointers to them, so that
+// generated keys land where they belong.
+func (w *write) insertRows(rows []*row) {
+	stmt := w.stmt
+	dest, target := stmt.Dest, stmt.ReflectValue
+	defer func() { stmt.Dest, stmt.ReflectValue = dest, target }()
+	models := reflect.New(reflect.SliceOf(reflect.PointerTo(w.model.ModelType)))
+	for _, r := range rows {
+		models.Elem().Set(reflect.Append(models.Elem(), r.latest().Addr()))
+	}
+	stmt.Dest, stmt.ReflectValue = models.Interface(), models.Elem()
+	stmt.SQL.Reset()
+	stmt.Vars = nil
+	w.insert()
+	if w.db.Error == nil && !w.db.DryRun {
+		w.shareInserted(rows)
+	}
+}
+
+// shareInserted gives further copies of a row what the one that was inserted has got.
+func (w *write) shareInserted(rows []*row) {
+	for _, r := range rows {
+		for _, c := range append([]*row{r}, r.copies...) {
+			if c.model.Addr().Pointer() != r.latest().Addr().Pointer() {
+				w.advance(c, w.model.version.of(w.ctx, r.latest()))
+			}
+		}
+	}
+}

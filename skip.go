@@ -1,0 +1,218 @@
+package occ
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+)
+
+// insertOrSkip is the upsert that does nothing where a row is there. Only models whose row was inserted get a version;
+// which they are, GORM cannot tell of several, so the plugin finds out. Models that come along with their owner and are
+// loaded already are linked, not written: inserting one would bring back a deleted row.
+func (w *write) insertOrSkip() {
+	candidates := w.candidates()
+	if w.db.DryRun || len(candidates) == 0 {
+		w.insert() // maps, or no write at all
+		return
+	}
+	if w.isLinked {
+		candidates = w.unloaded(candidates)
+	}
+	inserted, err := w.insertSkipping(candidates)
+	if w.db.AddError(err) == nil {
+		w.db.RowsAffected = inserted
+	}
+}
+
+// candidates are the models that an INSERT is about, with or without a key.
+func (w *write) candidates() (rows []row) {
+	_ = w.eachModel(func(index int, model reflect.Value) error {
+		if model.Kind() == reflect.Struct && model.Type() == w.model.ModelType {
+			r := row{index: index, model: model, key: w.keyOf(model)}
+			if w.model.version != nil {
+				r.before = w.model.version.of(w.ctx, model)
+			}
+			rows = append(rows, r)
+		}
+		return nil
+	})
+	return rows
+}
+
+func (w *write) unloaded(rows []row) (unloaded []row) {
+	for _, r := range rows {
+		if w.model.version.kind.isZero(r.before) {
+			unloaded = append(unloaded, r)
+		}
+	}
+	return unloaded
+}
+
+// errSkipped says that a row was there already.
+var errSkipped = errors.New("occ: a row was there already")
+
+// insertSkipping inserts the rows that are not there, in one statement where all are new. Where one was not, that is undone
+// and the rows go one by one: no database says which of several it has skipped.
+func (w *write) insertSkipping(rows []row) (inserted int64, err error) {
+	if len(rows) < 2 {
+		return w.insertEach(rows)
+	}
+	err = w.plugin.atomically(w.db, func() error { return w.insertAll(rows) })
+	if err == nil {
+		return int64(len(rows)), nil
+	}
+	if !errors.Is(err, errSkipped) {
+		return 0, err
+	}
+	missing, err := w.missing(rows)
+	if err != nil {
+		return 0, err
+	}
+	err = w.plugin.atomically(w.db, func() error {
+		inserted, err = w.insertEach(missing)
+		return err
+	})
+	return inserted, err
+}
+
+func (w *write) insertEach(rows []row) (inserted int64, err error) {
+	for i := range rows {
+		err := w.insertAll(rows[i : i+1])
+		switch {
+		case err == nil:
+			inserted++
+		case !errors.Is(err, errSkipped):
+			return inserted, err
+		}
+	}
+	return inserted, nil
+}
+
+// insertAll inserts rows with their first version, or reports errSkipped if one of them was there; then the models are as
+// they were. MySQL's DO NOTHING counts rows that it skipped, so there it is an INSERT whose duplicate keys are no error.
+func (w *write) insertAll(rows []row) error {
+	firsts, err := w.firstVersions(rows)
+	if err != nil {
+		return err
+	}
+	conflict := w.stmt.Clauses["ON CONFLICT"]
+	if !w.plugin.dialect.ConflictTarget {
+		delete(w.stmt.Clauses, "ON CONFLICT")
+		defer func() { w.stmt.Clauses["ON CONFLICT"] = conflict }()
+	}
+	for i, r := range rows {
+		w.model.version.put(w.ctx, r.model, firsts[i])
+	}
+	affected, err := w.insertModels(rows)
+	if w.isDuplicateKey(err) && !w.plugin.dialect.ConflictTarget || err == nil && affected < int64(len(rows)) {
+		err = errSkipped
+		w.stmt.Clauses["ON CONFLICT"] = conflict
+		w.learnKey(rows)
+	}
+	for _, r := range rows {
+		if err != nil {
+			w.model.version.put(w.ctx, r.model, r.before)
+		} else {
+			w.remember(&r)
+		}
+	}
+	if err == nil && w.hasSnapshots() {
+		err = w.learnInserted(w.keyed(rows))
+	}
+	return err
+}
+
+// learnKey has MySQL give a model the generated key of the row that was there: its DO NOTHING does, unlike others', and
+// GORM goes on to link that row to its owner.
+func (w *write) learnKey(rows []row) {
+	if w.plugin.dialect.ConflictTarget || len(rows) > 1 || rows[0].key != nil {
+		return
+	}
+	_, err := w.insertModels(rows)
+	_ = w.db.AddError(err)
+}
+
+// firstVersions are the versions to insert: a preset one is kept.
+func (w *write) firstVersions(rows []row) ([]any, error) {
+	kind, firsts := w.model.version.kind, make([]any, len(rows))
+	for i, r := range rows {
+		firsts[i] = r.before
+		if !kind.isZero(r.before) {
+			continue
+		}
+		first, err := kind.next(w.ctx, nil)
+		if err != nil {
+			return nil, w.versionError(err)
+		}
+		firsts[i] = first
+	}
+	return firsts, nil
+}
+
+// insertModels has GORM insert some of the call's models. Generated keys land on them, because they are all that GORM sees.
+func (w *write) insertModels(rows []row) (affected int64, err error) {
+	defer w.selectVersion()()
+	stmt := w.stmt
+	target, dest := stmt.ReflectValue, stmt.Dest
+	defer func() { stmt.ReflectValue, stmt.Dest = target, dest }()
+	if len(rows) == 1 {
+		stmt.ReflectValue, stmt.Dest = rows[0].model, rows[0].model.Addr().Interface()
+	} else {
+		models := reflect.New(reflect.SliceOf(reflect.PointerTo(w.model.ModelType)))
+		for _, r := range rows {
+			models.Elem().Set(reflect.Append(models.Elem(), r.model.Addr()))
+		}
+		stmt.ReflectValue, stmt.Dest = models.Elem(), models.Interface()
+	}
+	stmt.SQL.Reset()
+	stmt.Vars = nil
+	w.db.RowsAffected = 0
+	w.plugin.gorm.create(w.db)
+	affected, err = w.db.RowsAffected, w.db.Error
+	w.db.Error, w.db.RowsAffected = nil, 0
+	return affected, err
+}
+
+// missing are the rows whose key is not there, and those that have none.
+func (w *write) missing(rows []row) (missing []row, err error) {
+	there, err := w.stored(rows, nil)
+	for _, r := range rows {
+		if _, isThere := there[w.keyText(r.model, w.model.PrimaryFields)]; r.key == nil || !isThere {
+			missing = append(missing, r)
+		}
+	}
+	return missing, err
+}
+
+// stored reads the rows that are there, by key: the key and the given fields of each.
+func (w *write) stored(rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
+	var keys, columns = []any{}, []clause.Column{}
+	for _, r := range rows {
+		if r.key != nil {
+			keys = append(keys, r.key)
+		}
+	}
+	for _, field := range slices.Concat(w.model.PrimaryFields, fields) {
+		columns = append(columns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
+	}
+	stored := map[string]reflect.Value{}
+	for part := range slices.Chunk(keys, maxKeys) {
+		found := reflect.New(reflect.SliceOf(w.model.ModelType))
+		err := w.session().Clauses(clause.Select{Columns: columns}).
+			Where(clause.IN{Column: columns[:len(w.model.PrimaryFields)], Values: part}).Find(found.Interface()).Error
+		if err != nil {
+			return nil, err
+		}
+		for i := range found.Elem().Len() {
+			model := found.Elem().Index(i)
+			stored[w.keyText(model, w.model.PrimaryFields)] = model
+		}
+	}
+	return stored, nil
+}
+
+// maxKeys is how many keys a query names at most; databases limit parameters.
+const maxKeys = 1000

@@ -1,0 +1,202 @@
+package occ
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// dropKeyless leaves out the elements of a slice that name no row, as GORM does. One that has a version all the same is a
+// mistake; where Expect gives the version and no element has a key, the write goes by its conditions.
+func (w *write) dropKeyless() error {
+	keyed := slices.DeleteFunc(slices.Clone(w.rows), func(r row) bool { return r.key == nil })
+	switch {
+	case len(keyed) == len(w.rows) || len(w.rows) == 1:
+		return nil
+	case w.expects && len(keyed) == 0:
+		w.rows = w.rows[:1]
+		return nil
+	case w.expects:
+		w.rows = keyed
+		return nil
+	}
+	for _, r := range w.rows {
+		if r.key == nil {
+			return fmt.Errorf("occ: element %d of the %s slice has a version but no primary key: %w",
+				r.index, w.model.Name, gorm.ErrPrimaryKeyRequired)
+		}
+	}
+	return nil
+}
+
+// severalWrite is how several rows are written, and what is done to their models in memory when they are.
+type severalWrite struct {
+	send    sender
+	written func(rows []*row) error
+}
+
+// updateSeveral is the UPDATE of the models of a slice with one payload.
+func (w *write) updateSeveral(set clause.Set) {
+	w.keepClauses("UPDATE")
+	w.writePartitioned(func(compared bool) severalWrite {
+		return w.advancing(set, compared, w.plugin.gorm.update).severalWrite()
+	})
+}
+
+// updateSeveralUncompared is the UPDATE of the models of a slice with one payload that does not count.
+func (w *write) updateSeveralUncompared(set clause.Set) {
+	w.keepClauses("UPDATE")
+	update := w.batchOf(w.keyColumns(), set, w.plugin.gorm.update)
+	w.writeAsTheyAre(w.pointers(), severalWrite{update.run, update.giveReturned})
+}
+
+// deleteSeveral is the DELETE of the models of a slice.
+func (w *write) deleteSeveral() {
+	w.keepClauses("UPDATE")
+	w.writePartitioned(func(compared bool) severalWrite {
+		if !w.isSoftDelete() {
+			remove := batchDelete{w: w, isCompared: compared && !w.hasSnapshots()}
+			return severalWrite{remove.run, remove.giveReturned}
+		}
+		update := w.advancing(nil, compared, w.plugin.gorm.delete)
+		update.behindSet = true
+		return update.severalWrite()
+	})
+}
+
+// isSoftDelete tells a delete that a clause of the model's makes an UPDATE of.
+func (w *write) isSoftDelete() bool {
+	return w.stmt.Schema != nil && len(w.stmt.Schema.DeleteClauses) > 0 && !w.stmt.Unscoped
+}
+
+func (w *write) batchOf(columns []batchColumn, set clause.Set, send func(*gorm.DB)) *batchUpdate {
+	return &batchUpdate{w: w, db: w.db, columns: columns, conditions: columnsMatch(w.keyColumns()), set: set, send: send}
+}
+
+// advancing is an UPDATE that has rows take their next version: the one after the expected one, or after whatever they
+// are at.
+func (w *write) advancing(set clause.Set, compared bool, send func(*gorm.DB)) *batchUpdate {
+	if w.hasSnapshots() {
+		return w.batchOf(w.keyColumns(), slices.Clone(set), send)
+	}
+	columns, next := w.keyColumns(), any(w.nextInSQL())
+	if compared {
+		columns = append(columns, w.expectedColumn(), w.nextColumn())
+		next = columns[len(columns)-1].Ref()
+	}
+	version := clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: next}
+	update := w.batchOf(columns, append(slices.Clone(set), version), send)
+	update.isCompared = compared
+	return update
+}
+
+func (b *batchUpdate) severalWrite() severalWrite {
+	return severalWrite{b.run, func(rows []*row) error {
+		if err := errors.Join(b.giveDeleted(rows), b.giveReturned(rows)); err != nil {
+			return err
+		}
+		if !b.isCompared {
+			return b.w.learnVersions(rows)
+		}
+		b.w.advanceAll(rows)
+		return nil
+	}}
+}
+
+// writePartitioned writes the rows that are compared and those that the caller has not compared, all or none of them.
+func (w *write) writePartitioned(of func(compared bool) severalWrite) {
+	if w.db.AddError(w.setNext()) != nil {
+		return
+	}
+	compared, unchecked := w.partition()
+	switch {
+	case len(unchecked) == 0:
+		w.counters().checked.Add(1)
+		w.writeSeveral(compared, of(true))
+	case len(compared) == 0:
+		w.counters().blind.Add(1)
+		w.writeAsTheyAre(unchecked, of(false))
+	default:
+		w.counters().checked.Add(1)
+		w.together(func() {
+			w.writeSeveral(compared, of(true))
+			if affected := w.db.RowsAffected; w.db.Error == nil && !w.db.DryRun {
+				w.writeAsTheyAre(unchecked, of(false))
+				w.setRowsAffected(affected + w.db.RowsAffected)
+			}
+		})
+	}
+}
+
+// partition separates the rows that are compared from those that the caller has not compared.
+func (w *write) partition() (compared, unchecked []*row) {
+	for _, r := range w.pointers() {
+		if w.isUnchecked(r) {
+			unchecked = append(unchecked, r)
+		} else {
+			compared = append(compared, r)
+		}
+	}
+	return compared, unchecked
+}
+
+func (w *write) isUnchecked(r *row) bool {
+	return w.switches.unchecked || w.plugin.blindWrites && !w.expects && w.model.version.kind.isZero(r.expected)
+}
+
+// batchDelete is a DELETE of several rows. Databases differ in how it takes a second table; each row is named by
+// conditions of its own instead.
+type batchDelete struct {
+	w          *write
+	isCompared bool
+	returned   []reflect.Value
+}
+
+// maxDeletedRows is how many conditions a database takes in one statement without effort; SQLite's limit is 1,000.
+const maxDeletedRows = 400
+
+func (b *batchDelete) run(rows []*row) (affected int64) {
+	w := b.w
+	for part := range slices.Chunk(rows, maxDeletedRows) {
+		any := anyOf{}
+		for _, r := range part {
+			any = append(any, &rowCondition{model: w.model, key: r.key, version: r.expected, isCompared: b.isCompared})
+		}
+		began := time.Now()
+		w.stmt.SQL.Reset()
+		w.stmt.Vars = nil
+		delete(w.stmt.Clauses, softDeleteMark)
+		w.stmt.Clauses["WHERE"] = w.groupedWhere([]clause.Expression{any})
+		returned, _ := w.hideModels(w.db, false, w.plugin.gorm.delete)
+		b.returned = append(b.returned, returned...)
+		affected += w.db.RowsAffected
+		if w.db.Error != nil || w.db.DryRun {
+			break
+		}
+		if len(rows) > maxDeletedRows {
+			trace(w.db, began)
+		}
+	}
+	return affected
+}
+
+func (b *batchDelete) giveReturned(rows []*row) error { return b.w.giveReturned(b.returned, rows) }
+
+// anyOf is conditions of which one has to hold, in parentheses.
+type anyOf []clause.Expression
+
+func (a anyOf) Build(builder clause.Builder) {
+	_ = builder.WriteByte('(')
+	for i, condition := range a {
+		if i > 0 {
+			_, _ = builder.WriteString(" OR ")
+		}
+		condition.Build(builder)
+	}
+	_ = builder.WriteByte(')')
+}

@@ -1,0 +1,202 @@
+package occ
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm/callbacks"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+	"gorm.io/gorm/utils"
+)
+
+// overwrite is the upsert that asks for no comparison: rows are inserted with their first version or, where they are
+// there already, updated and given their next one, never one from the payload. Memory learns which version it was.
+func (w *write) overwrite() {
+	numbered, err := w.number()
+	if w.db.AddError(err) != nil {
+		return
+	}
+	conflict := w.buildUpsert()
+	if target := w.stmt.ReflectValue; target.Kind() == reflect.Slice && w.returns() {
+		w.overwriteSlice(conflict, target, numbered)
+		return
+	}
+	w.plugin.gorm.create(w.db)
+	if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 {
+		numbered.putBack()
+		return
+	}
+	w.learnUpserted(conflict, numbered)
+}
+
+// buildUpsert builds the statement ahead of GORM, because GORM decides on the columns of an UpdateAll while it builds.
+func (w *write) buildUpsert() clause.OnConflict {
+	stmt := w.stmt
+	given, _ := stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	if !stmt.Unscoped {
+		for _, c := range w.model.CreateClauses {
+			stmt.AddClause(c)
+		}
+	}
+	stmt.AddClauseIfNotExists(clause.Insert{})
+	stmt.AddClause(callbacks.ConvertToCreateValues(stmt))
+	conflict, _ := stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	conflict.DoUpdates = w.upsertAssignments(conflict.DoUpdates, given.UpdateAll)
+	conflict.DoNothing, conflict.UpdateAll = false, false
+	stmt.AddClause(conflict)
+	w.addReturning(conflict)
+	stmt.Build(stmt.BuildClauses...)
+	return conflict
+}
+
+// upsertAssignments are the caller's, with the next version instead of the payload's. A change of nothing but unversioned
+// columns does not bump, and a whole row leaves them alone.
+func (w *write) upsertAssignments(given clause.Set, wholeRow bool) clause.Set {
+	set, counts := make(clause.Set, 0, len(given)+1), len(given) == 0
+	for _, assignment := range given {
+		field := w.model.LookUpField(assignment.Column.Name)
+		isFree := field != nil && isUnversioned(field)
+		switch {
+		case w.isVersionColumn(assignment.Column.Name):
+			counts = true
+		case !isFree || !wholeRow:
+			set = append(set, assignment)
+			counts = counts || !isFree && !w.isTimestamp(assignment)
+		}
+	}
+	if counts {
+		set = append(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: w.nextInSQL()})
+	}
+	return set
+}
+
+// returns tells whether the statement that was built gives back the rows it wrote.
+func (w *write) returns() bool {
+	_, ok := w.stmt.Clauses["RETURNING"]
+	return ok && slices.Contains(w.stmt.BuildClauses, "RETURNING")
+}
+
+// addReturning asks for what tells the written rows apart, their version, and what GORM asks for.
+func (w *write) addReturning(conflict clause.OnConflict) {
+	if !slices.Contains(w.stmt.BuildClauses, "RETURNING") {
+		return
+	}
+	if given, ok := w.stmt.Clauses["RETURNING"].Expression.(clause.Returning); ok && len(given.Columns) == 0 {
+		return // all columns
+	}
+	var columns []clause.Column
+	add := func(field *schema.Field) {
+		if field != nil && field.Readable && !slices.Contains(columns, clause.Column{Name: field.DBName}) {
+			columns = append(columns, clause.Column{Name: field.DBName})
+		}
+	}
+	for _, field := range slices.Concat(w.model.PrimaryFields, w.model.FieldsWithDefaultDBValue, w.conflictFields(conflict)) {
+		add(field)
+	}
+	add(w.model.version.Field)
+	w.stmt.AddClause(clause.Returning{Columns: columns})
+}
+
+// conflictFields are what an upsert compares to find out whether a row is there.
+func (w *write) conflictFields(conflict clause.OnConflict) []*schema.Field {
+	if len(conflict.Columns) == 0 {
+		return w.model.PrimaryFields
+	}
+	fields := make([]*schema.Field, 0, len(conflict.Columns))
+	for _, column := range conflict.Columns {
+		if field := w.model.LookUpField(column.Name); field != nil {
+			fields = append(fields, field)
+		}
+	}
+	return fields
+}
+
+// overwriteSlice has the rows that were written scanned into a slice of its own, because GORM takes the first one for the
+// first element even where rows were skipped, and then gives each element its row.
+func (w *write) overwriteSlice(conflict clause.OnConflict, target reflect.Value, numbered numbering) {
+	dest := w.stmt.Dest
+	written := reflect.New(reflect.SliceOf(reflect.PointerTo(w.model.ModelType)))
+	w.stmt.ReflectValue, w.stmt.Dest = written.Elem(), written.Interface()
+	w.plugin.gorm.create(w.db)
+	w.stmt.ReflectValue, w.stmt.Dest = target, dest
+	numbered.putBack()
+	if w.db.Error != nil || w.db.DryRun {
+		return
+	}
+	rows := w.rowsByElement(target, written.Elem(), w.conflictFields(conflict))
+	for i := range target.Len() {
+		if rows[i].IsValid() {
+			w.takeOver(i, indirect(target.Index(i)), rows[i])
+		}
+	}
+}
+
+// rowsByElement finds the row of each element by the conflict columns. What is left over are elements that could not
+// conflict, because the database gives them their key, and their rows, in the same order. An element whose row was
+// written twice has the last state of it.
+func (w *write) rowsByElement(target, written reflect.Value, fields []*schema.Field) []reflect.Value {
+	byKey, order := map[string]reflect.Value{}, []string{}
+	for i := range written.Len() {
+		row := written.Index(i).Elem()
+		key := w.keyText(row, fields)
+		byKey[key], order = row, append(order, key)
+	}
+	rows, taken := make([]reflect.Value, target.Len()), map[string]bool{}
+	for i := range rows {
+		key := w.keyText(indirect(target.Index(i)), fields)
+		rows[i], taken[key] = byKey[key], true
+	}
+	left := slices.DeleteFunc(order, func(key string) bool { return taken[key] })
+	for i := range rows {
+		if !rows[i].IsValid() && len(left) > 0 && (written.Len() == target.Len() || w.keyOf(indirect(target.Index(i))) == nil) {
+			rows[i], left = byKey[left[0]], left[1:]
+		}
+	}
+	return rows
+}
+
+func (w *write) keyText(model reflect.Value, fields []*schema.Field) string {
+	var text strings.Builder
+	for _, field := range fields {
+		value, _ := field.ValueOf(w.ctx, model)
+		fmt.Fprintf(&text, "%q", utils.ToStringKey(value))
+	}
+	return text.String()
+}
+
+// takeOver gives a model what the database decided about its row.
+func (w *write) takeOver(index int, model, stored reflect.Value) {
+	version := w.model.version
+	r := row{index: index, model: model, before: version.of(w.ctx, model)}
+	for _, field := range slices.Concat(w.model.PrimaryFields, w.model.FieldsWithDefaultDBValue) {
+		field.ReflectValueOf(w.ctx, model).Set(field.ReflectValueOf(w.ctx, stored))
+	}
+	w.advance(&r, version.of(w.ctx, stored))
+}
+
+// learnUpserted remembers what GORM scanned into a single model; without RETURNING, the row is read.
+func (w *write) learnUpserted(conflict clause.OnConflict, numbered numbering) {
+	for i := range numbered.rows {
+		r := &numbered.rows[i]
+		w.remember(r)
+		if !w.returns() {
+			_ = w.db.AddError(w.learnBy(r, w.conflictFields(conflict)))
+		}
+	}
+}
+
+func (w *write) learnBy(r *row, fields []*schema.Field) error {
+	conditions := make([]clause.Expression, len(fields))
+	for i, field := range fields {
+		value, _ := field.ValueOf(w.ctx, r.model)
+		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: field.DBName}, Value: value}
+	}
+	state, err := w.readWhere(clause.And(conditions...))
+	if err == nil && state.isThere {
+		w.model.version.put(w.ctx, r.model, state.version)
+	}
+	return err
+}

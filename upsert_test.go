@@ -1,0 +1,140 @@
+package occ_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/testdb"
+)
+
+// Stock has a natural key of its own beside the generated one.
+type Stock struct {
+	ID       uint
+	SKU      string `gorm:"size:40;uniqueIndex"`
+	Quantity int
+	Seen     int `gorm:"unversioned"`
+	occ.Version
+}
+
+var bySKU = clause.OnConflict{Columns: []clause.Column{{Name: "sku"}}, DoUpdates: clause.AssignmentColumns([]string{"quantity"})}
+
+func createStock(t *testing.T, db *gorm.DB, sku string) Stock {
+	stock := Stock{SKU: sku, Quantity: 1}
+	require.NoError(t, db.Create(&stock).Error)
+	return stock
+}
+
+func TestUpsert(t *testing.T) {
+	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+		{"an upsert of a new model bumps the row that is there, and memory learns it", func(t *testing.T, db *gorm.DB) {
+			first := createStock(t, db, "a")
+
+			for i, upsert := range []Stock{{SKU: "a", Quantity: 5}, {SKU: "a", Quantity: 6}} {
+				require.NoError(t, db.Clauses(bySKU).Create(&upsert).Error)
+				require.EqualValues(t, 2+i, upsert.Version)
+				require.Equal(t, first.ID, upsert.ID)
+				require.Equal(t, upsert, reload[Stock](t, db, first.ID))
+			}
+
+			fresh := Stock{SKU: "b", Quantity: 7}
+			require.NoError(t, db.Clauses(bySKU).Create(&fresh).Error)
+			require.EqualValues(t, 1, fresh.Version)
+			require.Equal(t, fresh, reload[Stock](t, db, fresh.ID))
+		}},
+		{"an upsert of all columns bumps, and leaves unversioned ones alone", func(t *testing.T, db *gorm.DB) {
+			first := createStock(t, db, "a")
+			require.NoError(t, db.Model(&first).Update("seen", 9).Error)
+
+			again := Stock{ID: first.ID, SKU: "a", Quantity: 5, Seen: 1}
+			require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&again).Error)
+
+			require.EqualValues(t, 2, again.Version)
+			row := reload[Stock](t, db, first.ID)
+			require.Equal(t, Stock{ID: first.ID, SKU: "a", Quantity: 5, Seen: 9, Version: 2}, row)
+		}},
+		{"an upsert of several new models gives each its own version", func(t *testing.T, db *gorm.DB) {
+			createStock(t, db, "x")
+			b := createStock(t, db, "b")
+			require.NoError(t, db.Model(&b).Update("quantity", 2).Error)
+
+			all := []*Stock{{SKU: "a", Quantity: 10}, {SKU: "b", Quantity: 11}, {SKU: "c", Quantity: 12}, {SKU: "x", Quantity: 13}}
+			res := db.Clauses(bySKU).Create(&all)
+
+			require.NoError(t, res.Error)
+			for i, version := range []int{1, 3, 1, 2} {
+				require.EqualValues(t, version, all[i].Version, all[i].SKU)
+				require.Equal(t, *all[i], reload[Stock](t, db, all[i].ID))
+				require.Equal(t, 10+i, all[i].Quantity)
+			}
+		}},
+		{"what the condition of an upsert leaves alone stays as it was, in memory too", func(t *testing.T, db *gorm.DB) {
+			if db.Name() == "mysql" {
+				t.Skip("MySQL has no DO UPDATE ... WHERE")
+			}
+			a, b := createStock(t, db, "a"), createStock(t, db, "b")
+			require.NoError(t, db.Model(&b).Update("quantity", 100).Error)
+			conditional := bySKU
+			conditional.Where = clause.Where{Exprs: []clause.Expression{clause.Lt{Column: clause.Column{Table: "stocks", Name: "quantity"}, Value: 50}}}
+
+			all := []Stock{{SKU: "b", Quantity: 10}, {SKU: "new", Quantity: 11}, {SKU: "a", Quantity: 12}}
+			require.NoError(t, db.Clauses(conditional).Create(&all).Error)
+			one := Stock{SKU: "b", Quantity: 13}
+			require.NoError(t, db.Clauses(conditional).Create(&one).Error)
+
+			require.Equal(t, Stock{SKU: "b", Quantity: 10}, all[0])
+			require.Equal(t, Stock{SKU: "b", Quantity: 13}, one)
+			require.Equal(t, Stock{ID: all[1].ID, SKU: "new", Quantity: 11, Version: 1}, reload[Stock](t, db, all[1].ID))
+			require.Equal(t, all[1], reload[Stock](t, db, all[1].ID))
+			require.Equal(t, Stock{ID: a.ID, SKU: "a", Quantity: 12, Version: 2}, all[2])
+			require.Equal(t, all[2], reload[Stock](t, db, a.ID))
+			require.Equal(t, b, reload[Stock](t, db, b.ID))
+		}},
+	}, &Stock{})
+}
+
+func TestDoNothing(t *testing.T) {
+	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+		{"a row that is left alone leaves the model as it was", func(t *testing.T, db *gorm.DB) {
+			first := createStock(t, db, "a")
+
+			one := Stock{SKU: "a", Quantity: 5}
+			res := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&one)
+			keyed := Stock{ID: first.ID, SKU: "other", Quantity: 5}
+			require.NoError(t, db.Clauses(clause.OnConflict{DoNothing: true}).Create(&keyed).Error)
+
+			require.NoError(t, res.Error)
+			require.EqualValues(t, 0, res.RowsAffected)
+			require.EqualValues(t, 0, one.Version)
+			require.EqualValues(t, 0, keyed.Version)
+			require.Equal(t, first, reload[Stock](t, db, first.ID))
+		}},
+		{"of several, those inserted have the first version and their keys", func(t *testing.T, db *gorm.DB) {
+			createStock(t, db, "a")
+			createStock(t, db, "c")
+
+			all := []Stock{{SKU: "a", Quantity: 5}, {SKU: "b", Quantity: 6}, {SKU: "c", Quantity: 7}, {SKU: "d", Quantity: 8}, {ID: 1, SKU: "e"}}
+			res := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&all)
+
+			require.NoError(t, res.Error)
+			require.EqualValues(t, 2, res.RowsAffected)
+			for i, version := range []int{0, 1, 0, 1, 0} {
+				require.EqualValues(t, version, all[i].Version)
+				if version == 1 {
+					require.Equal(t, all[i], reload[Stock](t, db, all[i].ID))
+				}
+			}
+		}},
+		{"of several new ones, all are inserted", func(t *testing.T, db *gorm.DB) {
+			all := []*Stock{{SKU: "a", Quantity: 5}, {SKU: "b", Version: 7}}
+			require.NoError(t, db.Clauses(clause.OnConflict{DoNothing: true}).Create(&all).Error)
+			require.EqualValues(t, 1, all[0].Version)
+			require.EqualValues(t, 7, all[1].Version)
+			require.Equal(t, *all[0], reload[Stock](t, db, all[0].ID))
+			require.Equal(t, *all[1], reload[Stock](t, db, all[1].ID))
+		}},
+	}, &Stock{})
+}
