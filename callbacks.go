@@ -361,7 +361,7 @@ func (w *write) learnVersion(r *row) error {
 	}
 	state, err := w.read(r)
 	if err == nil && state.isThere {
-		w.advance(r, state.version)
+		w.advance(r, w.learned(r, state.version))
 	}
 	return err
 }

@@ -216,16 +216,19 @@ func (w *write) storedSnapshot(key []any) (Snapshot, error) {
 // compared or set: of the others, the model still holds what it was loaded with.
 func (w *write) learned(r *row, stored any) any {
 	now, ok := stored.(Snapshot)
-	before, _ := r.expected.(Snapshot)
-	if !ok || now.image == nil || w.snapshot == nil || w.isUnloaded(r) || w.isUnchecked(r) {
+	if !ok || now.image == nil {
 		return stored
 	}
-	merged := *now.image
-	merged.values = slices.Clone(before.image.values)
-	for _, column := range w.snapshot.learned {
-		merged.values[column] = now.image.values[column]
+	image := *now.image
+	image.key = w.model.version.plan.keyOf(w.ctx, r.model) // which the database may have given back in another form
+	before, _ := r.expected.(Snapshot)
+	if w.snapshot != nil && !w.isUnloaded(r) && !w.isUnchecked(r) {
+		image.values = slices.Clone(before.image.values)
+		for _, column := range w.snapshot.learned {
+			image.values[column] = now.image.values[column]
+		}
 	}
-	return Snapshot{&merged}
+	return Snapshot{&image}
 }
 
 // writeSnapshots writes several rows if all of them still hold what they were loaded with. They are locked and read first:
@@ -267,6 +270,9 @@ func (w *write) lockRows(rows []*row) ([]rowState, error) {
 			return nil, err
 		}
 	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
 	return w.readRows(rows, clause.LockingStrengthUpdate)
 }
 
@@ -304,7 +310,7 @@ func (w *write) learnInserted(models []row) error {
 	}
 	for i, r := range rows {
 		if states[i].isThere {
-			w.advance(r, states[i].version)
+			w.advance(r, w.learned(r, states[i].version))
 		}
 	}
 	return nil

@@ -15,6 +15,10 @@ import (
 // overwrite is the upsert that asks for no comparison: rows are inserted with their first version or, where they are
 // there already, updated and given their next one, never one from the payload. Memory learns which version it was.
 func (w *write) overwrite() {
+	if w.hasSnapshots() {
+		w.overwriteSnapshots()
+		return
+	}
 	numbered, err := w.number()
 	if w.db.AddError(err) != nil {
 		return
@@ -67,7 +71,7 @@ func (w *write) upsertAssignments(given clause.Set, wholeRow bool) clause.Set {
 			counts = counts || !isFree && !w.isTimestamp(assignment)
 		}
 	}
-	if counts {
+	if counts && !w.hasSnapshots() {
 		set = append(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: w.nextInSQL()})
 	}
 	return set

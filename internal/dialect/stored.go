@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gorm.io/gorm/clause"
@@ -42,14 +43,14 @@ func (d Dialect) Holds(column clause.Column, columnType string, value any) claus
 	case mysql:
 		sql = d.holdsInMySQL(columnType, value)
 		if columnType == mysqlFloat {
-			return clause.Expr{SQL: sql, Vars: []any{column, value, column, asPrinted(value)}}
+			return template{sql, []any{column, value, column, asPrinted(value)}}
 		}
 	case sqlite:
 		if _, isText := value.(string); isText {
 			sql = "? COLLATE BINARY = ?"
 		}
 	}
-	return clause.Expr{SQL: sql, Vars: []any{column, value}}
+	return template{sql, []any{column, value}}
 }
 
 // holdsInPostgres compares what is text to the driver as text: json has no equality, citext and some collations take
@@ -81,6 +82,22 @@ func (d Dialect) holdsInMySQL(columnType string, value any) string {
 		return "(? + 0e0 = ? OR CONCAT(?) + 0e0 = ?)"
 	}
 	return "? = ?"
+}
+
+// template is SQL with a value for each question mark; clause.Expr would make a list of bytes in parentheses.
+type template struct {
+	sql  string
+	vars []any
+}
+
+// Build implements clause.Expression.
+func (t template) Build(builder clause.Builder) {
+	for i, part := range strings.Split(t.sql, "?") {
+		if i > 0 {
+			builder.AddVar(builder, t.vars[i-1])
+		}
+		_, _ = builder.WriteString(part)
+	}
 }
 
 // asPrinted is the number that the digits of a single-precision value stand for in double precision.
