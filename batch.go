@@ -26,10 +26,11 @@ const (
 	indexColumn    = "occ_index"
 )
 
-// keyColumns are the primary key, by which a row is found.
+// keyColumns are the key by which a row is found.
 func (w *write) keyColumns() []batchColumn {
-	columns := make([]batchColumn, len(w.model.PrimaryFields))
-	for i, field := range w.model.PrimaryFields {
+	fields := w.identityFields()
+	columns := make([]batchColumn, len(fields))
+	for i, field := range fields {
 		columns[i].Name, columns[i].Like = fmt.Sprintf("%s_%d", keyColumn, i+1), field.DBName
 		columns[i].of = func(r *row) any { return r.key[i] }
 	}

@@ -1,11 +1,16 @@
 package occ_test
 
 import (
+	"context"
+	"database/sql"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 
 	"github.com/gorm-occ/occ"
 	"github.com/gorm-occ/occ/internal/testdb"
@@ -35,6 +40,9 @@ type behaviour struct {
 	test func(t *testing.T, db *gorm.DB)
 }
 
+// everywhere are all databases in all configurations, for the behaviours that the settings of a driver could break.
+func everywhere() []testdb.Database { return append(testdb.All(), testdb.Configurations()...) }
+
 // run runs behaviours on every database, each in tables of its own.
 func run(t *testing.T, databases []testdb.Database, behaviours []behaviour, models ...any) {
 	for _, database := range databases {
@@ -48,38 +56,111 @@ func run(t *testing.T, databases []testdb.Database, behaviours []behaviour, mode
 }
 
 // open gives a test its own database with the plugin and the models' tables.
-func open(t *testing.T, database testdb.Database, models []any, opts ...occ.Option) *gorm.DB {
+func open(t testing.TB, database testdb.Database, models []any, opts ...occ.Option) *gorm.DB {
+	t.Helper()
 	db := database.Open(t)
 	require.NoError(t, db.Use(occ.New(opts...)))
 	require.NoError(t, db.AutoMigrate(models...))
 	return db
 }
 
-func create(t *testing.T, db *gorm.DB) Product {
+// reopen opens the database of db again: the same tables and connections, its own plugins and settings.
+func reopen(t testing.TB, db *gorm.DB, config gorm.Config, plugins ...gorm.Plugin) *gorm.DB {
+	t.Helper()
+	if config.Logger == nil {
+		config.Logger = logger.Discard
+	}
+	again, err := gorm.Open(db.Dialector, &config)
+	require.NoError(t, err)
+	for _, plugin := range plugins {
+		require.NoError(t, again.Use(plugin))
+	}
+	return again
+}
+
+// withPlugin opens the database of db again with a plugin of other options.
+func withPlugin(t testing.TB, db *gorm.DB, opts ...occ.Option) (*gorm.DB, *occ.Plugin) {
+	t.Helper()
+	plugin := occ.New(opts...)
+	return reopen(t, db, gorm.Config{}, plugin), plugin
+}
+
+func create(t testing.TB, db *gorm.DB) Product {
+	t.Helper()
 	p := Product{Name: "pen", Price: 10}
 	require.NoError(t, db.Create(&p).Error)
 	return p
 }
 
-func reload[T any](t *testing.T, db *gorm.DB, id any) T {
+func reload[T any](t testing.TB, db *gorm.DB, id any) T {
+	t.Helper()
 	var row T
-	require.NoError(t, db.Unscoped().First(&row, id).Error)
+	require.NoError(t, db.Session(&gorm.Session{NewDB: true}).Unscoped().First(&row, id).Error)
 	return row
 }
 
 // pair is a row that two sessions have read, and theirs has written since.
-func pair(t *testing.T, db *gorm.DB) (mine, theirs Product) {
+func pair(t testing.TB, db *gorm.DB) (mine, theirs Product) {
+	t.Helper()
 	mine = create(t, db)
 	theirs = reload[Product](t, db, mine.ID)
 	require.NoError(t, db.Model(&theirs).Update("price", 30).Error)
 	return mine, theirs
 }
 
-func stale(t *testing.T, err error) occ.StaleRow {
+// stale is the one row that err refused.
+func stale(t testing.TB, err error) occ.StaleRow {
 	t.Helper()
 	var refused *occ.StaleDataError
 	require.ErrorIs(t, err, occ.ErrStaleData)
 	require.ErrorAs(t, err, &refused)
 	require.Len(t, refused.Rows, 1)
 	return refused.Rows[0]
+}
+
+func requireNoRow[T any](t testing.TB, db *gorm.DB, id any) {
+	t.Helper()
+	require.ErrorIs(t, db.Unscoped().First(new(T), id).Error, gorm.ErrRecordNotFound)
+}
+
+func begin(t testing.TB, db *gorm.DB, opts ...*sql.TxOptions) *gorm.DB {
+	t.Helper()
+	tx := db.Begin(opts...)
+	require.NoError(t, tx.Error)
+	t.Cleanup(func() { tx.Rollback() }) // of a transaction that the test left open
+	return tx
+}
+
+// recorder is a logger that keeps the SQL of a session.
+type recorder struct {
+	logger.Interface
+	mu         sync.Mutex
+	statements []string
+}
+
+// record gives a session of db whose statements are recorded.
+func record(db *gorm.DB) (*gorm.DB, *recorder) {
+	r := &recorder{Interface: logger.Discard}
+	return db.Session(&gorm.Session{Logger: r}), r
+}
+
+func (r *recorder) LogMode(logger.LogLevel) logger.Interface { return r }
+
+func (r *recorder) Trace(_ context.Context, _ time.Time, fc func() (string, int64), _ error) {
+	sql, _ := fc()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.statements = append(r.statements, sql)
+}
+
+// sent are the statements so far that begin with verb, all of them where it is empty.
+func (r *recorder) sent(verb string) (sent []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, sql := range r.statements {
+		if strings.HasPrefix(sql, verb) {
+			sent = append(sent, sql)
+		}
+	}
+	return sent
 }

@@ -41,8 +41,12 @@ func (w *write) createAs() {
 		w.saveSlice()
 	case isUpsert && conflict.DoNothing:
 		w.insertOrSkip()
+	case isUpsert && w.isLinked:
+		w.relink(conflict)
 	case isUpsert:
-		w.overwrite()
+		w.upsert(conflict)
+	case w.isSaveOfZeroPart():
+		w.saveZeroPart()
 	default:
 		w.insert()
 	}
@@ -99,7 +103,9 @@ func (n numbering) putBack() {
 
 // number gives every model and map without a version its first one.
 func (w *write) number() (n numbering, err error) {
-	n.w = w
+	if n.w = w; w.hasSnapshots() {
+		return n, nil
+	}
 	switch dest := indirect(reflect.ValueOf(w.stmt.Dest)).Interface().(type) {
 	case map[string]any:
 		err = n.addMap(dest)

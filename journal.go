@@ -2,11 +2,14 @@ package occ
 
 import (
 	"context"
+	"database/sql"
 	"reflect"
 	"sync"
 	"sync/atomic"
 
 	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/dialect"
 )
 
 // memory is the version that a model in memory had before a write.
@@ -28,7 +31,13 @@ func putBack(ctx context.Context, memories []memory) {
 // A transaction is used by one goroutine at a time, and so is its journal.
 type journal struct {
 	memories []memory
-	calls    int // calls in the transaction that may write several rows and have not ended
+	marks    map[string]int // savepoints that the caller has set, and how many memories there were
+	locks    bool           // reads lock what they read
+	state    dialect.State
+	failure  error       // the statement's error that brought the transaction into its state
+	unread   []*sql.Rows // rows that the caller reads by itself: an error among them is seen later
+
+	calls int // calls in the transaction that may write several rows and have not ended
 	// written are the models that the outermost of those calls has written or is going to delete, by type
 	written map[reflect.Type][]reflect.Value
 }
@@ -48,9 +57,22 @@ func (j *journal) leave() {
 	}
 }
 
+// rollBackTo undoes the memories since mark; going back further has undone them already.
 func (j *journal) rollBackTo(ctx context.Context, mark int) {
+	mark = min(mark, len(j.memories))
 	putBack(ctx, j.memories[mark:])
 	j.memories = j.memories[:mark]
+}
+
+// wentBack notes how going back to a savepoint went. The transaction can be used again; if it failed, part of what was to
+// be undone may still be there, and must not be committed.
+func (j *journal) wentBack(err error) {
+	switch {
+	case err == nil:
+		j.state, j.failure = dialect.Open, nil
+	case j.state == dialect.Open:
+		j.state, j.failure = dialect.Aborted, err
+	}
 }
 
 // journals finds the journal of a transaction by its connection: settings and contexts are lost between calls.
@@ -87,11 +109,14 @@ func (js *journals) end(pool gorm.ConnPool) {
 }
 
 // connectionOf is what two sessions of one transaction have in common.
-func connectionOf(pool gorm.ConnPool) any {
-	if prepared, ok := pool.(*gorm.PreparedStmtTX); ok {
-		return prepared.Tx
+func connectionOf(pool gorm.ConnPool) gorm.ConnPool {
+	for {
+		prepared, ok := pool.(*gorm.PreparedStmtTX)
+		if !ok {
+			return pool
+		}
+		pool = prepared.Tx
 	}
-	return pool
 }
 
 // isTransaction tells whether pool is a transaction; one whose type cannot be a map's key is not followed.

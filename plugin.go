@@ -56,22 +56,35 @@ func WithBlindWrites() Option {
 // Name is "occ": the plugin's name in gorm.Config.Plugins.
 func (*Plugin) Name() string { return "occ" }
 
-// Initialize is called by db.Use: it registers the plugin's callbacks. A plugin serves one gorm.DB; a second call is an
-// error and registers nothing.
+// Initialize is called by db.Use: it registers the plugin's callbacks. A plugin serves one gorm.DB, and those of the same
+// dialect that are opened with a copy of its configuration, as gorm.io/plugin/dbresolver does; any other call is an error
+// and registers nothing.
 func (p *Plugin) Initialize(db *gorm.DB) error {
-	if p.initialized.Swap(true) {
+	d := dialect.Of(db)
+	if !p.initialized.Swap(true) {
+		p.dialect = d
+		p.gorm = p.callbacksOf(db)
+	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.dialect.Name {
 		return errors.New("occ: the plugin is registered already: call occ.New for each gorm.DB")
 	}
-	p.dialect = dialect.Of(db)
 	return errors.Join(p.register(db)...)
+}
+
+func (p *Plugin) callbacksOf(db *gorm.DB) gormCallbacks {
+	callbacks := db.Callback()
+	return gormCallbacks{
+		create: p.watched(callbacks.Create().Get("gorm:create")),
+		update: p.watched(callbacks.Update().Get("gorm:update")),
+		delete: p.watched(callbacks.Delete().Get("gorm:delete")),
+		query:  callbacks.Query().Get("gorm:query"),
+	}
 }
 
 // register puts the plugin's callbacks in GORM's order: open comes before hooks and associations, but inside GORM's
 // default transaction; close behind its commit.
 func (p *Plugin) register(db *gorm.DB) []error {
 	create, update, remove, query := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete(), db.Callback().Query()
-	p.gorm = gormCallbacks{create.Get("gorm:create"), update.Get("gorm:update"), remove.Get("gorm:delete"), query.Get("gorm:query")}
-	return []error{
+	return append(p.registerWatch(db),
 		create.Before("gorm:before_create").Register("occ:open_create", p.open(OpUpsert)),
 		create.Replace("gorm:create", p.guardCreate),
 		create.After("*").Register("occ:close_create", p.close),
@@ -86,7 +99,7 @@ func (p *Plugin) register(db *gorm.DB) []error {
 
 		query.Before("gorm:query").Register("occ:query", p.meet),
 		query.Replace("gorm:query", p.query),
-	}
+	)
 }
 
 var errNotRegistered = errors.New("occ: the plugin is not registered: call db.Use(occ.New())")

@@ -1,7 +1,9 @@
 package occ_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -11,73 +13,173 @@ import (
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
-func TestSmoke(t *testing.T) {
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
-		{"all", func(t *testing.T, db *gorm.DB) {
-			mine, theirs := pair(t, db)
-			require.Equal(t, occ.Version(1), mine.Version)
-			require.Equal(t, occ.Version(2), theirs.Version)
-			for _, write := range []func(p *Product) *gorm.DB{
-				func(p *Product) *gorm.DB { return db.Model(p).Update("price", 70) },
-				func(p *Product) *gorm.DB { return db.Save(p) },
-				func(p *Product) *gorm.DB { return db.Delete(p) },
-				func(p *Product) *gorm.DB { return db.Model(p).Updates(map[string]any{"price": 70}) },
-				func(p *Product) *gorm.DB { return db.Model(p).Updates(Product{Price: 70}) },
-				func(p *Product) *gorm.DB { return db.Select("*").Updates(p) },
-				func(p *Product) *gorm.DB { return db.Model(p).UpdateColumn("price", 70) },
-				func(p *Product) *gorm.DB { return db.Model(*p).UpdateColumn("price", 70) },
-			} {
-				m := mine
-				res := write(&m)
-				row := stale(t, res.Error)
-				require.Equal(t, occ.ReasonChanged, row.Reason)
-				require.EqualValues(t, 2, row.Actual)
-				require.EqualValues(t, 1, row.Expected)
-				require.EqualValues(t, 0, res.RowsAffected)
-				require.Equal(t, occ.Version(1), m.Version)
-				require.Equal(t, theirs, reload[Product](t, db, mine.ID))
-			}
-			for i, write := range []func(p *Product) *gorm.DB{
-				func(p *Product) *gorm.DB { return db.Model(p).Update("price", 71) },
-				func(p *Product) *gorm.DB { p.Price = 72; return db.Save(p) },
-				func(p *Product) *gorm.DB { return db.Model(p).Updates(map[string]any{"price": 73}) },
-				func(p *Product) *gorm.DB { return db.Model(p).Updates(Product{Price: 74}) },
-				func(p *Product) *gorm.DB { p.Price = 75; return db.Select("*").Updates(p) },
-				func(p *Product) *gorm.DB { return db.Model(p).UpdateColumn("price", gorm.Expr("price + 1")) },
-				func(p *Product) *gorm.DB { return db.Model(p).Clauses(occ.Unchecked()).Update("price", 77) },
-			} {
-				require.NoError(t, write(&theirs).Error)
-				require.EqualValues(t, 3+i, theirs.Version)
-				require.Equal(t, 71+i, reload[Product](t, db, mine.ID).Price)
-				require.EqualValues(t, 3+i, reload[Product](t, db, mine.ID).Version)
-			}
-			require.NoError(t, db.Delete(&theirs).Error)
-			require.ErrorIs(t, db.Save(&theirs).Error, occ.ErrStaleData)
-
-			fresh := Product{ID: 77, Name: "new"}
-			require.NoError(t, db.Save(&fresh).Error)
-			require.Equal(t, occ.Version(1), fresh.Version)
-			require.Equal(t, fresh, reload[Product](t, db, 77))
-			again := Product{ID: 77, Name: "other"}
-			err := db.Save(&again).Error
-			require.ErrorIs(t, err, occ.ErrVersionMissing)
-			require.Equal(t, fresh, reload[Product](t, db, 77))
-			t.Log(err)
-
-			note := Note{Text: "a"}
-			require.NoError(t, db.Create(&note).Error)
-			old := note
-			require.NoError(t, db.Delete(&note).Error)
-			require.Equal(t, occ.Version(2), note.Version)
-			require.Equal(t, occ.Version(2), reload[Note](t, db, note.ID).Version)
-			require.Equal(t, occ.ReasonDeleted, stale(t, db.Save(&old).Error).Reason)
-			require.Equal(t, occ.ReasonDeleted, stale(t, db.Delete(&old).Error).Reason)
-			require.NoError(t, db.Model(&Product{}).Where("id = ?", 77).Update("price", 5).Error)
-			require.Equal(t, occ.Version(2), reload[Product](t, db, 77).Version)
-			res := db.Where("price = 6").Save(&Product{ID: 77, Version: 2})
-			require.NoError(t, res.Error)
-			require.EqualValues(t, 0, res.RowsAffected)
-			require.Equal(t, clause.Clause{}, res.Statement.Clauses["WHERE2"])
+func TestRegistration(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All()[:1], []behaviour{
+		{"the plugin is called occ", func(t *testing.T, db *gorm.DB) {
+			require.Equal(t, "occ", occ.New().Name())
+			require.Contains(t, db.Plugins, "occ")
 		}},
-	}, &Product{}, &Note{})
+		{"a second plugin for one gorm.DB is an error and changes nothing", func(t *testing.T, db *gorm.DB) {
+			require.ErrorIs(t, db.Use(occ.New()), gorm.ErrRegistered)
+
+			mine := create(t, db)
+			require.NoError(t, db.Model(&mine).Update("price", 70).Error)
+			require.Equal(t, Product{mine.ID, "pen", 70, 2}, reload[Product](t, db, mine.ID))
+		}},
+		{"one plugin for two gorm.DBs is an error", func(t *testing.T, db *gorm.DB) {
+			_, plugin := withPlugin(t, db)
+			other := reopen(t, db, gorm.Config{})
+
+			require.ErrorContains(t, other.Use(plugin), "occ.New for each gorm.DB")
+		}},
+		{"two gorm.DBs have a plugin each", func(t *testing.T, db *gorm.DB) {
+			other, _ := withPlugin(t, db)
+			mine := create(t, db)
+			theirs := reload[Product](t, other, mine.ID)
+
+			require.NoError(t, other.Model(&theirs).Update("price", 30).Error)
+
+			require.Equal(t, occ.ReasonChanged, stale(t, db.Model(&mine).Update("price", 70).Error).Reason)
+		}},
+		{"a session that was made before the plugin is compared too", func(t *testing.T, db *gorm.DB) {
+			plain := reopen(t, db, gorm.Config{})
+			session := plain.Session(&gorm.Session{})
+			require.NoError(t, plain.Use(occ.New()))
+			mine, theirs := pair(t, plain)
+
+			require.ErrorIs(t, session.Model(&mine).Update("price", 70).Error, occ.ErrStaleData)
+			require.Equal(t, theirs, reload[Product](t, db, mine.ID))
+		}},
+	}, &Product{})
+}
+
+var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// TestSQL is the one place that minds the text of statements.
+func TestSQL(t *testing.T) {
+	t.Parallel()
+	statements := []struct {
+		name string
+		do   func(tx *gorm.DB) *gorm.DB
+		want string // as PostgreSQL quotes it
+	}{
+		{"create", func(tx *gorm.DB) *gorm.DB { return tx.Create(&Product{Name: "pen", Price: 10}) },
+			`INSERT INTO "products" ("name","price","version") VALUES ('pen',10,1) RETURNING "id"`},
+		{"update", func(tx *gorm.DB) *gorm.DB { return tx.Model(&Product{ID: 7, Version: 3}).Update("price", 70) },
+			`UPDATE "products" SET "price"=70,"version"=4 WHERE "products"."id" = 7 AND "products"."version" = 3`},
+		{"update with conditions", func(tx *gorm.DB) *gorm.DB {
+			return tx.Model(&Product{ID: 7, Version: 3}).Where("price > 1").Or("name = ?", "pen").Update("price", 70)
+		}, `UPDATE "products" SET "price"=70,"version"=4 WHERE (price > 1 OR name = 'pen') AND "products"."id" = 7 AND "products"."version" = 3`},
+		{"update of a row without a version", func(tx *gorm.DB) *gorm.DB {
+			return tx.Model(&Product{ID: 7}).Update("price", 70)
+		}, `UPDATE "products" SET "price"=70,"version"=1 WHERE "products"."id" = 7 AND ("products"."version" = 0 OR "products"."version" IS NULL)`},
+		{"update by condition", func(tx *gorm.DB) *gorm.DB {
+			return tx.Model(&Product{}).Where("price > 1").Update("price", 70)
+		}, `UPDATE "products" SET "price"=70,"version"=CASE WHEN "products"."version" IS NULL OR "products"."version" IN (-1,9223372036854775807) THEN 1 ELSE "products"."version" + 1 END WHERE price > 1`},
+		{"unchecked update", func(tx *gorm.DB) *gorm.DB {
+			return tx.Clauses(occ.Unchecked()).Model(&Product{ID: 7, Version: 3}).Update("price", 70)
+		}, `UPDATE "products" SET "price"=70,"version"=CASE WHEN "products"."version" IS NULL OR "products"."version" IN (-1,9223372036854775807) THEN 1 ELSE "products"."version" + 1 END WHERE "products"."id" = 7`},
+		{"save", func(tx *gorm.DB) *gorm.DB { return tx.Save(&Product{ID: 7, Name: "pen", Price: 70, Version: 3}) },
+			`UPDATE "products" SET "name"='pen',"price"=70,"version"=4 WHERE "products"."id" = 7 AND "products"."version" = 3`},
+		{"delete", func(tx *gorm.DB) *gorm.DB { return tx.Delete(&Product{ID: 7, Version: 3}) },
+			`DELETE FROM "products" WHERE "products"."version" = 3 AND "products"."id" = 7`},
+		{"soft delete", func(tx *gorm.DB) *gorm.DB { return tx.Delete(&Note{ID: 7, Version: 3}) },
+			`UPDATE "notes" SET "deleted_at"='2030-01-02 12:00:00' ,"version"=4 WHERE "notes"."version" = 3 AND "notes"."id" = 7 AND "notes"."deleted_at" IS NULL`},
+		{"soft delete by condition", func(tx *gorm.DB) *gorm.DB { return tx.Where("text = ?", "a").Delete(&Note{}) },
+			`UPDATE "notes" SET "deleted_at"='2030-01-02 12:00:00' ,"version"=CASE WHEN "notes"."version" IS NULL OR "notes"."version" IN (-1,9223372036854775807) THEN 1 ELSE "notes"."version" + 1 END WHERE text = 'a' AND "notes"."deleted_at" IS NULL`},
+	}
+	quotes := map[string]*strings.Replacer{
+		"sqlite":   strings.NewReplacer(`"`, "`", "'", `"`),
+		"postgres": strings.NewReplacer(),
+		"mariadb":  strings.NewReplacer(`"`, "`"),
+	}
+	for _, database := range testdb.All() {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			db := database.Open(t, &gorm.Config{NowFunc: func() time.Time { return noon }})
+			require.NoError(t, db.Use(occ.New()))
+			for _, statement := range statements {
+				require.Equal(t, quotes[database.Name].Replace(statement.want), db.ToSQL(statement.do), statement.name)
+			}
+		})
+	}
+}
+
+// Shelf and Book have no version; a book has hooks and a soft delete.
+type Shelf struct {
+	ID    uint
+	Name  string
+	Books []Book
+}
+
+// Book belongs to a shelf.
+type Book struct {
+	ID        uint
+	ShelfID   uint
+	Title     string
+	UpdatedAt time.Time
+	DeletedAt gorm.DeletedAt
+}
+
+func (b *Book) BeforeSave(*gorm.DB) error { b.Title = strings.TrimSpace(b.Title); return nil }
+
+func TestModelsWithoutAVersion(t *testing.T) {
+	t.Parallel()
+	calls := func(db *gorm.DB) (errs []string) {
+		said := func(tx *gorm.DB) {
+			text := "none"
+			if tx.Error != nil {
+				text = tx.Error.Error()
+			}
+			errs = append(errs, text)
+		}
+		shelf := Shelf{ID: 1, Name: "a", Books: []Book{{ID: 1, Title: " x "}, {ID: 2, Title: "y"}}}
+		set := clause.Set{{Column: clause.Column{Name: "name"}, Value: "s"}}
+		said(db.Create(&shelf))
+		said(db.Create(&Shelf{ID: 1}))
+		said(db.Create(&[]Shelf{{ID: 2, Name: "b"}, {ID: 3, Name: "c"}}))
+		said(db.Model(&Shelf{}).Create(map[string]any{"id": 4, "name": "d"}))
+		said(db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&Shelf{ID: 4, Name: "e"}))
+		said(db.Clauses(clause.OnConflict{DoNothing: true}).Create(&Shelf{ID: 4, Name: "f"}))
+		said(db.Model(&shelf).Update("name", "g"))
+		said(db.Model(&shelf).Where("id = 1").Or("id = 2").Updates(map[string]any{"name": "h"}))
+		said(db.Model(&shelf).Clauses(set).Updates(map[string]any{}))
+		said(db.Model(&Shelf{}).Where("id > ?", 1).Update("name", gorm.Expr("name")))
+		said(db.Table("shelves").Where("id > ?", 1).Updates(map[string]any{"name": "i"}))
+		said(db.Model(&Shelf{}).Update("name", "j"))
+		said(db.Save(&shelf))
+		said(db.Session(&gorm.Session{FullSaveAssociations: true}).Save(&shelf))
+		said(db.Save(&Shelf{ID: 9, Name: "k"}))
+		said(db.Save(&[]Shelf{{ID: 9, Name: "l"}, {ID: 10, Name: "m"}}))
+		said(db.Where("1 = 0").Save(&Shelf{ID: 9, Name: "n"}))
+		said(db.Model(&shelf.Books[0]).UpdateColumn("title", "z"))
+		said(db.Delete(&shelf.Books[0]))
+		said(db.Unscoped().Delete(&shelf.Books[0]))
+		said(db.Delete(&Shelf{}, []int{9, 10}))
+		said(db.Select("Books").Delete(&shelf))
+		said(db.Where("id = 1").Delete(&[]Shelf{}))
+		var none *Shelf
+		said(db.Model(none).Where("id = 1").Update("name", "o"))
+		return errs
+	}
+	for _, database := range testdb.All() {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			var sent, said [2][]string
+			for i, plugins := range [][]gorm.Plugin{nil, {occ.New()}} {
+				db := reopen(t, database.Open(t), gorm.Config{
+					NowFunc:                                  func() time.Time { return noon },
+					DisableForeignKeyConstraintWhenMigrating: true, // an error of theirs names the database
+				}, plugins...)
+				require.NoError(t, db.AutoMigrate(&Shelf{}, &Book{}))
+				recorded, log := record(db)
+				said[i] = calls(recorded)
+				sent[i] = log.sent("")
+			}
+
+			require.Equal(t, sent[0], sent[1])
+			require.Equal(t, said[0], said[1])
+		})
+	}
 }

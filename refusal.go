@@ -41,9 +41,16 @@ func (w *write) isSaveOfNew(r *row) bool {
 }
 
 func (w *write) namedKey(r *row) map[string]any {
-	named := make(map[string]any, len(r.key))
-	for i, value := range r.key {
-		named[w.model.PrimaryFields[i].DBName] = value
+	named := make(map[string]any, len(w.model.PrimaryFields))
+	if r.key == nil {
+		return named
+	}
+	for i, field := range w.model.PrimaryFields {
+		if w.identity == nil {
+			named[field.DBName] = r.key[i]
+		} else if value, isZero := field.ValueOf(w.ctx, r.model); !isZero {
+			named[field.DBName] = value
+		}
 	}
 	return named
 }

@@ -3,6 +3,7 @@ package occ
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -11,14 +12,17 @@ import (
 	"github.com/gorm-occ/occ/internal/batch"
 )
 
-// isSaveOfSlice tells GORM's Save of a slice: an upsert of all columns that also sets the time of the update.
+// isSaveOfSlice tells GORM's Save of a slice: an upsert of all columns that also sets the time of the update. With
+// FullSaveAssociations, associations are saved alike.
 func (w *write) isSaveOfSlice(conflict clause.OnConflict) bool {
 	_, setsTime := w.stmt.Get("gorm:update_track_time")
-	_, isAssociation := w.stmt.Get("gorm:saved_association_map")
 	isSlice := w.stmt.ReflectValue.Kind() == reflect.Slice || w.stmt.ReflectValue.Kind() == reflect.Array
+	if w.isLinked && conflict.UpdateAll {
+		return true // FullSaveAssociations saves each model as Save does
+	}
 	isPlain := conflict.UpdateAll && len(conflict.Columns) == 0 && conflict.OnConstraint == "" &&
 		len(conflict.Where.Exprs) == 0 && len(conflict.TargetWhere.Exprs) == 0
-	return isSlice && isPlain && setsTime && !isAssociation
+	return isSlice && isPlain && setsTime
 }
 
 // savedSlice is the models of a slice by what becomes of them.
@@ -177,20 +181,30 @@ func (w *write) saveUnchecked(rows []*row) {
 
 // savingUpdate is the UPDATE that writes what Save writes, on a statement beside the one that inserts.
 func (w *write) savingUpdate(rows []*row, compared bool) severalWrite {
-	update := w.advancing(nil, compared, w.plugin.gorm.update)
-	update.db = w.besideStatement()
 	fields := w.savedFields()
 	w.setUpdateTime(fields, rows)
+	return w.modelsUpdate(fields, nil, compared)
+}
+
+// modelsUpdate is an UPDATE that writes fields of the models in hand, each its own; with set, the fields are there for the
+// assignments in it to refer to.
+func (w *write) modelsUpdate(fields []*schema.Field, set clause.Set, compared bool) severalWrite {
+	update := w.advancing(nil, compared, w.plugin.gorm.update)
+	update.db = w.besideStatement()
 	values := make(clause.Set, 0, len(fields)+1)
 	for i, field := range fields {
-		column := batchColumn{batch.Column{Name: w.valueName(i, field), Like: field.DBName}, func(r *row) any {
+		column := batchColumn{batch.Column{Name: w.valueName(i, field, set != nil), Like: field.DBName}, func(r *row) any {
 			value, _ := field.ValueOf(w.ctx, r.latest())
 			return value
 		}}
 		update.columns = append(update.columns, column)
 		values = append(values, clause.Assignment{Column: clause.Column{Name: field.DBName}, Value: column.Ref()})
 	}
-	if update.set = append(values, update.set...); w.hasSnapshots() {
+	if set != nil {
+		values = set
+	}
+	update.set = append(values, update.set...)
+	if w.hasSnapshots() {
 		w.chooseColumns(update.set)
 	}
 	how := update.severalWrite()
@@ -205,8 +219,8 @@ func (w *write) savingUpdate(rows []*row, compared bool) severalWrite {
 
 // valueName is what a column is called among the values: its own name, unless that makes the caller's conditions or what
 // RETURNING gives ambiguous.
-func (w *write) valueName(i int, field *schema.Field) string {
-	if _, returning := w.clausesBefore("RETURNING"); returning || w.hasOwnConditions() {
+func (w *write) valueName(i int, field *schema.Field, isReferredTo bool) string {
+	if _, returning := w.clausesBefore("RETURNING"); !isReferredTo && (returning || w.hasOwnConditions()) {
 		return fmt.Sprintf("occ_value_%d", i+1)
 	}
 	return field.DBName
@@ -243,6 +257,7 @@ func (w *write) savedFields() (fields []*schema.Field) {
 		selected, named := columns[name]
 		switch {
 		case field.PrimaryKey, field.AutoCreateTime > 0, field == w.model.version.Field, !field.Updatable:
+		case isUnversioned(field) && !slices.Contains(w.stmt.Selects, field.DBName) && !slices.Contains(w.stmt.Selects, field.Name):
 		case named && selected, !named && (!restricted || field.AutoUpdateTime > 0):
 			fields = append(fields, field)
 		}

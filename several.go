@@ -375,7 +375,7 @@ func (w *write) readRows(rows []*row, lock string) (states []rowState, err error
 
 func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause.Expression, lock string, states []rowState) error {
 	selected := append(w.versionColumns(), clause.Expr{SQL: "?", Vars: []any{columns[0].Ref()}}, w.deletedInSQL(), holds)
-	for _, field := range w.model.PrimaryFields {
+	for _, field := range w.identityFields() {
 		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
 		selected = append(selected, clause.Expr{SQL: "?", Vars: []any{column}})
 	}
@@ -412,7 +412,7 @@ func (w *write) locking(strength string) clause.Locking {
 func (w *write) scanState(rows *sql.Rows, states []rowState) (err error) {
 	index, deleted, holds, version := 0, 0, 0, w.newVersionScan()
 	targets := []any{&index, &deleted, &holds}
-	for _, field := range w.model.PrimaryFields {
+	for _, field := range w.identityFields() {
 		targets = append(targets, field.NewValuePool.Get())
 	}
 	if err := version.scan(rows, targets...); err != nil {
@@ -424,8 +424,9 @@ func (w *write) scanState(rows *sql.Rows, states []rowState) (err error) {
 		return err
 	}
 	model := reflect.New(w.model.ModelType).Elem()
-	for i, field := range w.model.PrimaryFields {
-		value := targets[len(targets)-len(w.model.PrimaryFields)+i]
+	fields := w.identityFields()
+	for i, field := range fields {
+		value := targets[len(targets)-len(fields)+i]
 		if err := field.Set(w.ctx, model, value); err != nil {
 			return err
 		}

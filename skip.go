@@ -152,9 +152,17 @@ func (w *write) firstVersions(rows []row) ([]any, error) {
 	return firsts, nil
 }
 
-// insertModels has GORM insert some of the call's models. Generated keys land on them, because they are all that GORM sees.
+// insertModels has GORM insert some of the call's models.
 func (w *write) insertModels(rows []row) (affected int64, err error) {
 	defer w.selectVersion()()
+	w.withModels(rows, func() { w.plugin.gorm.create(w.db) })
+	affected, err = w.db.RowsAffected, w.db.Error
+	w.db.Error, w.db.RowsAffected = nil, 0
+	return affected, err
+}
+
+// withModels has do see some of the call's models alone, so that the keys that the database generates land on them.
+func (w *write) withModels(rows []row, do func()) {
 	stmt := w.stmt
 	target, dest := stmt.ReflectValue, stmt.Dest
 	defer func() { stmt.ReflectValue, stmt.Dest = target, dest }()
@@ -170,10 +178,7 @@ func (w *write) insertModels(rows []row) (affected int64, err error) {
 	stmt.SQL.Reset()
 	stmt.Vars = nil
 	w.db.RowsAffected = 0
-	w.plugin.gorm.create(w.db)
-	affected, err = w.db.RowsAffected, w.db.Error
-	w.db.Error, w.db.RowsAffected = nil, 0
-	return affected, err
+	do()
 }
 
 // missing are the rows whose key is not there, and those that have none.

@@ -89,7 +89,7 @@ func (w *write) chooseColumns(set clause.Set) {
 func (w *write) comparedImage(r *row) *rowImage {
 	snapshot, _ := r.expected.(Snapshot)
 	image := snapshot.image
-	if image == nil || r.key != nil && !reflect.DeepEqual(r.key, image.key) {
+	if image == nil || w.identity == nil && r.key != nil && !reflect.DeepEqual(r.key, image.key) {
 		return nil
 	}
 	for _, column := range w.comparedColumns() {

@@ -57,6 +57,9 @@ func (u *unit) close(db *gorm.DB, failed bool) error {
 	if failed || err != nil {
 		u.journal.rollBackTo(db.Statement.Context, u.mark)
 	}
+	if (failed || err != nil) && u.savepoint != "" {
+		u.journal.wentBack(err)
+	}
 	if u.ownsJournal {
 		u.plugin.journals.end(u.pool)
 	}
@@ -87,11 +90,7 @@ func (u *unit) exec(db *gorm.DB, sql string) error {
 	if sql == "" {
 		return nil
 	}
-	pool := u.pool
-	if prepared, ok := pool.(*gorm.PreparedStmtTX); ok {
-		pool = prepared.Tx
-	}
-	_, err := pool.ExecContext(context.WithoutCancel(db.Statement.Context), sql)
+	_, err := connectionOf(u.pool).ExecContext(context.WithoutCancel(db.Statement.Context), sql)
 	return err
 }
 

@@ -6,19 +6,121 @@ import (
 	"slices"
 	"strings"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 	"gorm.io/gorm/utils"
+
+	"github.com/gorm-occ/occ/internal/batch"
 )
+
+// upsert inserts or updates, as the caller's ON CONFLICT says. Models that are loaded, or given a version by Expect, are
+// compared on the conflict columns, and never inserted; the others are not compared.
+func (w *write) upsert(conflict clause.OnConflict) {
+	given, err := w.givenVersion(nil)
+	if w.db.AddError(err) != nil {
+		return
+	}
+	loaded, others := w.divideByVersion(given)
+	switch {
+	case len(loaded) == 0:
+		w.overwrite()
+	case len(others) == 0:
+		w.updateInConflict(conflict, loaded)
+	default:
+		w.together(func() {
+			w.updateInConflict(conflict, loaded)
+			if affected := w.db.RowsAffected; w.db.Error == nil && !w.db.DryRun {
+				w.withModels(others, w.overwrite)
+				w.setRowsAffected(affected + w.db.RowsAffected)
+			}
+		})
+	}
+}
+
+// divideByVersion tells models to be compared from those that are not.
+func (w *write) divideByVersion(given any) (loaded, others []row) {
+	for _, r := range w.candidates() {
+		r.expected = r.before
+		if w.expects {
+			r.expected = given
+		}
+		if w.isUnchecked(&r) || !w.expects && w.model.version.kind.isZero(r.expected) {
+			others = append(others, r)
+		} else {
+			loaded = append(loaded, r)
+		}
+	}
+	return loaded, others
+}
+
+// updateInConflict is the upsert of loaded models: an UPDATE of the rows that have their conflict columns, if they are at
+// the expected versions.
+func (w *write) updateInConflict(conflict clause.OnConflict, loaded []row) {
+	w.identity = w.conflictFields(conflict)
+	w.own = clause.Clause{Name: "WHERE", Expression: conflict.Where}
+	w.rows = loaded
+	for i := range w.rows {
+		r := &w.rows[i]
+		if r.key = w.keyOf(r.model); r.key == nil {
+			_ = w.db.AddError(fmt.Errorf("occ: model %s has a version, but nothing in the columns of the conflict: %w", w.model.Name, gorm.ErrPrimaryKeyRequired))
+			return
+		}
+	}
+	if w.db.AddError(w.setNext()) != nil {
+		return
+	}
+	var how severalWrite
+	if conflict.UpdateAll {
+		how = w.savingUpdate(w.pointers(), true)
+	} else {
+		set := w.upsertAssignments(conflict.DoUpdates, false)
+		how = w.modelsUpdate(w.referredFields(set), w.withoutNext(set), true)
+	}
+	w.counters().checked.Add(1)
+	w.writeSeveral(w.pointers(), how)
+	w.identity = nil
+}
+
+// withoutNext is an upsert's assignments without the version: an UPDATE of loaded models knows the next one of each.
+func (w *write) withoutNext(set clause.Set) clause.Set {
+	return slices.DeleteFunc(set, func(a clause.Assignment) bool { return w.isVersionColumn(a.Column.Name) })
+}
+
+// referredFields are what the assignments of an upsert may take from the row that was to be inserted: one each, or any
+// where the caller wrote SQL.
+func (w *write) referredFields(set clause.Set) (fields []*schema.Field) {
+	for _, assignment := range set {
+		column, isColumn := assignment.Value.(clause.Column)
+		switch {
+		case isColumn && column.Table == batch.Alias:
+			if field := w.model.LookUpField(column.Name); field != nil && !slices.Contains(fields, field) {
+				fields = append(fields, field)
+			}
+		case isExpression(assignment.Value) && !w.isVersionColumn(assignment.Column.Name):
+			return w.insertedFields()
+		}
+	}
+	return fields
+}
+
+func (w *write) insertedFields() (fields []*schema.Field) {
+	for _, name := range w.model.DBNames {
+		if field := w.model.FieldsByDBName[name]; field.Creatable && field != w.model.version.Field {
+			fields = append(fields, field)
+		}
+	}
+	return fields
+}
 
 // overwrite is the upsert that asks for no comparison: rows are inserted with their first version or, where they are
 // there already, updated and given their next one, never one from the payload. Memory learns which version it was.
 func (w *write) overwrite() {
-	if w.hasSnapshots() {
-		w.overwriteSnapshots()
-		return
+	if w.switches.unchecked {
+		w.counters().blind.Add(1)
 	}
+	models := w.candidates()
 	numbered, err := w.number()
 	if w.db.AddError(err) != nil {
 		return
@@ -33,7 +135,7 @@ func (w *write) overwrite() {
 		numbered.putBack()
 		return
 	}
-	w.learnUpserted(conflict, numbered)
+	w.learnUpserted(conflict, models)
 }
 
 // buildUpsert builds the statement ahead of GORM, because GORM decides on the columns of an UpdateAll while it builds.
@@ -131,10 +233,15 @@ func (w *write) overwriteSlice(conflict clause.OnConflict, target reflect.Value,
 		return
 	}
 	rows := w.rowsByElement(target, written.Elem(), w.conflictFields(conflict))
+	var taken []row
 	for i := range target.Len() {
-		if rows[i].IsValid() {
-			w.takeOver(i, indirect(target.Index(i)), rows[i])
+		if model := indirect(target.Index(i)); rows[i].IsValid() {
+			w.takeOver(i, model, rows[i])
+			taken = append(taken, row{index: i, model: model, key: w.keyOf(model)})
 		}
+	}
+	if w.hasSnapshots() {
+		_ = w.db.AddError(w.learnInserted(taken))
 	}
 }
 
@@ -182,11 +289,12 @@ func (w *write) takeOver(index int, model, stored reflect.Value) {
 }
 
 // learnUpserted remembers what GORM scanned into a single model; without RETURNING, the row is read.
-func (w *write) learnUpserted(conflict clause.OnConflict, numbered numbering) {
-	for i := range numbered.rows {
-		r := &numbered.rows[i]
+func (w *write) learnUpserted(conflict clause.OnConflict, models []row) {
+	for i := range models {
+		r := &models[i]
 		w.remember(r)
-		if !w.returns() {
+		w.note(r.model)
+		if !w.returns() || w.hasSnapshots() {
 			_ = w.db.AddError(w.learnBy(r, w.conflictFields(conflict)))
 		}
 	}
@@ -200,7 +308,7 @@ func (w *write) learnBy(r *row, fields []*schema.Field) error {
 	}
 	state, err := w.readWhere(clause.And(conditions...))
 	if err == nil && state.isThere {
-		w.model.version.put(w.ctx, r.model, state.version)
+		w.model.version.put(w.ctx, r.model, w.learned(r, state.version))
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
 )
 
 // write is one of GORM's writing calls on its way through the callbacks: open makes it, the guard compares, close
@@ -23,10 +24,11 @@ type write struct {
 	switches switches
 	unit     *unit // set where the call may write more than one row
 
-	rows    []row         // the models in hand that name a row, in the order they were passed
-	expects bool          // the expected version was given, by Expect or in the payload, not found in the model
-	own     clause.Clause // WHERE as the caller left it
-	clauses []keptClause  // clauses to be given back to the caller as they were
+	rows     []row           // the models in hand that name a row, in the order they were passed
+	expects  bool            // the expected version was given, by Expect or in the payload, not found in the model
+	identity []*schema.Field // what rows are found by, where that is not the primary key
+	own      clause.Clause   // WHERE as the caller left it
+	clauses  []keptClause    // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row
 	isQuiet     bool            // ends without an error, and Save must not insert
@@ -74,6 +76,7 @@ func (*write) Build(clause.Builder) {}
 func (p *Plugin) open(op Op) func(*gorm.DB) {
 	return func(db *gorm.DB) {
 		resume(db)
+		p.enter(db)
 		m := p.modelOf(db.Statement)
 		if m == nil {
 			return
@@ -321,7 +324,7 @@ func (w *write) addUnversioned(index int, model reflect.Value) {
 }
 
 func (w *write) keyOf(model reflect.Value) []any {
-	fields := w.model.PrimaryFields
+	fields := w.identityFields()
 	key, isSet := w.roomForKey(len(fields)), false
 	for i, field := range fields {
 		value, isZero := field.ValueOf(w.ctx, model)
@@ -331,6 +334,14 @@ func (w *write) keyOf(model reflect.Value) []any {
 		return nil
 	}
 	return key
+}
+
+// identityFields are what the rows of the write are found by.
+func (w *write) identityFields() []*schema.Field {
+	if w.identity != nil {
+		return w.identity
+	}
+	return w.model.PrimaryFields
 }
 
 func (w *write) roomForKey(parts int) []any {

@@ -26,6 +26,13 @@ type Dialect struct {
 	CurrentRead clause.Expression
 	// ValuesRow stands before each row of a list of VALUES.
 	ValuesRow string
+	// LockingRead makes a SELECT lock the rows it reads until the transaction ends, and see them as they are now; nil
+	// where the dialect has no such clause.
+	LockingRead clause.Expression
+	// LockAtBegin makes a transaction that has just begun one that holds the lock of the whole database; nil where rows
+	// can be locked. SQLite takes that lock with the first write, and it is too late for a transaction that has read what
+	// somebody has written since. No driver lets a transaction of its own begin in this mode, but none minds.
+	LockAtBegin []string
 }
 
 const (
@@ -40,7 +47,11 @@ func Of(db *gorm.DB) Dialect {
 	d := Dialect{Name: db.Name(), ConflictTarget: true}
 	d.ValuesRow = valuesRowKeyword(db)
 	d.UpdateReturning = slices.Contains(db.Callback().Update().Clauses, "RETURNING")
-	if d.Name == sqlite {
+	switch d.Name {
+	case mysql, postgres:
+		d.LockingRead = clause.Locking{Strength: clause.LockingStrengthUpdate}
+	case sqlite:
+		d.LockAtBegin = []string{"ROLLBACK", "BEGIN IMMEDIATE"}
 		d.LockTable = "DELETE FROM ? WHERE 1 = 0"
 	}
 	if d.Name == mysql {
@@ -48,29 +59,4 @@ func Of(db *gorm.DB) Dialect {
 		d.CurrentRead = clause.Locking{Strength: clause.LockingStrengthShare}
 	}
 	return d
-}
-
-// Savepoint, RollbackTo and Release are the statements of a savepoint; names are plain identifiers. An empty statement
-// is none.
-func (d Dialect) Savepoint(name string) string {
-	if d.Name == sqlServer {
-		return "SAVE TRANSACTION " + name
-	}
-	return "SAVEPOINT " + name
-}
-
-// RollbackTo undoes everything since the savepoint.
-func (d Dialect) RollbackTo(name string) string {
-	if d.Name == sqlServer {
-		return "ROLLBACK TRANSACTION " + name
-	}
-	return "ROLLBACK TO SAVEPOINT " + name
-}
-
-// Release forgets the savepoint; SQL Server has no such statement and needs none.
-func (d Dialect) Release(name string) string {
-	if d.Name == sqlServer {
-		return ""
-	}
-	return "RELEASE SAVEPOINT " + name
 }

@@ -1,0 +1,119 @@
+package dialect
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// State is what a failed statement has left of its transaction.
+type State int
+
+// The states of a transaction.
+const (
+	Open    State = iota // only the statement failed
+	Aborted              // the database takes no further statement but a rollback, to a savepoint or of everything
+	Gone                 // the database has rolled it back: a further statement would be a transaction of its own
+)
+
+// Conn is the connection of a transaction.
+type Conn interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// StateAfter tells in which state the error of a statement leaves the transaction on conn. Where the error alone does not
+// say, the database is asked.
+func (d Dialect) StateAfter(ctx context.Context, conn Conn, err error) State {
+	if _, ok := sqlState(err); ok {
+		return Aborted
+	}
+	switch d.Name {
+	case mysql:
+		return mysqlStateAfter(ctx, conn, err)
+	case sqlServer:
+		number, ok := errorNumber(err)
+		return goneIf(ok && slices.Contains([]int64{deadlockVictim, snapshotUpdateConflict}, number))
+	case sqlite:
+		return d.sqliteStateAfter(ctx, conn, err)
+	}
+	return Open
+}
+
+func goneIf(gone bool) State {
+	if gone {
+		return Gone
+	}
+	return Open
+}
+
+// mysqlStateAfter asks about a lock wait timeout, which ends the transaction only if the server was started that way.
+func mysqlStateAfter(ctx context.Context, conn Conn, err error) State {
+	number, ok := errorNumber(err)
+	if !ok || number != lockWaitTimeout {
+		return goneIf(ok && slices.Contains([]int64{deadlockFound, recordChanged, lockTableFull}, number))
+	}
+	var rollsBack bool
+	failed := conn.QueryRowContext(ctx, "SELECT @@innodb_rollback_on_timeout").Scan(&rollsBack)
+	return goneIf(failed != nil || rollsBack)
+}
+
+// sqliteStateAfter asks by BEGIN, which works only where there is no transaction any more; the one it then begins is
+// ended by the rollback that has to follow. A full disk, an interrupted write, a trigger's RAISE(ROLLBACK) and others
+// may have ended it, and a context's end may hide that it was an interrupt.
+func (d Dialect) sqliteStateAfter(ctx context.Context, conn Conn, err error) State {
+	_, isCoded := d.sqliteCode(err)
+	if !isCoded && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return Open
+	}
+	_, failed := conn.ExecContext(ctx, "BEGIN")
+	return goneIf(failed == nil)
+}
+
+// Savepoint, RollbackTo and Release are the statements of a savepoint; names are plain identifiers. An empty statement
+// is none.
+func (d Dialect) Savepoint(name string) string {
+	if d.Name == sqlServer {
+		return "SAVE TRANSACTION " + name
+	}
+	return "SAVEPOINT " + name
+}
+
+// RollbackTo undoes everything since the savepoint.
+func (d Dialect) RollbackTo(name string) string {
+	if d.Name == sqlServer {
+		return "ROLLBACK TRANSACTION " + name
+	}
+	return "ROLLBACK TO SAVEPOINT " + name
+}
+
+// Release forgets the savepoint; SQL Server has no such statement and needs none.
+func (d Dialect) Release(name string) string {
+	if d.Name == sqlServer {
+		return ""
+	}
+	return "RELEASE SAVEPOINT " + name
+}
+
+// SavepointIn recognises the statements with which GORM, and its users, set a savepoint and go back to one.
+func (d Dialect) SavepointIn(query string) (name string, isRollback, ok bool) {
+	const longest = 200 // a statement that is longer is not looked at
+	if len(query) > longest {
+		return "", false, false
+	}
+	words := strings.Fields(strings.TrimRight(query, "; \t\n"))
+	if len(words) < 2 {
+		return "", false, false
+	}
+	name = strings.ToLower(words[len(words)-1]) // a name in quotes may differ in case alone, and nobody does that
+	switch strings.ToUpper(strings.Join(words[:len(words)-1], " ")) {
+	case "SAVEPOINT", "SAVE TRANSACTION", "SAVE TRAN":
+		return name, false, true
+	case "ROLLBACK TO SAVEPOINT", "ROLLBACK TO", "ROLLBACK WORK TO SAVEPOINT", "ROLLBACK WORK TO",
+		"ROLLBACK TRANSACTION TO SAVEPOINT", "ROLLBACK TRANSACTION TO", "ROLLBACK TRANSACTION", "ROLLBACK TRAN":
+		return name, true, true
+	}
+	return "", false, false
+}

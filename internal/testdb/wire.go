@@ -1,0 +1,39 @@
+package testdb
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5"
+)
+
+// Wired returns the database servers, reached through connections that wrap has put itself between: the place to break
+// them.
+func Wired(wrap func(net.Conn) net.Conn) []Database {
+	return []Database{
+		{Name: "postgres", create: createPostgres(func(c *pgx.ConnConfig) {
+			dial := c.DialFunc
+			c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+				return wrapped(wrap)(dial(ctx, network, address))
+			}
+		})},
+		{Name: "mariadb", create: createMariaDB(func(c *mysql.Config) {
+			network, name := c.Net, "wired "+rand.Text()
+			mysql.RegisterDialContext(name, func(ctx context.Context, address string) (net.Conn, error) {
+				return wrapped(wrap)(new(net.Dialer).DialContext(ctx, network, address))
+			})
+			c.Net = name
+		})},
+	}
+}
+
+func wrapped(wrap func(net.Conn) net.Conn) func(net.Conn, error) (net.Conn, error) {
+	return func(conn net.Conn, err error) (net.Conn, error) {
+		if err != nil {
+			return nil, err
+		}
+		return wrap(conn), nil
+	}
+}

@@ -1,0 +1,144 @@
+package occ_test
+
+import (
+	"database/sql"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/testdb"
+)
+
+func only(names ...string) (databases []testdb.Database) {
+	for _, database := range everywhere() {
+		for _, name := range names {
+			if database.Name == name {
+				databases = append(databases, database)
+			}
+		}
+	}
+	return databases
+}
+
+func TestConflictsThatPostgreSQLReports(t *testing.T) {
+	t.Parallel()
+	var behaviours []behaviour
+	for _, level := range []sql.IsolationLevel{sql.LevelRepeatableRead, sql.LevelSerializable} {
+		writes := map[string]func(tx *gorm.DB, p *Product) error{
+			"update": func(tx *gorm.DB, p *Product) error { return tx.Model(p).Update("price", 70).Error },
+			"save":   func(tx *gorm.DB, p *Product) error { return tx.Save(p).Error },
+			"delete": func(tx *gorm.DB, p *Product) error { return tx.Delete(p).Error },
+		}
+		for name, write := range writes {
+			behaviours = append(behaviours, behaviour{level.String() + ": a stale " + name + " is refused with the database's error", func(t *testing.T, db *gorm.DB) {
+				stored := create(t, db)
+				tx := begin(t, db, &sql.TxOptions{Isolation: level})
+				var mine Product
+				require.NoError(t, tx.First(&mine, stored.ID).Error)
+				theirs := stored
+				require.NoError(t, db.Model(&theirs).Update("price", 30).Error)
+
+				err := write(tx, &mine)
+
+				var refused *occ.StaleDataError
+				require.ErrorAs(t, err, &refused)
+				require.ErrorContains(t, refused.Err, "40001")
+				require.ErrorIs(t, err, occ.ErrStaleData)
+				require.Equal(t, occ.StaleRow{
+					PrimaryKey: map[string]any{"id": mine.ID}, Expected: occ.Version(1), Reason: occ.ReasonUnknown,
+				}, stale(t, err))
+				require.Equal(t, occ.Version(1), mine.Version)
+				require.NoError(t, tx.Rollback().Error)
+				requireProducts(t, db, theirs)
+			}})
+		}
+	}
+	run(t, only("postgres", "postgres PrepareStmt", "postgres simple protocol"), behaviours, &Product{})
+}
+
+func TestMariaDBSnapshots(t *testing.T) {
+	t.Parallel()
+	inSnapshot := func(t *testing.T, db *gorm.DB, isolation string, f func(tx *gorm.DB, mine Product)) Product {
+		t.Helper()
+		stored := create(t, db)
+		require.NoError(t, db.Connection(func(conn *gorm.DB) error {
+			require.NoError(t, conn.Exec("SET SESSION innodb_snapshot_isolation = "+isolation).Error)
+			tx := conn.Begin(&sql.TxOptions{Isolation: sql.LevelRepeatableRead})
+			require.NoError(t, tx.Error)
+			defer tx.Rollback()
+			var mine Product
+			require.NoError(t, tx.First(&mine, stored.ID).Error)
+			require.NoError(t, db.Model(&stored).Update("price", 30).Error)
+			f(tx, mine)
+			return nil
+		}))
+		return stored
+	}
+	run(t, only("mariadb", "mariadb clientFoundRows", "mariadb PrepareStmt"), []behaviour{
+		{"innodb_snapshot_isolation: a stale write is refused with the database's error", func(t *testing.T, db *gorm.DB) {
+			theirs := inSnapshot(t, db, "ON", func(tx *gorm.DB, mine Product) {
+				err := tx.Model(&mine).Update("price", 70).Error
+
+				var refused *occ.StaleDataError
+				require.ErrorAs(t, err, &refused)
+				require.ErrorContains(t, refused.Err, "1020")
+				require.Equal(t, occ.StaleRow{
+					PrimaryKey: map[string]any{"id": mine.ID}, Expected: occ.Version(1), Reason: occ.ReasonUnknown,
+				}, stale(t, err))
+				require.Equal(t, occ.Version(1), mine.Version)
+			})
+			requireProducts(t, db, theirs)
+		}},
+		{"REPEATABLE READ: the refusal reads past the snapshot", func(t *testing.T, db *gorm.DB) {
+			theirs := inSnapshot(t, db, "OFF", func(tx *gorm.DB, mine Product) {
+				err := tx.Model(&mine).Update("price", 70).Error
+
+				require.Equal(t, occ.StaleRow{
+					PrimaryKey: map[string]any{"id": mine.ID},
+					Expected:   occ.Version(1), Actual: occ.Version(2), Reason: occ.ReasonChanged,
+				}, stale(t, err))
+				require.Equal(t, occ.Version(1), reload[Product](t, tx, mine.ID).Version) // the snapshot is still there
+			})
+			requireProducts(t, db, theirs)
+		}},
+		{"REPEATABLE READ: a row that was deleted past the snapshot is deleted", func(t *testing.T, db *gorm.DB) {
+			inSnapshot(t, db, "OFF", func(tx *gorm.DB, mine Product) {
+				require.NoError(t, db.Delete(&Product{}, mine.ID).Error)
+
+				require.Equal(t, occ.ReasonDeleted, stale(t, tx.Save(&mine).Error).Reason)
+			})
+			requireProducts(t, db)
+		}},
+		{"REPEATABLE READ: a condition that fails on a row past the snapshot is a refusal", func(t *testing.T, db *gorm.DB) {
+			theirs := inSnapshot(t, db, "OFF", func(tx *gorm.DB, mine Product) {
+				err := tx.Model(&mine).Where("price < 20").Update("price", 70).Error
+
+				require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+			})
+			requireProducts(t, db, theirs)
+		}},
+	}, &Product{})
+}
+
+func TestSQLiteTransactions(t *testing.T) {
+	t.Parallel()
+	run(t, only("sqlite"), []behaviour{
+		{"a write of a row that changed under a reading transaction is never lost", func(t *testing.T, db *gorm.DB) {
+			stored := create(t, db)
+			tx := begin(t, db)
+			var mine Product
+			require.NoError(t, tx.First(&mine, stored.ID).Error)
+			theirs := stored
+			require.NoError(t, db.Model(&theirs).Update("price", 30).Error)
+
+			err := tx.Model(&mine).Update("price", 70).Error
+
+			require.ErrorContains(t, err, "database is locked") // SQLite's own: the transaction has to start again
+			require.Equal(t, occ.Version(1), mine.Version)
+			require.NoError(t, tx.Rollback().Error)
+			requireProducts(t, db, theirs)
+		}},
+	}, &Product{})
+}

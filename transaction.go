@@ -1,0 +1,123 @@
+package occ
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+)
+
+// Transaction is db.Transaction that also rolls memory back: fc runs in a transaction, which is committed if fc returns
+// nil and rolled back if it returns an error, panics or calls runtime.Goexit, or if the commit fails. Whenever it is
+// rolled back, the version of every model that was written in it, through slices and associations too, is what it was
+// before; the models' other fields keep what the caller assigned.
+//
+// Inside a transaction it is a savepoint: an error undoes what fc has written, in the database and in memory, and no
+// more; if the outer one is an occ.Transaction too, its rollback undoes the rest. With DisableNestedTransaction, fc runs
+// in the outer transaction as it is, and an error undoes nothing before that one ends. In a transaction that was begun
+// by db.Begin or db.Transaction, what comes after the savepoint is not followed.
+//
+// Going back to a savepoint that was set inside fc, by gorm.DB.Transaction, SavePoint and RollbackTo, or raw SQL, also
+// puts versions back.
+//
+// Some errors of a statement end the whole transaction: deadlocks (1213) and, under innodb_snapshot_isolation, changed
+// records (1020) on MariaDB and MySQL, any error on PostgreSQL until fc goes back to a savepoint, a full disk or an
+// interrupt on SQLite. Transaction then returns an error that wraps the statement's, even if fc returned nil, and where
+// the database would carry out further statements by themselves they are refused. This is seen for what goes through
+// GORM, raw SQL included, but not for statements sent through tx.Statement.ConnPool, or for what Scan reports of a
+// gorm.DB.Row: return those errors.
+//
+// A db without the plugin is an error, and fc is not run. An error of the commit itself leaves open what became of the
+// transaction if the connection was lost in it; the versions are put back, so that a write that is tried again is
+// refused if the first one was carried out.
+func Transaction(db *gorm.DB, fc func(tx *gorm.DB) error, opts ...*sql.TxOptions) error {
+	p, err := pluginOf(db)
+	if err != nil {
+		return err
+	}
+	if fc == nil {
+		return errNoFunction
+	}
+	if db.Error != nil {
+		return db.Error
+	}
+	if isTransaction(db.Statement.ConnPool) {
+		return p.nest(db, fc)
+	}
+	return p.transact(db, fc, false, opts...)
+}
+
+var errNoFunction = errors.New("occ: there is no function to run in the transaction: it is nil")
+
+// nest runs fc in a savepoint.
+func (p *Plugin) nest(db *gorm.DB, fc func(tx *gorm.DB) error) error {
+	if db.DisableNestedTransaction {
+		return fc(db.Session(&gorm.Session{}))
+	}
+	if j := p.journals.of(db.Statement.ConnPool); j != nil && j.ended() != nil {
+		return j.ended()
+	}
+	return p.atomically(db.Session(&gorm.Session{Initialized: true}), func() error {
+		if err := fc(db.Session(&gorm.Session{})); err != nil {
+			return err
+		}
+		return p.endOf(db)
+	})
+}
+
+// transact runs fc in a transaction of its own. With locks, the rows that fc reads are locked.
+func (p *Plugin) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, opts ...*sql.TxOptions) (err error) {
+	tx := db.Begin(opts...)
+	if tx.Error != nil {
+		return tx.Error
+	}
+	pool := tx.Statement.ConnPool
+	if !isTransaction(pool) {
+		tx.Rollback()
+		return fmt.Errorf("occ: a transaction of type %T cannot be told from others: %w", pool, gorm.ErrInvalidTransaction)
+	}
+	j, _ := p.journals.begin(pool)
+	committed := false
+	defer func() { // also of a panic, which goes on, and of runtime.Goexit
+		if !committed {
+			tx.Rollback()
+			j.rollBackTo(tx.Statement.Context, 0)
+		}
+		p.journals.end(pool)
+	}()
+	if locks {
+		err = p.lock(tx, j)
+	}
+	if err == nil {
+		err = fc(tx)
+	}
+	if err == nil {
+		err = p.commit(tx)
+	}
+	committed = err == nil
+	return err
+}
+
+// commit commits what can be committed. GORM's tx may have collected an error that fc did not return: it is one of the
+// transaction.
+func (p *Plugin) commit(tx *gorm.DB) error {
+	if err := errors.Join(p.endOf(tx), tx.Error); err != nil {
+		return err
+	}
+	err := tx.Statement.ConnPool.(gorm.TxCommitter).Commit()
+	if ended := tx.Statement.Context.Err(); ended != nil && errors.Is(err, sql.ErrTxDone) {
+		return fmt.Errorf("%w: %w", ended, err) // database/sql rolls back as soon as the context ends
+	}
+	return err
+}
+
+// endOf tells why tx cannot be committed; nil if it can.
+func (p *Plugin) endOf(tx *gorm.DB) error {
+	j := p.journals.of(tx.Statement.ConnPool)
+	if j == nil {
+		return nil
+	}
+	p.lookAtUnread(tx, j)
+	return j.ended()
+}

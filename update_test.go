@@ -1,0 +1,499 @@
+package occ_test
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/testdb"
+)
+
+// call is one of GORM's ways to set the price of a product to 70.
+type call struct {
+	name string
+	do   func(db *gorm.DB, p *Product) *gorm.DB
+}
+
+func priceUpdates() []call {
+	return []call{
+		{"Update", func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(p).Update("price", 70) }},
+		{"Update by field name", func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(p).Update("Price", 70) }},
+		{"Update with an expression", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(p).Update("price", gorm.Expr("price * 0 + ?", 70))
+		}},
+		{"Updates of a map", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(p).Updates(map[string]any{"price": 70})
+		}},
+		{"Updates of a struct", func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(p).Updates(Product{Price: 70}) }},
+		{"Updates of a pointer", func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(p).Updates(&Product{Price: 70}) }},
+		{"Updates of the model itself", func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.Updates(p) }},
+		{"Updates of another type", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(p).Updates(struct{ Price int }{70})
+		}},
+		{"UpdateColumn", func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(p).UpdateColumn("price", 70) }},
+		{"UpdateColumns of a map", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(p).UpdateColumns(map[string]any{"price": 70})
+		}},
+		{"UpdateColumns of a struct", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(p).UpdateColumns(Product{Price: 70})
+		}},
+		{"UpdateColumns of the model itself", func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.UpdateColumns(p) }},
+		{"Select and Updates of a map", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(p).Select("price").Updates(map[string]any{"price": 70, "name": "pencil"})
+		}},
+		{"Select and Updates of a struct", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(p).Select("Price").Updates(Product{Price: 70, Name: "pencil"})
+		}},
+		{"Omit and Updates", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(p).Omit("name", "version").Updates(Product{Price: 70, Name: "pencil"})
+		}},
+		{"Select(*) and Updates", func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.Select("*").Updates(p) }},
+		{"Save", func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.Save(p) }},
+		{"Save of a pointer to a pointer", func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.Save(&p) }},
+		{"Select and Save", func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.Select("price").Save(p) }},
+		{"Omit and Save", func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.Omit("name").Save(p) }},
+		{"hooks skipped", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Session(&gorm.Session{SkipHooks: true}).Model(p).Update("price", 70)
+		}},
+		{"a pointer to a pointer", func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(&p).Update("price", 70) }},
+		{"clause.Set", func(db *gorm.DB, p *Product) *gorm.DB {
+			set := clause.Set{{Column: clause.Column{Name: "price"}, Value: 70}}
+			return db.Model(p).Clauses(set).Updates(map[string]any{})
+		}},
+		{"conditions of the caller's", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(p).Where("price > 0").Or("name = ?", "pen").Update("price", 70)
+		}},
+		{"a table name", func(db *gorm.DB, p *Product) *gorm.DB { return db.Table("products").Model(p).Update("price", 70) }},
+		{"prepared", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Session(&gorm.Session{PrepareStmt: true}).Model(p).Update("price", 70)
+		}},
+		{"Expect", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(&Product{ID: p.ID}).Clauses(occ.Expect(p.Version)).Update("price", 70)
+		}},
+		{"a version in the payload", func(db *gorm.DB, p *Product) *gorm.DB {
+			return db.Model(&Product{ID: p.ID}).Updates(map[string]any{"price": 70, "version": p.Version})
+		}},
+		{"FirstOrCreate with Assign", func(db *gorm.DB, p *Product) *gorm.DB {
+			found := db.Session(&gorm.Session{}).Where("id = ?", p.ID).Clauses(occ.Expect(p.Version))
+			return found.Assign(map[string]any{"price": 70}).FirstOrCreate(&Product{})
+		}},
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	run(t, everywhere(), []behaviour{
+		{"every call writes the next version if the row is at the model's", func(t *testing.T, db *gorm.DB) {
+			for _, update := range priceUpdates() {
+				t.Run(update.name, func(t *testing.T) {
+					mine := create(t, db)
+
+					res := update.do(db, &mine)
+
+					require.NoError(t, res.Error)
+					require.EqualValues(t, 1, res.RowsAffected)
+					require.Equal(t, Product{mine.ID, "pen", 70, 2}, reload[Product](t, db, mine.ID))
+				})
+			}
+		}},
+		{"every call is refused if the row is at another version", func(t *testing.T, db *gorm.DB) {
+			for _, update := range priceUpdates() {
+				t.Run(update.name, func(t *testing.T) {
+					mine, theirs := pair(t, db)
+
+					for range 2 { // a second try is as stale as the first
+						res := update.do(db, &mine)
+
+						require.Equal(t, occ.StaleRow{
+							PrimaryKey: map[string]any{"id": mine.ID},
+							Expected:   occ.Version(1), Actual: occ.Version(2), Reason: occ.ReasonChanged,
+						}, stale(t, res.Error))
+						require.Zero(t, res.RowsAffected)
+						require.Equal(t, occ.Version(1), mine.Version)
+						require.Equal(t, theirs, reload[Product](t, db, mine.ID))
+					}
+				})
+			}
+		}},
+		{"a refused call neither inserts nor resurrects a deleted row", func(t *testing.T, db *gorm.DB) {
+			for _, update := range priceUpdates() {
+				if update.name == "FirstOrCreate with Assign" {
+					continue // creates what it does not find: that is its job
+				}
+				t.Run(update.name, func(t *testing.T) {
+					mine := create(t, db)
+					require.NoError(t, db.Delete(&Product{}, mine.ID).Error)
+
+					res := update.do(db, &mine)
+
+					require.Equal(t, occ.StaleRow{
+						PrimaryKey: map[string]any{"id": mine.ID}, Expected: occ.Version(1), Reason: occ.ReasonDeleted,
+					}, stale(t, res.Error))
+					require.Equal(t, occ.Version(1), mine.Version)
+					requireNoRow[Product](t, db, mine.ID)
+				})
+			}
+		}},
+		{"DryRun shows the statement and changes nothing", func(t *testing.T, db *gorm.DB) {
+			for _, update := range priceUpdates() {
+				if update.name == "FirstOrCreate with Assign" {
+					continue // reads nothing in a dry run, and so has nothing to update
+				}
+				t.Run(update.name, func(t *testing.T) {
+					mine := create(t, db)
+
+					res := update.do(db.Session(&gorm.Session{DryRun: true}), &mine)
+
+					require.NoError(t, res.Error)
+					require.Contains(t, res.Statement.SQL.String(), "version")
+					require.Equal(t, occ.Version(1), mine.Version)
+					require.Equal(t, Product{mine.ID, "pen", 10, 1}, reload[Product](t, db, mine.ID))
+				})
+			}
+		}},
+		{"a successful write is one statement", func(t *testing.T, db *gorm.DB) {
+			for _, update := range priceUpdates() {
+				if update.name == "FirstOrCreate with Assign" {
+					continue // reads by its nature
+				}
+				t.Run(update.name, func(t *testing.T) {
+					mine := create(t, db)
+					recorded, log := record(db)
+
+					require.NoError(t, update.do(recorded, &mine).Error)
+
+					require.Len(t, log.sent(""), 1)
+				})
+			}
+		}},
+	}, &Product{})
+}
+
+func TestVersionInMemory(t *testing.T) {
+	t.Parallel()
+	run(t, everywhere(), []behaviour{
+		{"one model is written again and again", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			require.NoError(t, db.Model(&mine).Update("price", 11).Error)
+			mine.Price = 12
+			require.NoError(t, db.Save(&mine).Error)
+			require.NoError(t, db.Model(&mine).UpdateColumn("price", 13).Error)
+
+			require.Equal(t, Product{mine.ID, "pen", 13, 4}, mine)
+			require.Equal(t, mine, reload[Product](t, db, mine.ID))
+		}},
+		{"a statement is used again", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+			tx := db.Model(&mine)
+
+			for price := 11; price < 14; price++ {
+				require.NoError(t, tx.Update("price", price).Error)
+			}
+
+			require.Equal(t, Product{mine.ID, "pen", 13, 4}, reload[Product](t, db, mine.ID))
+			require.Equal(t, occ.Version(4), mine.Version)
+		}},
+		{"a statement with conditions is used again", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+			tx := db.Model(&mine).Where("price > ?", 0).Session(&gorm.Session{})
+
+			for price := 11; price < 14; price++ {
+				require.NoError(t, tx.Update("price", price).Error)
+			}
+
+			require.Equal(t, Product{mine.ID, "pen", 13, 4}, reload[Product](t, db, mine.ID))
+		}},
+		{"a refused statement is used again", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := pair(t, db)
+			tx := db.Model(&mine).Session(&gorm.Session{})
+
+			require.ErrorIs(t, tx.Update("price", 70).Error, occ.ErrStaleData)
+			require.ErrorIs(t, tx.Update("price", 70).Error, occ.ErrStaleData)
+			mine = reload[Product](t, db, mine.ID)
+			require.NoError(t, tx.Update("price", 70).Error)
+
+			require.Equal(t, Product{mine.ID, "pen", 70, theirs.Version + 1}, reload[Product](t, db, mine.ID))
+		}},
+		{"a model by value is compared, and cannot be advanced", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			require.NoError(t, db.Model(mine).Update("price", 70).Error)
+			err := db.Model(mine).Update("price", 71).Error
+
+			require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+			require.Equal(t, occ.Version(1), mine.Version)
+			require.Equal(t, Product{mine.ID, "pen", 70, 2}, reload[Product](t, db, mine.ID))
+		}},
+		{"a column expression is written, and the version with it", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			require.NoError(t, db.Model(&mine).Update("price", gorm.Expr("price * ?", 2)).Error)
+			require.NoError(t, db.Model(&mine).UpdateColumn("price", gorm.Expr("price + 1")).Error)
+
+			require.Equal(t, occ.Version(3), mine.Version)
+			require.Equal(t, Product{mine.ID, "pen", 21, 3}, reload[Product](t, db, mine.ID))
+		}},
+		{"inside the caller's transaction the model follows the row", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+				require.NoError(t, tx.Model(&mine).Update("price", 11).Error)
+				return tx.Model(&mine).Update("price", 12).Error
+			}))
+
+			require.Equal(t, mine, reload[Product](t, db, mine.ID))
+			require.Equal(t, occ.Version(3), mine.Version)
+		}},
+		{"a refusal leaves the caller's transaction usable", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := pair(t, db)
+			other := create(t, db)
+
+			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+				for range 2 {
+					require.Equal(t, occ.ReasonChanged, stale(t, tx.Model(&mine).Update("price", 70).Error).Reason)
+					require.Equal(t, occ.Version(1), mine.Version)
+				}
+				return tx.Model(&other).Update("price", 11).Error
+			}))
+
+			require.Equal(t, theirs, reload[Product](t, db, mine.ID))
+			require.Equal(t, Product{other.ID, "pen", 11, 2}, reload[Product](t, db, other.ID))
+		}},
+		{"a version that the payload sets is compared, never stored", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			require.NoError(t, db.Model(&mine).Updates(Product{Price: 70, Version: 1}).Error)
+			require.Equal(t, Product{mine.ID, "pen", 70, 2}, mine)
+			err := db.Model(&mine).Updates(Product{Price: 71, Version: 9}).Error
+
+			require.Equal(t, occ.Version(9), stale(t, err).Expected)
+			require.Equal(t, occ.Version(2), mine.Version)
+			require.Equal(t, Product{mine.ID, "pen", 70, 2}, reload[Product](t, db, mine.ID))
+		}},
+		{"a zero version in the payload says nothing", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			require.NoError(t, db.Model(&mine).Updates(map[string]any{"price": 70, "version": 0}).Error)
+			require.NoError(t, db.Model(&mine).Updates(map[string]any{"price": 71, "Version": nil}).Error)
+
+			require.Equal(t, occ.Version(3), mine.Version)
+			require.Equal(t, Product{mine.ID, "pen", 71, 3}, reload[Product](t, db, mine.ID))
+		}},
+		{"an expression for the version is not stored", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			require.NoError(t, db.Model(&mine).Updates(map[string]any{"price": 70, "version": gorm.Expr("version + 10")}).Error)
+
+			require.Equal(t, occ.Version(2), mine.Version)
+			require.Equal(t, Product{mine.ID, "pen", 70, 2}, reload[Product](t, db, mine.ID))
+		}},
+		{"a payload of the version alone sets nothing", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			for _, update := range []*gorm.DB{
+				db.Model(&mine).Update("version", 9),
+				db.Model(&mine).UpdateColumn("Version", 9),
+				db.Model(&mine).Updates(Product{Version: 9}),
+				db.Model(&mine).Updates(map[string]any{"version": gorm.Expr("version + 1")}),
+				db.Model(&mine).Clauses(clause.Set{{Column: clause.Column{Name: "version"}, Value: 9}}).Updates(map[string]any{}),
+				db.Model(&Product{}).Where("id = ?", mine.ID).Update("version", 9),
+			} {
+				require.NoError(t, update.Error)
+				require.Zero(t, update.RowsAffected)
+			}
+
+			require.Equal(t, Product{mine.ID, "pen", 10, 1}, mine)
+			require.Equal(t, mine, reload[Product](t, db, mine.ID))
+		}},
+	}, &Product{})
+}
+
+func TestReturning(t *testing.T) {
+	t.Parallel()
+	returning := []testdb.Database{}
+	for _, database := range everywhere() {
+		if database.Name[:5] != "maria" { // it has no UPDATE ... RETURNING
+			returning = append(returning, database)
+		}
+	}
+	run(t, returning, []behaviour{
+		{"clause.Returning of all columns brings the row as written", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			res := db.Model(&mine).Clauses(clause.Returning{}).Update("price", gorm.Expr("price + 60"))
+
+			require.NoError(t, res.Error)
+			require.EqualValues(t, 1, res.RowsAffected)
+			require.Equal(t, Product{mine.ID, "pen", 70, 2}, mine)
+			require.Equal(t, mine, reload[Product](t, db, mine.ID))
+		}},
+		{"clause.Returning of another column does not hide the version", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+			price := clause.Returning{Columns: []clause.Column{{Name: "price"}}}
+
+			require.NoError(t, db.Model(&mine).Clauses(price).Update("price", gorm.Expr("price + 60")).Error)
+
+			require.Equal(t, Product{mine.ID, "pen", 70, 2}, mine)
+			require.Equal(t, mine, reload[Product](t, db, mine.ID))
+		}},
+		{"clause.Returning of a refused write leaves the model alone", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := pair(t, db)
+
+			err := db.Model(&mine).Clauses(clause.Returning{}).Update("price", gorm.Expr("price + 60")).Error
+
+			require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+			require.Equal(t, Product{mine.ID, "pen", 10, 1}, Product{mine.ID, mine.Name, 10, mine.Version})
+			require.Equal(t, theirs, reload[Product](t, db, mine.ID))
+		}},
+		{"clause.Returning of a criteria write brings the rows as written", func(t *testing.T, db *gorm.DB) {
+			create(t, db)
+			create(t, db)
+			var written []Product
+
+			res := db.Model(&written).Clauses(clause.Returning{}).Where("price = ?", 10).Update("price", 70)
+
+			require.NoError(t, res.Error)
+			require.EqualValues(t, 2, res.RowsAffected)
+			require.Equal(t, []Product{{written[0].ID, "pen", 70, 2}, {written[1].ID, "pen", 70, 2}}, written)
+		}},
+		{"clause.Returning of a soft delete brings the row as written", func(t *testing.T, db *gorm.DB) {
+			mine := Note{Text: "a"}
+			require.NoError(t, db.Create(&mine).Error)
+			deleted := Note{ID: mine.ID, Version: mine.Version}
+
+			require.NoError(t, db.Clauses(clause.Returning{}).Delete(&deleted).Error)
+
+			require.Equal(t, occ.Version(2), deleted.Version)
+			require.Equal(t, "a", deleted.Text)
+			require.Equal(t, occ.Version(2), reload[Note](t, db, mine.ID).Version)
+		}},
+		{"clause.Returning of a delete brings the row that was deleted", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+			deleted := Product{ID: mine.ID, Version: mine.Version}
+
+			require.NoError(t, db.Clauses(clause.Returning{}).Delete(&deleted).Error)
+
+			require.Equal(t, mine, deleted)
+			requireNoRow[Product](t, db, mine.ID)
+		}},
+	}, &Product{}, &Note{})
+}
+
+func TestPayloadVersion(t *testing.T) {
+	t.Parallel()
+	two, negative := 2, -1
+	run(t, testdb.All(), []behaviour{
+		{"says what the payload was based on, in any form an integer comes in", func(t *testing.T, db *gorm.DB) {
+			for _, version := range []any{
+				2, int8(2), uint64(2), 2.0, json.Number("2"), "2", []byte("2"), &two, occ.Version(2),
+				sql.NullInt64{Int64: 2, Valid: true}, sql.Null[int]{V: 2, Valid: true},
+			} {
+				t.Run(fmt.Sprintf("%T", version), func(t *testing.T) {
+					mine, theirs := pair(t, db)
+
+					err := db.Model(&mine).Updates(map[string]any{"price": 70, "version": version}).Error
+					require.NoError(t, err)
+					require.Equal(t, Product{mine.ID, "pen", 70, 3}, mine)
+
+					err = db.Model(&theirs).Updates(map[string]any{"price": 71, "version": version}).Error
+					require.Equal(t, occ.StaleRow{
+						PrimaryKey: map[string]any{"id": mine.ID},
+						Expected:   occ.Version(2), Actual: occ.Version(3), Reason: occ.ReasonChanged,
+					}, stale(t, err))
+					require.Equal(t, occ.Version(2), theirs.Version)
+					require.Equal(t, mine, reload[Product](t, db, mine.ID))
+				})
+			}
+		}},
+		{"comes out of a JSON body", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+			var body map[string]any
+			require.NoError(t, json.Unmarshal([]byte(`{"price": 70, "version": 1}`), &body))
+
+			require.NoError(t, db.Model(&Product{ID: mine.ID}).Updates(body).Error)
+			err := db.Model(&Product{ID: mine.ID}).Updates(body).Error
+
+			require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+			require.Equal(t, Product{mine.ID, "pen", 70, 2}, reload[Product](t, db, mine.ID))
+		}},
+		{"names the row together with conditions of the caller's", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := pair(t, db)
+			byName := func(version int) *gorm.DB {
+				return db.Model(&Product{}).Where("id = ?", mine.ID).Updates(map[string]any{"price": 70, "version": version})
+			}
+
+			err := byName(1).Error
+
+			require.Equal(t, occ.StaleRow{
+				PrimaryKey: map[string]any{}, Expected: occ.Version(1), Reason: occ.ReasonUnknown,
+			}, stale(t, err))
+			require.Equal(t, theirs, reload[Product](t, db, mine.ID))
+			require.NoError(t, byName(2).Error)
+			require.Equal(t, Product{mine.ID, "pen", 70, 3}, reload[Product](t, db, mine.ID))
+		}},
+		{"of a wrong type is an error that names model and field", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+			for _, version := range []any{"two", 2.5, true, struct{}{}, []int{2}, time.Now(), json.Number("x"), 1e300, uint64(1 << 63)} {
+				t.Run(fmt.Sprintf("%T %v", version, version), func(t *testing.T) {
+					err := db.Model(&mine).Updates(map[string]any{"price": 70, "version": version}).Error
+
+					require.ErrorContains(t, err, "model Product, field Version")
+					require.NotErrorIs(t, err, occ.ErrStaleData)
+					require.Equal(t, Product{mine.ID, "pen", 10, 1}, mine)
+					require.Equal(t, mine, reload[Product](t, db, mine.ID))
+				})
+			}
+		}},
+		{"below zero matches no row", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			err := db.Model(&mine).Updates(map[string]any{"price": 70, "version": &negative}).Error
+
+			require.Equal(t, occ.Version(-1), stale(t, err).Expected)
+			require.Equal(t, Product{mine.ID, "pen", 10, 1}, reload[Product](t, db, mine.ID))
+		}},
+	}, &Product{})
+}
+
+func TestTimestampsOnly(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"a write of nothing but automatic timestamps neither compares nor bumps", func(t *testing.T, db *gorm.DB) {
+			mine := Note{Text: "a"}
+			require.NoError(t, db.Create(&mine).Error)
+			require.NoError(t, db.Model(&Note{}).Where("id = ?", mine.ID).Update("text", "b").Error)
+			stored := reload[Note](t, db, mine.ID)
+
+			res := db.Model(&mine).Updates(map[string]any{}) // sets updated_at, as Association().Append does
+
+			require.NoError(t, res.Error)
+			require.EqualValues(t, 1, res.RowsAffected)
+			after := reload[Note](t, db, mine.ID)
+			require.Equal(t, occ.Version(1), mine.Version)
+			require.Equal(t, occ.Version(2), after.Version)
+			require.False(t, after.UpdatedAt.Before(stored.UpdatedAt))
+		}},
+		{"a timestamp that the caller names is compared", func(t *testing.T, db *gorm.DB) {
+			mine := Note{Text: "a"}
+			require.NoError(t, db.Create(&mine).Error)
+			require.NoError(t, db.Model(&Note{}).Where("id = ?", mine.ID).Update("text", "b").Error)
+
+			for _, update := range []func() error{
+				func() error { return db.Model(&mine).Update("updated_at", time.Now()).Error },
+				func() error { return db.Model(&mine).UpdateColumn("updated_at", time.Now()).Error },
+				func() error { return db.Model(&mine).Updates(map[string]any{"UpdatedAt": time.Now()}).Error },
+			} {
+				require.Equal(t, occ.ReasonChanged, stale(t, update()).Reason)
+				require.Equal(t, occ.Version(1), mine.Version)
+			}
+		}},
+	}, &Note{})
+}
