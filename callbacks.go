@@ -62,7 +62,6 @@ func (w *write) updateCounted(set clause.Set) {
 		w.updateUncompared(set)
 		return
 	}
-	version := clause.Column{Name: w.model.version.DBName}
 	if w.hasSnapshots() {
 		w.chooseColumns(set)
 	}
@@ -70,18 +69,12 @@ func (w *write) updateCounted(set clause.Set) {
 	case len(w.rows) > 1:
 		w.updateSeveral(set)
 	case len(w.rows) == 0 || w.isBlind():
-		if !w.hasSnapshots() {
-			set = append(set, clause.Assignment{Column: version, Value: w.nextInSQL()})
-		}
 		w.writeUnchecked(set, w.plugin.gorm.update)
 	default:
 		if w.db.AddError(w.setNext()) != nil {
 			return
 		}
-		if !w.hasSnapshots() {
-			set = append(set, clause.Assignment{Column: version, Value: w.model.version.kind.bind(w.rows[0].next)})
-		}
-		w.writeCompared(set, w.plugin.gorm.update)
+		w.writeCompared(w.andVersion(set, w.rows[0].next), w.plugin.gorm.update)
 	}
 }
 
@@ -282,14 +275,12 @@ func (w *write) delete() {
 	case len(w.rows) > 1:
 		w.deleteSeveral()
 	case len(w.rows) == 0 || w.isBlind():
-		w.alsoSet(w.nextInSQL())
 		w.writeUnchecked(nil, p.gorm.delete)
 	default:
 		if db.AddError(w.setNext()) != nil {
 			return
 		}
-		w.alsoSet(w.model.version.kind.bind(w.rows[0].next))
-		w.writeCompared(nil, p.gorm.delete)
+		w.writeCompared(w.andVersion(nil, w.rows[0].next), p.gorm.delete)
 	}
 }
 
@@ -312,14 +303,25 @@ func (w *write) deleted() reflect.Value {
 	return passed
 }
 
-// alsoSet has the UPDATE of a soft delete set the version too. GORM builds that UPDATE itself, inside gorm:delete, and
-// keeps what stands behind the SET; a hard delete has no SET.
-func (w *write) alsoSet(version any) {
-	if w.hasSnapshots() {
-		return
+// andVersion adds the version to what a statement sets, unless the database writes it.
+func (w *write) andVersion(set clause.Set, version any) clause.Set {
+	if w.model.version.byDatabase {
+		return w.orNothing(set)
 	}
-	set := clause.Set{{Column: clause.Column{Name: w.model.version.DBName}, Value: version}}
-	w.stmt.Clauses["SET"] = clause.Clause{AfterExpression: furtherAssignments(set)}
+	if _, inSQL := version.(clause.Expression); !inSQL {
+		version = w.model.version.kind.bind(version)
+	}
+	return w.alsoSet(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: version})
+}
+
+// alsoSet has the UPDATE set one more column. That of a soft delete is built by GORM inside gorm:delete, and keeps what
+// stands behind the SET; a hard delete has no SET.
+func (w *write) alsoSet(set clause.Set, assignment clause.Assignment) clause.Set {
+	if w.op != OpDelete {
+		return append(set, assignment)
+	}
+	w.stmt.Clauses["SET"] = clause.Clause{AfterExpression: furtherAssignments{assignment}}
+	return nil
 }
 
 type furtherAssignments clause.Set
@@ -329,27 +331,39 @@ func (a furtherAssignments) Build(builder clause.Builder) {
 	clause.Set(a).Build(builder)
 }
 
-// nextInSQL is the next version of rows whose version is not at hand.
-func (w *write) nextInSQL() clause.Expression {
-	return w.model.version.kind.nextInSQL(w.model.version.column())
-}
-
 // writeUnchecked writes whatever version the rows are at. Where the model in hand names the row, it learns the version
 // that was written, in the same transaction: later, it could be the version of somebody else's write.
 func (w *write) writeUnchecked(set clause.Set, gormWrite func(*gorm.DB)) {
+	if len(w.rows) > 0 {
+		w.counters().blind.Add(1)
+		w.whereRow(false)
+	}
+	next := w.model.version.kind.nextInSQL(w.model.version.column())
+	switch {
+	case w.model.version.byDatabase, next != nil:
+		w.writeAndLearn(w.andVersion(set, next), gormWrite)
+	default:
+		w.writeMatched(set, gormWrite)
+	}
+}
+
+func (w *write) writeAndLearn(set clause.Set, gormWrite func(*gorm.DB)) {
 	if len(w.rows) == 0 {
 		w.run(set, gormWrite)
 		return
 	}
-	w.counters().blind.Add(1)
-	w.whereRow(false)
-	err := w.plugin.inTransaction(w.db, func() error {
+	w.within(func() error {
 		w.run(set, gormWrite)
 		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || (w.op == OpDelete && !w.wasSoftDelete()) {
 			return w.db.Error
 		}
 		return w.learnVersion(&w.rows[0])
 	})
+}
+
+// within runs write in a transaction; its error is the statement's.
+func (w *write) within(write func() error) {
+	err := w.plugin.inTransaction(w.db, write)
 	if err != nil && w.db.Error == nil {
 		_ = w.db.AddError(err)
 	}
@@ -377,6 +391,10 @@ func (w *write) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	w.whereRow(true)
+	if w.model.version.byDatabase {
+		w.writeByDatabase(set, gormWrite)
+		return
+	}
 	w.run(set, gormWrite)
 	w.check()
 }

@@ -2,6 +2,7 @@ package occ
 
 import (
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -16,7 +17,7 @@ func (p *Plugin) guardCreate(db *gorm.DB) {
 		p.gorm.create(db)
 		return
 	}
-	w.keepClauses("ON CONFLICT", "RETURNING")
+	w.keepClauses("ON CONFLICT", "RETURNING", "VALUES")
 	defer w.giveBackClauses()
 	w.keepAddressable()
 	w.touching(nil, w.create)
@@ -27,7 +28,7 @@ func (w *write) create() {
 		w.createAs()
 		return
 	}
-	w.inTransaction(func() error { w.createAs(); return w.db.Error })
+	w.within(func() error { w.createAs(); return w.db.Error })
 }
 
 func (w *write) createAs() {
@@ -70,9 +71,14 @@ func (w *write) insert() {
 		w.insertSnapshots()
 		return
 	}
+	if w.model.version.byDatabase {
+		w.insertByDatabase()
+		return
+	}
 	defer w.selectVersion()()
 	numbered, err := w.number()
 	if w.db.AddError(err) == nil {
+		w.bindInserted()
 		w.plugin.gorm.create(w.db)
 	}
 	if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 {
@@ -89,15 +95,21 @@ func (w *write) insert() {
 type numbering struct {
 	w    *write
 	rows []row
-	maps []map[string]any
+	maps []numberedMap
 }
+
+// numberedMap is a map and the version it had before, by whatever name of the column.
+type numberedMap struct{ values, before map[string]any }
 
 func (n numbering) putBack() {
 	for _, r := range n.rows {
 		n.w.model.version.put(n.w.ctx, r.model, r.before)
 	}
-	for _, values := range n.maps {
-		delete(values, n.w.model.version.DBName)
+	for _, m := range n.maps {
+		maps.Copy(m.values, m.before)
+		if _, preset := m.before[n.w.model.version.DBName]; !preset {
+			delete(m.values, n.w.model.version.DBName)
+		}
 	}
 }
 
@@ -143,40 +155,53 @@ func (n *numbering) addModel(index int, model reflect.Value) error {
 		return nil
 	}
 	before := version.of(n.w.ctx, model)
-	if !version.kind.isZero(before) {
-		return nil // a preset one is kept
-	}
-	first, err := version.kind.next(n.w.ctx, nil)
+	first, err := n.firstOr(before)
 	if err != nil {
-		return n.w.versionError(err)
+		return err
 	}
 	version.put(n.w.ctx, model, first)
 	n.rows = append(n.rows, row{index: index, model: model, before: before, next: first})
 	return nil
 }
 
-func (n *numbering) addMap(values map[string]any) error {
+// firstOr is the first version of a row, or the preset one as the column is going to hold it.
+func (n *numbering) firstOr(preset any) (any, error) {
+	kind := n.w.model.version.kind
+	if !kind.isZero(preset) {
+		return kind.stored(preset), nil
+	}
+	first, err := kind.next(n.w.ctx, nil)
+	if err != nil {
+		return nil, n.w.versionError(err)
+	}
+	return first, nil
+}
+
+func (n *numbering) addMap(values map[string]any) (err error) {
 	version := n.w.model.version
+	m := numberedMap{values: values, before: map[string]any{}}
+	preset := reflect.Zero(version.FieldType).Interface()
 	for name, value := range values {
-		if !n.w.isVersionColumn(name) || value == nil || isExpression(value) {
+		if !n.w.isVersionColumn(name) {
 			continue
 		}
-		preset, err := version.convert(value, "the version in the map")
-		if err != nil || !version.kind.isZero(preset) {
+		m.before[name] = value
+		if value == nil || isExpression(value) {
+			continue
+		}
+		if preset, err = version.convert(value, "the version in the map"); err != nil {
 			return err
 		}
 	}
-	first, err := version.kind.next(n.w.ctx, nil)
+	first, err := n.firstOr(preset)
 	if err != nil {
-		return n.w.versionError(err)
+		return err
 	}
-	for name := range values {
-		if n.w.isVersionColumn(name) {
-			delete(values, name)
-		}
+	for name := range m.before {
+		delete(values, name)
 	}
 	values[version.DBName] = version.kind.bind(first)
-	n.maps = append(n.maps, values)
+	n.maps = append(n.maps, m)
 	return nil
 }
 

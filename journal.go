@@ -82,7 +82,7 @@ type journals struct {
 }
 
 func (js *journals) of(pool gorm.ConnPool) *journal {
-	if js.n.Load() == 0 {
+	if js.n.Load() == 0 || !isTransaction(pool) {
 		return nil
 	}
 	if j, ok := js.open.Load(connectionOf(pool)); ok {

@@ -95,9 +95,11 @@ func (p *Plugin) meet(db *gorm.DB) {
 	if db.Statement.Schema == nil {
 		return
 	}
-	if m := p.modelOfSchema(db.Statement.Schema); m.err != nil && db.Error == nil {
+	m := p.modelOfSchema(db.Statement.Schema)
+	if m.err != nil && db.Error == nil {
 		_ = db.AddError(m.err)
 	}
+	selectXmin(db, m)
 }
 
 // tableCounters are the running counters of one table.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/dialect"
 )
@@ -20,6 +22,8 @@ type Plugin struct {
 
 	initialized atomic.Bool
 	dialect     dialect.Dialect
+	columnType  func(*schema.Field) string // the column's type as a migration writes it
+	now         func() time.Time           // gorm.Config.NowFunc
 	gorm        gormCallbacks
 	models      models
 	journals    journals
@@ -67,6 +71,8 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.dialect.Name {
 		return errors.New("occ: the plugin is registered already: call occ.New for each gorm.DB")
 	}
+	p.columnType = func(field *schema.Field) string { return columnType(db, field) }
+	p.now = func() time.Time { return db.NowFunc() }
 	return errors.Join(p.register(db)...)
 }
 
@@ -83,7 +89,8 @@ func (p *Plugin) callbacksOf(db *gorm.DB) gormCallbacks {
 // register puts the plugin's callbacks in GORM's order: open comes before hooks and associations, but inside GORM's
 // default transaction; close behind its commit.
 func (p *Plugin) register(db *gorm.DB) []error {
-	create, update, remove, query := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete(), db.Callback().Query()
+	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
+	query, row := db.Callback().Query(), db.Callback().Row()
 	return append(p.registerWatch(db),
 		create.Before("gorm:before_create").Register("occ:open_create", p.open(OpUpsert)),
 		create.Replace("gorm:create", p.guardCreate),
@@ -99,6 +106,9 @@ func (p *Plugin) register(db *gorm.DB) []error {
 
 		query.Before("gorm:query").Register("occ:query", p.meet),
 		query.Replace("gorm:query", p.query),
+		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", resume),
+		row.Before("gorm:row").Register("occ:row", p.meet),
+		row.After("gorm:row").Register("occ:rowed", resume),
 	)
 }
 

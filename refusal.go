@@ -1,8 +1,6 @@
 package occ
 
 import (
-	"reflect"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -19,9 +17,9 @@ func (w *write) refuse(reported error) {
 		case w.isCurrent(r, state) && w.snapshot != nil && w.snapshot.again != nil:
 			w.snapshot.again()
 			return
-		case w.isCurrent(r, state) && w.hasOwnConditions():
+		case w.isCurrent(r, state) && (w.hasOwnConditions() || w.mayBeUnchanged()):
 			w.db.Error, w.isQuiet = nil, calledBySave()
-			return // the row is current: the caller's own conditions did not hold
+			return // the row is current: the caller's own conditions did not hold, or there was nothing to change
 		default:
 			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)
 		}
@@ -91,10 +89,7 @@ func (w *write) isAt(r *row, version any) bool {
 
 func (w *write) isSame(a, b any) bool {
 	kind := w.model.version.kind
-	if w.hasSnapshots() {
-		return reflect.DeepEqual(a, b)
-	}
-	return kind.isZero(a) && kind.isZero(b) || kind.bind(a) == kind.bind(b)
+	return kind.isZero(a) && kind.isZero(b) || kind.isSame(a, b)
 }
 
 func (w *write) read(r *row) (rowState, error) {

@@ -71,9 +71,14 @@ func (paused) Build(clause.Builder) {}
 // pause keeps Save from inserting after an UPDATE that rightly wrote nothing: Save does not go on in a dry run. The
 // statement is given a configuration of its own for that; resume takes it back if the caller uses the statement again.
 func pause(db *gorm.DB) {
+	configure(db, func(config *gorm.Config) { config.DryRun = true })
+}
+
+// configure gives a statement a configuration of its own until resume takes it back.
+func configure(db *gorm.DB, change func(config *gorm.Config)) {
 	db.Statement.Clauses[pausedClause] = clause.Clause{Expression: paused{db.Config}}
 	config := *db.Config
-	config.DryRun = true
+	change(&config)
 	db.Config = &config
 }
 

@@ -93,7 +93,7 @@ func (w *write) setRowsAffected(n int64) {
 // written without those, and returned. Else the write is refused.
 func (w *write) settleShort(rows []*row, send sender) (written []*row, err error) {
 	states, err := w.readRows(rows, "")
-	if err != nil || !w.areCurrent(rows, states) || !(w.hasOwnConditions() || hasTwins(states)) {
+	if err != nil || !w.areCurrent(rows, states) || !(w.hasOwnConditions() || hasTwins(states) || w.mayBeUnchanged()) {
 		w.refuseRows(rows, states, err)
 		return nil, nil
 	}
@@ -109,7 +109,11 @@ func (w *write) settleShort(rows []*row, send sender) (written []*row, err error
 			w.setRowsAffected(0)
 			return nil
 		}
-		return w.sendAll(written, send)
+		err = w.sendAll(written, send)
+		if errors.Is(err, errShort) && w.mayBeUnchanged() {
+			return nil // they are locked, and current
+		}
+		return err
 	})
 	if errors.Is(err, errShort) {
 		states, err = w.readRows(rows, "")
@@ -349,6 +353,9 @@ func (w *write) failRows(rows []*row, err error) {
 // readRows reads rows by their keys as they are now, in the way of read, and whether the caller's own conditions hold.
 // With a lock they stay so until the transaction ends.
 func (w *write) readRows(rows []*row, lock string) (states []rowState, err error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
 	failed := w.db.Error
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()

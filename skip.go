@@ -122,7 +122,7 @@ func (w *write) insertAll(rows []row) error {
 		}
 	}
 	if err == nil && w.hasSnapshots() {
-		err = w.learnInserted(w.keyed(rows))
+		err = w.learnInserted(slices.Clone(rows))
 	}
 	return err
 }
@@ -195,27 +195,28 @@ func (w *write) missing(rows []row) (missing []row, err error) {
 }
 
 // stored reads the rows that are there, by key: the key and the given fields of each.
-func (w *write) stored(rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
+func (w *write) stored(rows []row, fields []*schema.Field, locking ...clause.Expression) (map[string]reflect.Value, error) {
+	identity := w.identityFields()
 	var keys, columns = []any{}, []clause.Column{}
 	for _, r := range rows {
 		if r.key != nil {
 			keys = append(keys, r.key)
 		}
 	}
-	for _, field := range slices.Concat(w.model.PrimaryFields, fields) {
+	for _, field := range slices.Concat(identity, fields) {
 		columns = append(columns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
 	}
 	stored := map[string]reflect.Value{}
 	for part := range slices.Chunk(keys, maxKeys) {
 		found := reflect.New(reflect.SliceOf(w.model.ModelType))
-		err := w.session().Clauses(clause.Select{Columns: columns}).
-			Where(clause.IN{Column: columns[:len(w.model.PrimaryFields)], Values: part}).Find(found.Interface()).Error
+		err := w.session().Clauses(locking...).Clauses(clause.Select{Columns: columns}).
+			Where(clause.IN{Column: columns[:len(identity)], Values: part}).Find(found.Interface()).Error
 		if err != nil {
 			return nil, err
 		}
 		for i := range found.Elem().Len() {
 			model := found.Elem().Index(i)
-			stored[w.keyText(model, w.model.PrimaryFields)] = model
+			stored[w.keyText(model, identity)] = model
 		}
 	}
 	return stored, nil

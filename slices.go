@@ -43,8 +43,8 @@ type severalWrite struct {
 // updateSeveral is the UPDATE of the models of a slice with one payload.
 func (w *write) updateSeveral(set clause.Set) {
 	w.keepClauses("UPDATE")
-	w.writePartitioned(func(compared bool) severalWrite {
-		return w.advancing(set, compared, w.plugin.gorm.update).severalWrite()
+	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
+		return w.advancing(set, rows, compared, w.plugin.gorm.update).severalWrite()
 	})
 }
 
@@ -58,12 +58,12 @@ func (w *write) updateSeveralUncompared(set clause.Set) {
 // deleteSeveral is the DELETE of the models of a slice.
 func (w *write) deleteSeveral() {
 	w.keepClauses("UPDATE")
-	w.writePartitioned(func(compared bool) severalWrite {
+	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
 		if !w.isSoftDelete() {
 			remove := batchDelete{w: w, isCompared: compared && !w.hasSnapshots()}
 			return severalWrite{remove.run, remove.giveReturned}
 		}
-		update := w.advancing(nil, compared, w.plugin.gorm.delete)
+		update := w.advancing(nil, rows, compared, w.plugin.gorm.delete)
 		update.behindSet = true
 		return update.severalWrite()
 	})
@@ -80,23 +80,31 @@ func (w *write) batchOf(columns []batchColumn, set clause.Set, send func(*gorm.D
 
 // advancing is an UPDATE that has rows take their next version: the one after the expected one, or after whatever they
 // are at.
-func (w *write) advancing(set clause.Set, compared bool, send func(*gorm.DB)) *batchUpdate {
-	if w.hasSnapshots() {
-		return w.batchOf(w.keyColumns(), slices.Clone(set), send)
+func (w *write) advancing(set clause.Set, rows []*row, compared bool, send func(*gorm.DB)) *batchUpdate {
+	version := w.model.version
+	if version.byDatabase {
+		set = w.orNothing(set)
 	}
-	columns, next := w.keyColumns(), any(w.nextInSQL())
-	if compared {
-		columns = append(columns, w.expectedColumn(), w.nextColumn())
-		next = columns[len(columns)-1].Ref()
+	update := w.batchOf(w.keyColumns(), slices.Clone(set), send)
+	if compared && version.plan == nil {
+		update.compare(rows)
 	}
-	version := clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: next}
-	update := w.batchOf(columns, append(slices.Clone(set), version), send)
-	update.isCompared = compared
+	next := version.kind.nextInSQL(version.column())
+	switch column := (clause.Column{Name: version.DBName}); {
+	case version.byDatabase:
+	case compared:
+		update.assign(version.DBName, w.nextColumn(), rows)
+	case next == nil:
+		update.columns = append(update.columns, w.nextColumn())
+		update.set = append(update.set, clause.Assignment{Column: column, Value: w.nextColumn().Ref()})
+	default:
+		update.set = append(update.set, clause.Assignment{Column: column, Value: next})
+	}
 	return update
 }
 
 func (b *batchUpdate) severalWrite() severalWrite {
-	return severalWrite{b.run, func(rows []*row) error {
+	return severalWrite{b.sender(), func(rows []*row) error {
 		if err := errors.Join(b.giveDeleted(rows), b.giveReturned(rows)); err != nil {
 			return err
 		}
@@ -108,8 +116,40 @@ func (b *batchUpdate) severalWrite() severalWrite {
 	}}
 }
 
+// sender sends the statements and, for versions that a statement itself does not know, what has to be read with them: the
+// versions to go on from, or those that the database has written.
+func (b *batchUpdate) sender() sender {
+	switch version := b.w.model.version; {
+	case version.byDatabase && b.isCompared:
+		return b.runAndRead
+	case !version.isAdvancedInSQL() && !b.isCompared:
+		return b.readAndRun
+	}
+	return b.run
+}
+
+func (b *batchUpdate) runAndRead(rows []*row) int64 {
+	affected := b.run(rows)
+	isWritten := affected == int64(len(rows)) || b.w.mayBeUnchanged()
+	if b.db.Error == nil && !b.db.DryRun && isWritten {
+		_ = b.db.AddError(b.w.readNext(rows))
+	}
+	return affected
+}
+
+func (b *batchUpdate) readAndRun(rows []*row) int64 {
+	if b.db.DryRun {
+		return b.run(rows)
+	}
+	rows, err := b.w.followStored(rows)
+	if b.db.AddError(err) != nil || len(rows) == 0 {
+		return 0
+	}
+	return b.run(rows)
+}
+
 // writePartitioned writes the rows that are compared and those that the caller has not compared, all or none of them.
-func (w *write) writePartitioned(of func(compared bool) severalWrite) {
+func (w *write) writePartitioned(of func(rows []*row, compared bool) severalWrite) {
 	if w.db.AddError(w.setNext()) != nil {
 		return
 	}
@@ -117,16 +157,16 @@ func (w *write) writePartitioned(of func(compared bool) severalWrite) {
 	switch {
 	case len(unchecked) == 0:
 		w.counters().checked.Add(1)
-		w.writeSeveral(compared, of(true))
+		w.writeSeveral(compared, of(compared, true))
 	case len(compared) == 0:
 		w.counters().blind.Add(1)
-		w.writeAsTheyAre(unchecked, of(false))
+		w.writeAsTheyAre(unchecked, of(unchecked, false))
 	default:
 		w.counters().checked.Add(1)
 		w.together(func() {
-			w.writeSeveral(compared, of(true))
+			w.writeSeveral(compared, of(compared, true))
 			if affected := w.db.RowsAffected; w.db.Error == nil && !w.db.DryRun {
-				w.writeAsTheyAre(unchecked, of(false))
+				w.writeAsTheyAre(unchecked, of(unchecked, false))
 				w.setRowsAffected(affected + w.db.RowsAffected)
 			}
 		})

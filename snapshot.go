@@ -163,7 +163,7 @@ func (p *snapshotPlan) versionField(s *schema.Schema) *versionField {
 		snapshot := p.of(model)
 		return snapshot, snapshot.image == nil
 	}
-	return &versionField{Field: field, kind: snapshotKind{}, plan: p}
+	return &versionField{Field: field, kind: snapshotKind{}, byDatabase: true, plan: p}
 }
 
 // of is the snapshot of a model; the zero one where its values are not of this model's columns.
@@ -235,6 +235,12 @@ func (snapshotKind) next(_ context.Context, current any) (any, error) { return c
 func (snapshotKind) nextInSQL(clause.Column) clause.Expression { return nil }
 
 func (snapshotKind) bind(version any) any { return version }
+
+func (snapshotKind) stored(version any) any { return version }
+
+func (snapshotKind) equals(clause.Column, any) clause.Expression { return nil }
+
+func (snapshotKind) isSame(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 func (snapshotKind) zeroInSQL() any { return nil }
 

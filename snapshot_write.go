@@ -123,14 +123,6 @@ func (w *write) isSameImage(r *row, stored any) bool {
 	return true
 }
 
-// inTransaction runs write in the statement's transaction or one of its own. Its error is db.Error, too.
-func (w *write) inTransaction(write func() error) {
-	err := w.plugin.inTransaction(w.db, write)
-	if err != nil && w.db.Error == nil {
-		_ = w.db.AddError(err)
-	}
-}
-
 // writeSnapshot writes if the row still holds what it was loaded with. The transaction keeps others out until the row
 // has been read back.
 func (w *write) writeSnapshot(set clause.Set, gormWrite func(*gorm.DB)) {
@@ -138,7 +130,7 @@ func (w *write) writeSnapshot(set clause.Set, gormWrite func(*gorm.DB)) {
 		w.chooseColumns(set)
 	}
 	w.snapshot.again = func() { w.writeAgain(set, gormWrite) }
-	w.inTransaction(func() error {
+	w.within(func() error {
 		w.whereRow(true)
 		w.run(set, gormWrite)
 		return w.checkSnapshot()
@@ -264,14 +256,8 @@ func (w *write) writeSnapshots(rows []*row, how severalWrite) {
 
 // lockRows reads rows and keeps others from writing them.
 func (w *write) lockRows(rows []*row) ([]rowState, error) {
-	if lock := w.plugin.dialect.LockTable; lock != "" {
-		tx := w.db.Session(&gorm.Session{NewDB: true})
-		if err := tx.Exec(lock, clause.Table{Name: w.stmt.Table}).Error; err != nil {
-			return nil, err
-		}
-	}
-	if len(rows) == 0 {
-		return nil, nil
+	if err := w.lockFirst(); err != nil {
+		return nil, err
 	}
 	return w.readRows(rows, clause.LockingStrengthUpdate)
 }
@@ -280,40 +266,8 @@ func (w *write) lockRows(rows []*row) ([]rowState, error) {
 func (w *write) insertSnapshots() {
 	w.plugin.gorm.create(w.db)
 	if w.db.Error == nil && !w.db.DryRun && w.db.RowsAffected > 0 {
-		_ = w.db.AddError(w.learnInserted(w.keyed(w.candidates())))
+		_ = w.db.AddError(w.learnInserted(w.candidates()))
 	}
-}
-
-// keyed gives rows with the keys that their models have now.
-func (w *write) keyed(rows []row) []row {
-	rows = slices.Clone(rows)
-	for i := range rows {
-		rows[i].key = w.keyOf(rows[i].model)
-	}
-	return rows
-}
-
-// learnInserted gives models whose rows were inserted their snapshots.
-func (w *write) learnInserted(models []row) error {
-	var rows []*row
-	for i := range models {
-		if r := &models[i]; r.key != nil && r.model.CanAddr() {
-			rows = append(rows, r)
-		}
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	states, err := w.readRows(rows, "")
-	if err != nil {
-		return err
-	}
-	for i, r := range rows {
-		if states[i].isThere {
-			w.advance(r, w.learned(r, states[i].version))
-		}
-	}
-	return nil
 }
 
 // learnBase gives a model that has a version its Snapshot after a write. Outside a transaction the row could be somebody

@@ -23,6 +23,10 @@ func (w *write) upsert(conflict clause.OnConflict) {
 		return
 	}
 	loaded, others := w.divideByVersion(given)
+	if len(others) > 0 && !w.model.version.isAdvancedInSQL() && !w.db.DryRun {
+		w.together(func() { w.upsertKnown(conflict, loaded, others) })
+		return
+	}
 	switch {
 	case len(loaded) == 0:
 		w.overwrite()
@@ -37,6 +41,48 @@ func (w *write) upsert(conflict clause.OnConflict) {
 			}
 		})
 	}
+}
+
+// upsertKnown is the upsert with versions that SQL cannot move on: the rows that are there are read and locked, and
+// updated as if their models had been loaded; the others are inserted.
+func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
+	there, missing, err := w.lockStored(conflict, others)
+	if w.db.AddError(err) != nil {
+		return
+	}
+	affected := int64(0)
+	if known := slices.Concat(loaded, there); len(known) > 0 {
+		w.updateInConflict(conflict, known)
+		affected = w.db.RowsAffected
+	}
+	if len(missing) > 0 && w.db.Error == nil {
+		delete(w.stmt.Clauses, "ON CONFLICT")
+		w.withModels(missing, w.insert)
+		affected += w.db.RowsAffected
+	}
+	w.setRowsAffected(affected)
+}
+
+// lockStored tells the models whose rows are there, with their versions, from those that are not.
+func (w *write) lockStored(conflict clause.OnConflict, rows []row) (there, missing []row, err error) {
+	if err := w.lockFirst(); err != nil {
+		return nil, nil, err
+	}
+	w.identity = w.conflictFields(conflict)
+	defer func() { w.identity = nil }()
+	for i := range rows {
+		rows[i].key = w.keyOf(rows[i].model)
+	}
+	stored, err := w.stored(rows, []*schema.Field{w.model.version.Field}, w.locking(clause.LockingStrengthUpdate))
+	for _, r := range rows {
+		if row, isThere := stored[w.keyText(r.model, w.identity)]; isThere && r.key != nil {
+			r.expected = w.model.version.of(w.ctx, row)
+			there = append(there, r)
+		} else {
+			missing = append(missing, r)
+		}
+	}
+	return there, missing, err
 }
 
 // divideByVersion tells models to be compared from those that are not.
@@ -76,7 +122,7 @@ func (w *write) updateInConflict(conflict clause.OnConflict, loaded []row) {
 		how = w.savingUpdate(w.pointers(), true)
 	} else {
 		set := w.upsertAssignments(conflict.DoUpdates, false)
-		how = w.modelsUpdate(w.referredFields(set), w.withoutNext(set), true)
+		how = w.modelsUpdate(w.pointers(), w.referredFields(set), w.withoutNext(set), true)
 	}
 	w.counters().checked.Add(1)
 	w.writeSeveral(w.pointers(), how)
@@ -173,8 +219,8 @@ func (w *write) upsertAssignments(given clause.Set, wholeRow bool) clause.Set {
 			counts = counts || !isFree && !w.isTimestamp(assignment)
 		}
 	}
-	if counts && !w.hasSnapshots() {
-		set = append(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: w.nextInSQL()})
+	if next := w.model.version.kind.nextInSQL(w.model.version.column()); counts && next != nil && !w.model.version.byDatabase {
+		set = append(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: next})
 	}
 	return set
 }

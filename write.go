@@ -353,8 +353,14 @@ func (w *write) roomForKey(parts int) []any {
 
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
 func (w *write) setNext() (err error) {
+	if w.model.version.byDatabase {
+		return nil
+	}
 	for i := range w.rows {
 		r := &w.rows[i]
+		if w.switches.unchecked && !w.model.version.isAdvancedInSQL() {
+			continue // the row is read first
+		}
 		if r.next, err = w.model.version.kind.next(w.ctx, r.expected); err != nil {
 			return w.versionError(err)
 		}
