@@ -134,21 +134,13 @@ func (f *versionField) isAt(builder clause.Builder, version any) {
 		return
 	}
 	if !f.kind.isZero(version) {
-		if !f.isPlain {
-			f.kind.equals(f.column(), f.kind.bind(version)).Build(builder)
-			return
-		}
-		builder.WriteQuoted(f.boxed)
-		_, _ = builder.WriteString(" = ")
-		builder.AddVar(builder, f.kind.bind(version))
+		f.is(builder, f.kind.bind(version))
 		return
 	}
 	zero := f.kind.zeroInSQL()
 	if zero != nil {
 		_ = builder.WriteByte('(')
-		builder.WriteQuoted(f.boxed)
-		_, _ = builder.WriteString(" = ")
-		builder.AddVar(builder, zero)
+		f.is(builder, zero)
 		_, _ = builder.WriteString(" OR ")
 	}
 	builder.WriteQuoted(f.boxed)
@@ -156,6 +148,17 @@ func (f *versionField) isAt(builder clause.Builder, version any) {
 	if zero != nil {
 		_ = builder.WriteByte(')')
 	}
+}
+
+// is writes the condition that the column holds a value as it is sent.
+func (f *versionField) is(builder clause.Builder, value any) {
+	if !f.isPlain {
+		f.kind.equals(f.column(), value).Build(builder)
+		return
+	}
+	builder.WriteQuoted(f.boxed)
+	_, _ = builder.WriteString(" = ")
+	builder.AddVar(builder, value)
 }
 
 // isAtColumn is the condition that a row is at the version in a column of another table, which holds the kind's zeroInSQL

@@ -65,14 +65,30 @@ func (d Dialect) SameText(column clause.Column, value any) clause.Expression {
 }
 
 // SameTime compares instants. SQLite keeps times as text with an offset: those that are not written in UTC are the same
-// instant if their seconds and, as text, their fractions are.
+// instant if their seconds and, as numbers, their fractions are.
 func (d Dialect) SameTime(column clause.Column, value any) clause.Expression {
 	if d.Name != sqlite {
 		return clause.Eq{Column: column, Value: value}
 	}
-	const fraction = "CASE instr(?, '.') WHEN 0 THEN 0.0 ELSE CAST('0' || substr(?, instr(?, '.')) AS REAL) END"
 	return clause.Expr{
-		SQL:  "(? = ? OR (strftime('%s', ?) = strftime('%s', ?) AND " + fraction + " = " + fraction + "))",
-		Vars: []any{column, value, column, value, column, column, column, value, value, value},
+		SQL:  "(? = ? OR (? = ? AND ? = ?))",
+		Vars: []any{column, value, sqliteSeconds(column), sqliteSeconds(value), sqliteFraction(column), sqliteFraction(value)},
+	}
+}
+
+// sqliteSeconds takes the texts that SQLite knows, and the one of modernc.org/sqlite: "2006-01-02 15:04:05.9 +0200 CEST".
+func sqliteSeconds(x any) clause.Expr {
+	const zone = "instr(substr(?, 12), ' ')"
+	return clause.Expr{
+		SQL: "strftime('%s', CASE " + zone + " WHEN 0 THEN ? ELSE substr(?, 1, 10 + " + zone +
+			") || substr(?, 12 + " + zone + ", 3) || ':' || substr(?, 15 + " + zone + ", 2) END)",
+		Vars: []any{x, x, x, x, x, x, x, x},
+	}
+}
+
+func sqliteFraction(x any) clause.Expr {
+	return clause.Expr{
+		SQL:  "CASE instr(?, '.') WHEN 0 THEN 0.0 ELSE CAST('0' || substr(?, instr(?, '.')) AS REAL) END",
+		Vars: []any{x, x, x},
 	}
 }
