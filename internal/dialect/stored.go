@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -14,14 +15,18 @@ import (
 // Keep gives a value as it came out of a query, of a column of the type that the driver says, in a form that nobody else
 // can change.
 func (d Dialect) Keep(columnType string, value any) any {
-	raw, ok := value.([]byte)
-	if !ok {
-		return value
+	switch v := value.(type) {
+	case uint64: // go-sql-driver's type depends on whether the query had arguments
+		if v <= math.MaxInt64 {
+			return int64(v)
+		}
+	case []byte:
+		if d.isBinary(columnType) {
+			return bytes.Clone(v)
+		}
+		return string(v)
 	}
-	if d.isBinary(columnType) {
-		return bytes.Clone(raw)
-	}
-	return string(raw)
+	return value
 }
 
 // isBinary tells columns of bytes. SQLite has no types of columns, only of values, and its driver gives bytes for no other.
@@ -127,17 +132,7 @@ func (d Dialect) SameStored(columnType string, a, b any) bool {
 	if x.CanFloat() && y.CanFloat() {
 		return sameFloat(d.Name == mysql && columnType == mysqlFloat, x.Float(), y.Float())
 	}
-	if x.CanInt() && y.CanUint() || x.CanUint() && y.CanInt() {
-		return integerText(x) == integerText(y)
-	}
 	return x.Comparable() && y.Comparable() && a == b
-}
-
-func integerText(v reflect.Value) string {
-	if v.CanInt() {
-		return strconv.FormatInt(v.Int(), 10)
-	}
-	return strconv.FormatUint(v.Uint(), 10)
 }
 
 // sameFloat compares exactly, or, where one of the two may have been rounded, in what was not rounded away.
