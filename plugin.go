@@ -32,7 +32,7 @@ type Plugin struct {
 }
 
 // gormCallbacks are the callbacks of GORM that the plugin's own go round.
-type gormCallbacks struct{ create, update, delete func(*gorm.DB) }
+type gormCallbacks struct{ create, update, delete, query func(*gorm.DB) }
 
 // Option configures a [Plugin]; see [New].
 type Option func(*Plugin)
@@ -84,6 +84,7 @@ func (p *Plugin) callbacksOf(db *gorm.DB) gormCallbacks {
 		create: p.watched(callbacks.Create().Get("gorm:create")),
 		update: p.watched(callbacks.Update().Get("gorm:update")),
 		delete: p.watched(callbacks.Delete().Get("gorm:delete")),
+		query:  callbacks.Query().Get("gorm:query"),
 	}
 }
 
@@ -106,6 +107,7 @@ func (p *Plugin) register(db *gorm.DB) []error {
 		remove.After("*").Register("occ:close_delete", p.close),
 
 		query.Before("gorm:query").Register("occ:query", p.meet),
+		query.Replace("gorm:query", p.query),
 		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", resume),
 		row.Before("gorm:row").Register("occ:row", p.meet),
 		row.After("gorm:row").Register("occ:rowed", resume),

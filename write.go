@@ -36,6 +36,7 @@ type write struct {
 	isLinked    bool            // GORM saves associations along with their owner
 	refusal     *StaleDataError // to be reported
 	memories    []memory        // to be undone if the default transaction is rolled back
+	snapshot    *snapshotWrite  // set while models are compared with their snapshots
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -93,7 +94,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	if err = errors.Join(m.err, err); err != nil {
 		return err
 	}
-	if switches.expects && m.version == nil {
+	if switches.expects && (m.version == nil || m.version.plan != nil) {
 		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
 	}
 	if !m.isInvolved() && !m.mayNest(stmt) {
@@ -406,6 +407,9 @@ func (w *write) advance(r *row, version any) {
 	w.remember(r)
 	w.note(r.model)
 	w.model.version.put(w.ctx, r.model, version)
+	if base := w.model.base; base != nil && base != w.model.version {
+		w.putBase(r.model, Snapshot{})
+	}
 }
 
 // putBack gives the models in memory the versions they had: nothing was written.
@@ -422,7 +426,10 @@ func (w *write) remember(r *row) {
 	if !r.model.CanAddr() {
 		return
 	}
-	m := memory{field: w.model.version, model: r.model, version: r.before}
+	w.keep(memory{field: w.model.version, model: r.model, version: r.before})
+}
+
+func (w *write) keep(m memory) {
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
 		j.memories = append(j.memories, m)
 		return
