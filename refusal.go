@@ -13,7 +13,7 @@ func (w *write) refuse(reported error) {
 	if reported == nil && r.key != nil {
 		state, err := w.read(r)
 		if err == nil && w.isCurrent(r, state) && (w.hasOwnConditions() || w.mayBeUnchanged()) {
-			w.db.Error, w.isQuiet = nil, calledBySave()
+			w.db.Error = nil
 			return // the row is current: the caller's own conditions did not hold, or there was nothing to change
 		}
 		if err == nil {
