@@ -62,6 +62,9 @@ func (w *write) updateCounted(set clause.Set) {
 		w.updateUncompared(set)
 		return
 	}
+	if w.hasSnapshots() {
+		w.chooseColumns(set)
+	}
 	switch {
 	case len(w.rows) > 1:
 		w.updateSeveral(set)
@@ -163,7 +166,7 @@ func (w *write) writesModel() bool {
 
 func (w *write) isVersionColumn(name string) bool {
 	field := w.model.LookUpField(name)
-	return field != nil && w.model.version != nil && field.DBName == w.model.version.DBName
+	return field != nil && w.model.version != nil && field.DBName == w.model.version.DBName && field.DBName != ""
 }
 
 // isWholeRow tells a call that writes all columns of the model itself, as Save does.
@@ -191,7 +194,7 @@ func (w *write) isUncounted(set clause.Set) bool {
 // isTimestamp tells a column that GORM sets to the current time, unless the caller set it by name.
 func (w *write) isTimestamp(assignment clause.Assignment) bool {
 	field := w.model.LookUpField(assignment.Column.Name)
-	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks {
+	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks || w.hasSnapshots() && isToken(field) {
 		return false
 	}
 	if _, given := w.clausesBefore("SET"); given {
@@ -242,6 +245,9 @@ func (w *write) versionOfStruct(payload reflect.Value) any {
 		return nil
 	}
 	s := w.model.Schema
+	if w.hasSnapshots() {
+		return w.snapshotOfStruct(payload)
+	}
 	if payload.Type() != s.ModelType {
 		parsed := &gorm.Statement{DB: w.db}
 		if parsed.Parse(w.stmt.Dest) != nil {
@@ -393,7 +399,7 @@ func (w *write) learnVersion(r *row) error {
 	}
 	state, err := w.read(r)
 	if err == nil && state.isThere {
-		w.advance(r, state.version)
+		w.advance(r, w.learned(r, state.version))
 	}
 	return err
 }
@@ -404,6 +410,10 @@ func (w *write) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	w.counters().checked.Add(1)
+	if w.hasSnapshots() {
+		w.writeSnapshot(set, gormWrite)
+		return
+	}
 	w.whereRow(true)
 	if w.model.version.byDatabase {
 		w.writeByDatabase(set, gormWrite)
@@ -435,7 +445,10 @@ func (w *write) whereRow(compared bool) {
 		conditions = append(conditions, group{own.Exprs})
 	}
 	if len(w.rows) > 0 {
-		row := rowCondition{model: w.model, key: w.rows[0].key, version: w.rows[0].expected, isCompared: compared}
+		row := rowCondition{model: w.model, key: w.rows[0].key, isCompared: compared}
+		if compared {
+			row.version = w.comparedWith(&w.rows[0])
+		}
 		if w.op == OpDelete {
 			row.key = nil
 		}
@@ -480,6 +493,7 @@ func (w *write) check() {
 	case w.op != OpDelete || w.wasSoftDelete():
 		r := &w.rows[0]
 		w.advance(r, r.next)
+		w.learnBase(r)
 	}
 }
 

@@ -15,17 +15,20 @@ import (
 // nothing and before an upsert: not on the way of an ordinary write.
 
 // calledBySave tells whether the call that is on its way through the callbacks is, or is made by, gorm.DB.Save.
-func calledBySave() bool {
+func calledBySave() bool { return calledBy("Save") }
+
+// calledBy tells it of any method of gorm.DB.
+func calledBy(method string) bool {
 	const maxDepth = 64
 	var callers [maxDepth]uintptr
-	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers[:])])
 	inGORM := false
 	for {
 		frame, more := frames.Next()
 		switch {
 		case frame.Function == "gorm.io/gorm.(*processor).Execute":
 			inGORM = true
-		case frame.Function == "gorm.io/gorm.(*DB).Save" && inGORM:
+		case frame.Function == "gorm.io/gorm.(*DB)."+method && inGORM:
 			return true
 		case inGORM && !strings.HasPrefix(frame.Function, "gorm.io/gorm.(*DB)."):
 			return false

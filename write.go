@@ -32,9 +32,11 @@ type write struct {
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row
 	isQuiet     bool            // the end of a Save that has nothing to insert
+	isCreate    bool            // the call goes through GORM's create callbacks
 	isLinked    bool            // GORM saves associations along with their owner
 	refusal     *StaleDataError // to be reported
 	memories    []memory        // to be undone if the default transaction is rolled back
+	snapshot    *snapshotWrite  // set while models are compared with their snapshots
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -92,7 +94,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	if err = errors.Join(m.err, err); err != nil {
 		return err
 	}
-	if switches.expects && m.version == nil {
+	if switches.expects && (m.version == nil || m.version.plan != nil) {
 		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
 	}
 	if !m.isInvolved() && !m.mayNest(stmt) {
@@ -114,6 +116,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	w.plugin, w.db, w.stmt, w.ctx = p, db, stmt, stmt.Context
 	w.model, w.op, w.switches = m, op, switches
 	w.clauses = w.room.clauses[:0]
+	w.isCreate = op == OpUpsert
 	w.isLinked = op == OpUpsert && isAssociationSave(db)
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
 	if w.isEndOfSave() {
@@ -219,6 +222,9 @@ func (p *Plugin) close(db *gorm.DB) {
 	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
 		putBack(w.ctx, w.memories)
 	}
+	if w.isCreate {
+		w.settleBatch()
+	}
 	w.report()
 	w.free()
 }
@@ -233,8 +239,12 @@ func (w *write) closeUnit() {
 		return
 	}
 	w.unit.journal.leave()
+	memories := w.unit.journal.memories[min(w.unit.mark, len(w.unit.journal.memories)):]
 	if err := w.unit.close(w.db, w.db.Error != nil); err != nil && w.db.Error == nil {
 		_ = w.db.AddError(err)
+	}
+	if w.unit.ownsJournal && w.db.Error == nil {
+		w.memories = append(w.memories, memories...)
 	}
 }
 
@@ -398,6 +408,9 @@ func (w *write) advance(r *row, version any) {
 	w.remember(r)
 	w.note(r.model)
 	w.model.version.put(w.ctx, r.model, version)
+	if base := w.model.base; base != nil && base != w.model.version {
+		w.putBase(r.model, Snapshot{})
+	}
 }
 
 // putBack gives the models in memory the versions they had: nothing was written.
@@ -414,7 +427,10 @@ func (w *write) remember(r *row) {
 	if !r.model.CanAddr() {
 		return
 	}
-	m := memory{field: w.model.version, model: r.model, version: r.before}
+	w.keep(memory{field: w.model.version, model: r.model, version: r.before})
+}
+
+func (w *write) keep(m memory) {
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
 		j.memories = append(j.memories, m)
 		return
