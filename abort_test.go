@@ -9,19 +9,19 @@ import (
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
-// Crate panics where a test wants it to.
-type Crate struct {
+// Trunk panics where a test wants it to.
+type Trunk struct {
 	ID       uint
 	Weight   int
-	Labels   []CrateLabel
+	Labels   []TrunkLabel
 	Version  int64  `gorm:"version"`
 	panicsIn string `gorm:"-"`
 }
 
-// CrateLabel panics along with its crate.
-type CrateLabel struct {
+// TrunkLabel panics along with its trunk.
+type TrunkLabel struct {
 	ID       uint
-	CrateID  uint
+	TrunkID  uint
 	Version  int64  `gorm:"version"`
 	panicsIn string `gorm:"-"`
 }
@@ -33,28 +33,28 @@ func panicIf(wanted bool) error {
 	return nil
 }
 
-func (p *Crate) BeforeSave(*gorm.DB) error     { return panicIf(p.panicsIn == "BeforeSave") }
-func (p *Crate) AfterSave(*gorm.DB) error      { return panicIf(p.panicsIn == "AfterSave") }
-func (p *Crate) AfterDelete(*gorm.DB) error    { return panicIf(p.panicsIn == "AfterDelete") }
-func (l *CrateLabel) AfterSave(*gorm.DB) error { return panicIf(l.panicsIn == "AfterSave") }
+func (p *Trunk) BeforeSave(*gorm.DB) error     { return panicIf(p.panicsIn == "BeforeSave") }
+func (p *Trunk) AfterSave(*gorm.DB) error      { return panicIf(p.panicsIn == "AfterSave") }
+func (p *Trunk) AfterDelete(*gorm.DB) error    { return panicIf(p.panicsIn == "AfterDelete") }
+func (l *TrunkLabel) AfterSave(*gorm.DB) error { return panicIf(l.panicsIn == "AfterSave") }
 
 func TestPanics(t *testing.T) {
 	t.Parallel()
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"a panic in a hook leaves no transaction open, and rolls back what it can", func(t *testing.T, db *gorm.DB) {
-			crate := Crate{Weight: 1, Labels: []CrateLabel{{}}}
-			require.NoError(t, db.Create(&crate).Error)
+			trunk := Trunk{Weight: 1, Labels: []TrunkLabel{{}}}
+			require.NoError(t, db.Create(&trunk).Error)
 			pool, err := db.DB()
 			require.NoError(t, err)
 			for _, hook := range []string{"BeforeSave", "AfterSave", "AfterDelete"} {
-				for _, write := range []func(p *Crate){
-					func(p *Crate) { db.Save(p) },
-					func(p *Crate) { db.Session(&gorm.Session{FullSaveAssociations: true}).Updates(p) },
-					func(p *Crate) { db.Select("Labels").Delete(p) },
-					func(p *Crate) { db.Save([]*Crate{p}) },
+				for _, write := range []func(p *Trunk){
+					func(p *Trunk) { db.Save(p) },
+					func(p *Trunk) { db.Session(&gorm.Session{FullSaveAssociations: true}).Updates(p) },
+					func(p *Trunk) { db.Select("Labels").Delete(p) },
+					func(p *Trunk) { db.Save([]*Trunk{p}) },
 				} {
-					p := crate
-					p.Labels = append([]CrateLabel(nil), crate.Labels...)
+					p := trunk
+					p.Labels = append([]TrunkLabel(nil), trunk.Labels...)
 					p.Weight, p.panicsIn, p.Labels[0].panicsIn = 2, hook, hook
 					func() {
 						defer func() { _ = recover() }()
@@ -65,21 +65,21 @@ func TestPanics(t *testing.T) {
 			}
 		}},
 		{"what was begun for a save with its associations is undone, in memory too", func(t *testing.T, db *gorm.DB) {
-			crate := Crate{Weight: 1, Labels: []CrateLabel{{}}}
-			require.NoError(t, db.Create(&crate).Error)
-			before := reload[Crate](t, db, crate.ID)
-			crate.Weight, crate.Labels[0].panicsIn = 2, "AfterSave"
+			trunk := Trunk{Weight: 1, Labels: []TrunkLabel{{}}}
+			require.NoError(t, db.Create(&trunk).Error)
+			before := reload[Trunk](t, db, trunk.ID)
+			trunk.Weight, trunk.Labels[0].panicsIn = 2, "AfterSave"
 
 			require.PanicsWithValue(t, "dropped", func() {
-				db.Session(&gorm.Session{FullSaveAssociations: true}).Save(&crate)
+				db.Session(&gorm.Session{FullSaveAssociations: true}).Save(&trunk)
 			})
 
-			require.EqualValues(t, 1, crate.Version)
-			require.EqualValues(t, 1, crate.Labels[0].Version)
-			require.Equal(t, before, reload[Crate](t, db, crate.ID))
-			crate.Labels[0].panicsIn = ""
-			require.NoError(t, db.Session(&gorm.Session{FullSaveAssociations: true}).Save(&crate).Error)
-			require.EqualValues(t, 2, crate.Version)
+			require.EqualValues(t, 1, trunk.Version)
+			require.EqualValues(t, 1, trunk.Labels[0].Version)
+			require.Equal(t, before, reload[Trunk](t, db, trunk.ID))
+			trunk.Labels[0].panicsIn = ""
+			require.NoError(t, db.Session(&gorm.Session{FullSaveAssociations: true}).Save(&trunk).Error)
+			require.EqualValues(t, 2, trunk.Version)
 		}},
-	}, &Crate{}, &CrateLabel{})
+	}, &Trunk{}, &TrunkLabel{})
 }

@@ -160,6 +160,19 @@ func TestTriggersOnOddTables(t *testing.T) {
 
 			require.ErrorIs(t, db.Model(&m).Update("price", 4).Error, occ.ErrStaleData)
 		}},
+		{"a second time it does not even touch the schema", func(t *testing.T, db *gorm.DB) {
+			if db.Name() != "sqlite" {
+				t.Skip("the others replace a trigger in one step")
+			}
+			var before, after int
+			require.NoError(t, occ.CreateTriggers(db, &Product{}, &orderLine{}))
+			require.NoError(t, db.Raw("PRAGMA schema_version").Scan(&before).Error)
+
+			require.NoError(t, occ.CreateTriggers(db, &Product{}, &orderLine{}))
+
+			require.NoError(t, db.Raw("PRAGMA schema_version").Scan(&after).Error)
+			require.Equal(t, before, after)
+		}},
 		{"triggers that call each other", func(t *testing.T, db *gorm.DB) {
 			if db.Name() != "sqlite" {
 				t.Skip("recursive_triggers is SQLite's")

@@ -432,6 +432,7 @@ func (w *write) remember(r *row) {
 
 func (w *write) keep(m memory) {
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
+		m.key = keyOfModel(w.ctx, w.model.Schema, m.model)
 		j.memories = append(j.memories, m)
 		return
 	}

@@ -79,19 +79,26 @@ func (d Dialect) SameTime(column clause.Column, value any) clause.Expression {
 	}
 }
 
+// sqliteSeconds are the whole seconds of a time since 1970, as text.
 func sqliteSeconds(x any) clause.Expr {
-	time := sqliteTime("?")
-	return clause.Expr{SQL: "strftime('%s', " + time + ")", Vars: slices.Repeat([]any{x}, strings.Count(time, "?"))}
+	if t, ok := x.(time.Time); ok {
+		return clause.Expr{SQL: "?", Vars: []any{strconv.FormatInt(t.Unix(), 10)}}
+	}
+	instant := sqliteTime("?")
+	return clause.Expr{SQL: "strftime('%s', " + instant + ")", Vars: slices.Repeat([]any{x}, strings.Count(instant, "?"))}
 }
 
 // sqliteTime takes the texts that SQLite knows, and the one of modernc.org/sqlite: "2006-01-02 15:04:05.9 +0200 CEST".
 func sqliteTime(x string) string {
-	const time = "CASE instr(substr(x, 12), ' ') WHEN 0 THEN x ELSE substr(x, 1, 10 + instr(substr(x, 12), ' '))" +
+	const instant = "CASE instr(substr(x, 12), ' ') WHEN 0 THEN x ELSE substr(x, 1, 10 + instr(substr(x, 12), ' '))" +
 		" || substr(x, 12 + instr(substr(x, 12), ' '), 3) || ':' || substr(x, 15 + instr(substr(x, 12), ' '), 2) END"
-	return strings.NewReplacer("x", x).Replace(time)
+	return strings.NewReplacer("x", x).Replace(instant)
 }
 
 func sqliteFraction(x any) clause.Expr {
+	if t, ok := x.(time.Time); ok {
+		return clause.Expr{SQL: "CAST(? AS REAL)", Vars: []any{fmt.Sprintf("0.%09d", t.Nanosecond())}}
+	}
 	return clause.Expr{
 		SQL:  "CASE instr(?, '.') WHEN 0 THEN 0.0 ELSE CAST('0' || substr(?, instr(?, '.')) AS REAL) END",
 		Vars: []any{x, x, x},
