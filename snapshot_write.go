@@ -177,9 +177,7 @@ func (w *write) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 	w.run(set, gormWrite)
 	if w.db.Error != nil {
 		w.checkError()
-		return
 	}
-	w.isQuiet = w.db.RowsAffected == 0 && calledBySave()
 }
 
 // learnSnapshot gives a model that was written the row as it is stored now.

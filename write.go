@@ -31,7 +31,7 @@ type write struct {
 	clauses  []keptClause    // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row
-	isQuiet     bool            // ends without an error, and Save must not insert
+	isQuiet     bool            // the end of a Save that has nothing to insert
 	isCreate    bool            // the call goes through GORM's create callbacks
 	isLinked    bool            // GORM saves associations along with their owner
 	refusal     *StaleDataError // to be reported
@@ -119,6 +119,10 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	w.isCreate = op == OpUpsert
 	w.isLinked = op == OpUpsert && isAssociationSave(db)
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
+	if w.isEndOfSave() {
+		w.endSave()
+		return nil
+	}
 	return w.openUnit(target)
 }
 
@@ -220,9 +224,6 @@ func (p *Plugin) close(db *gorm.DB) {
 	}
 	if w.isCreate {
 		w.settleBatch()
-	}
-	if w.isQuiet && db.Error == nil {
-		pause(db)
 	}
 	w.report()
 	w.free()
