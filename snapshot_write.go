@@ -169,14 +169,29 @@ func (w *write) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 		w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: []StaleRow{w.staleRow(r, state)}})
 		return
 	}
-	w.stmt.SQL.Reset()
-	w.stmt.Vars = nil
-	delete(w.stmt.Clauses, "SET")
-	delete(w.stmt.Clauses, softDeleteMark)
+	w.startOver()
 	w.whereRow(false)
 	w.run(set, gormWrite)
-	if w.db.Error != nil {
+	switch {
+	case w.db.Error != nil:
 		w.checkError()
+	case w.db.RowsAffected > 0, w.hasOwnConditions(), w.mayBeUnchanged():
+	default:
+		w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: w.unknown([]*row{r})})
+	}
+}
+
+// startOver takes from the statement what the last attempt has left in it: GORM adds to conditions.
+func (w *write) startOver() {
+	w.stmt.SQL.Reset()
+	w.stmt.Vars = nil
+	for _, name := range []string{"SET", softDeleteMark} {
+		delete(w.stmt.Clauses, name)
+	}
+	if where, had := w.clausesBefore("WHERE"); had {
+		w.stmt.Clauses["WHERE"] = where
+	} else {
+		delete(w.stmt.Clauses, "WHERE")
 	}
 }
 
@@ -240,6 +255,9 @@ func (w *write) writeSnapshots(rows []*row, how severalWrite) {
 		affected := how.send(written)
 		if w.db.Error != nil {
 			return w.db.Error
+		}
+		if affected != int64(len(written)) && !w.mayBeUnchanged() {
+			return errShort
 		}
 		w.setRowsAffected(affected)
 		return how.written(written)
