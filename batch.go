@@ -65,13 +65,50 @@ func columnsMatch(columns []batchColumn) []clause.Expression {
 	return conditions
 }
 
-// isAtExpected is the condition that a row is at the version that the values of a batch expect it at.
-func (w *write) isAtExpected(rows []*row) clause.Expression {
-	zero := false
-	for _, r := range rows {
-		zero = zero || w.model.version.kind.isZero(r.expected)
+// compare has the UPDATE write only rows that are at their expected versions.
+func (b *batchUpdate) compare(rows []*row) {
+	b.isCompared = true
+	version, column := b.w.model.version, b.w.expectedColumn()
+	if _, same := sameInAll(column, rows); same {
+		b.conditions = append(b.conditions, atVersion{version, rows[0].expected})
+		return
 	}
-	return w.model.version.isAtColumn(clause.Column{Table: batch.Alias, Name: expectedColumn}, zero)
+	zero := slices.ContainsFunc(rows, func(r *row) bool { return version.kind.isZero(r.expected) })
+	b.columns = append(b.columns, column)
+	b.conditions = append(b.conditions, version.isAtColumn(column.Ref(), zero))
+}
+
+// atVersion is the condition that a row is at a version.
+type atVersion struct {
+	field   *versionField
+	version any
+}
+
+func (a atVersion) Build(builder clause.Builder) { a.field.isAt(builder, a.version) }
+
+// assign has the UPDATE set a column of the table, to a value of each row's own or to the one that all have: fewer
+// parameters are what makes a batch fast.
+func (b *batchUpdate) assign(name string, column batchColumn, rows []*row) {
+	value, same := sameInAll(column, rows)
+	if !same {
+		b.columns = append(b.columns, column)
+		value = column.Ref()
+	}
+	b.set = append(b.set, clause.Assignment{Column: clause.Column{Name: name}, Value: value})
+}
+
+// sameInAll gives the value that a column has in all rows, if it is one.
+func sameInAll(column batchColumn, rows []*row) (value any, same bool) {
+	value = column.of(rows[0])
+	if value != nil && !reflect.ValueOf(value).Comparable() {
+		return nil, false
+	}
+	for _, r := range rows[1:] {
+		if other := column.of(r); other != value {
+			return nil, false
+		}
+	}
+	return value, true
 }
 
 // batchUpdate is an UPDATE of several rows, each with values of its own, in as many statements as the database's limit on
@@ -94,12 +131,8 @@ type batchUpdate struct {
 // caller sees to it that all statements stand or fall together.
 func (b *batchUpdate) run(rows []*row) (affected int64) {
 	pool := b.db.Statement.ConnPool
-	b.db.Statement.ConnPool = unprepared(pool)
+	b.db.Statement.ConnPool = unprepared(b.w.stmt.ConnPool) // that of the unit, which may be newer than the statement
 	defer func() { b.db.Statement.ConnPool = pool }()
-	if b.isCompared {
-		b.conditions = append(b.conditions[:len(b.conditions):len(b.conditions)], b.w.isAtExpected(rows))
-		defer func(own []clause.Expression) { b.conditions = own }(b.conditions[:len(b.conditions)-1])
-	}
 	b.returned = nil
 	parts := b.w.split(b.columns, rows, b.varsBesideValues())
 	for i, part := range parts {

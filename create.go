@@ -37,6 +37,8 @@ func (w *write) create() {
 		w.relink(conflict)
 	case isUpsert:
 		w.upsert(conflict)
+	case w.isSaveOfZeroPart():
+		w.saveZeroPart()
 	default:
 		w.insert()
 	}

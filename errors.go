@@ -21,7 +21,9 @@ var ErrStaleData = errors.New("occ: stale data")
 // (Model(&T{}).Where(...)), or name the version with [Expect]; [Unchecked] and [WithBlindWrites] give up the check.
 var ErrVersionMissing = errors.New("occ: version missing")
 
-// ErrMergeConflict reports that both sides changed a column to different values.
+// ErrMergeConflict reports that [Rebase] found columns that both sides changed to different values, so that only a
+// person or a rule of the application can say which value stays. The error also matches [ErrStaleData]; the row and the
+// model are untouched. [*MergeConflictError] names the columns and has the values of both sides.
 var ErrMergeConflict = errors.New("occ: merge conflict")
 
 // Op is the operation that was refused.

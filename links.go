@@ -75,5 +75,5 @@ func (w *write) moveChildren(fields []*schema.Field, rows []row) {
 		return
 	}
 	w.counters().checked.Add(1)
-	w.writeSeveral(w.pointers(), w.modelsUpdate(fields, nil, true))
+	w.writeSeveral(w.pointers(), w.modelsUpdate(w.pointers(), fields, nil, true))
 }

@@ -1,6 +1,7 @@
 package occ
 
 import (
+	"reflect"
 	"runtime"
 	"strings"
 
@@ -33,6 +34,30 @@ func calledBySave() bool {
 			return false
 		}
 	}
+}
+
+// isSaveOfZeroPart tells a Save of one model that GORM inserts, since a part of its key is zero, although nothing but the
+// model can give that part its value: the zero is the value, and a row with it may be there.
+func (w *write) isSaveOfZeroPart() bool {
+	if w.stmt.ReflectValue.Kind() != reflect.Struct || len(w.model.PrimaryFields) < 2 || w.keyOf(w.stmt.ReflectValue) == nil {
+		return false
+	}
+	for _, field := range w.model.PrimaryFields {
+		if _, isZero := field.ValueOf(w.ctx, w.stmt.ReflectValue); isZero && (field.AutoIncrement || field.HasDefaultValue) {
+			return false
+		}
+	}
+	return calledBySave()
+}
+
+// saveZeroPart does what Save does with any other key: it updates a loaded model and inserts a new one.
+func (w *write) saveZeroPart() {
+	isNew := w.model.version.kind.isZero(w.model.version.of(w.ctx, w.stmt.ReflectValue)) && !w.switches.expects
+	if isNew && !w.switches.unchecked && !w.plugin.blindWrites {
+		w.insertMissing()
+		return
+	}
+	w.saveSlice()
 }
 
 // pausedClause keeps the configuration of a statement that was paused.

@@ -51,7 +51,7 @@ func (w *write) saveSlice() {
 		w.counters().blind.Add(1)
 	}
 	if !agree {
-		rows := saved.allKeyed()
+		rows := slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil })
 		states, err := w.readRows(rows, "")
 		w.refuseRows(rows, states, err)
 		return
@@ -62,10 +62,6 @@ func (w *write) saveSlice() {
 		return
 	}
 	w.together(func() { w.saveEach(saved) })
-}
-
-func (s *savedSlice) allKeyed() []*row {
-	return append(append(append([]*row(nil), s.loaded...), s.unchecked...), s.keyed...)
 }
 
 func (s *savedSlice) isOfOneSort() bool {
@@ -183,27 +179,25 @@ func (w *write) saveUnchecked(rows []*row) {
 func (w *write) savingUpdate(rows []*row, compared bool) severalWrite {
 	fields := w.savedFields()
 	w.setUpdateTime(fields, rows)
-	return w.modelsUpdate(fields, nil, compared)
+	return w.modelsUpdate(rows, fields, nil, compared)
 }
 
 // modelsUpdate is an UPDATE that writes fields of the models in hand, each its own; with set, the fields are there for the
 // assignments in it to refer to.
-func (w *write) modelsUpdate(fields []*schema.Field, set clause.Set, compared bool) severalWrite {
-	update := w.advancing(nil, compared, w.plugin.gorm.update)
+func (w *write) modelsUpdate(rows []*row, fields []*schema.Field, set clause.Set, compared bool) severalWrite {
+	update := w.advancing(set, rows, compared, w.plugin.gorm.update)
 	update.db = w.besideStatement()
-	values := make(clause.Set, 0, len(fields)+1)
 	for i, field := range fields {
-		column := batchColumn{batch.Column{Name: w.valueName(i, field, set != nil), Like: field.DBName}, func(r *row) any {
-			value, _ := field.ValueOf(w.ctx, r.latest())
-			return value
-		}}
-		update.columns = append(update.columns, column)
-		values = append(values, clause.Assignment{Column: clause.Column{Name: field.DBName}, Value: column.Ref()})
+		column := batchColumn{
+			batch.Column{Name: w.valueName(i, field, set != nil), Like: field.DBName},
+			func(r *row) any { value, _ := field.ValueOf(w.ctx, r.latest()); return value },
+		}
+		if set != nil {
+			update.columns = append(update.columns, column)
+		} else {
+			update.assign(field.DBName, column, rows)
+		}
 	}
-	if set != nil {
-		values = set
-	}
-	update.set = append(values, update.set...)
 	how := update.severalWrite()
 	send := how.send
 	how.send = func(rows []*row) int64 {

@@ -92,6 +92,16 @@ func TestSave(t *testing.T) {
 				require.Equal(t, stored, reload[Parcel](t, db, "id = '"+parcelID+"'"))
 			}
 		}},
+		{"of a slice, a model that was never loaded does not overwrite its row", func(t *testing.T, db *gorm.DB) {
+			stored := create(t, db)
+
+			for _, slice := range [][]Product{{{ID: stored.ID, Name: "ink"}}, {{Name: "cap"}, {ID: stored.ID, Name: "ink"}}} {
+				require.ErrorIs(t, db.Save(&slice).Error, occ.ErrVersionMissing)
+				require.Zero(t, slice[0].Version)
+			}
+
+			requireProducts(t, db, stored)
+		}},
 		{"a deleted row is not inserted again", func(t *testing.T, db *gorm.DB) {
 			mine := create(t, db)
 			require.NoError(t, db.Delete(&Product{}, mine.ID).Error)
@@ -200,6 +210,31 @@ func TestSave(t *testing.T) {
 
 			requireNoRow[Seat](t, db, "number = 5")
 			require.Equal(t, occ.Version(1), zero.Version)
+		}},
+		{"a new model whose key has a zero part is inserted, and refused if its row is there", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := Seat{Room: 0, Number: 5, Guest: "Ann"}, Seat{Room: 0, Number: 5, Guest: "Bob"}
+
+			require.NoError(t, db.Save(&mine).Error)
+			require.ErrorIs(t, db.Save(&theirs).Error, occ.ErrVersionMissing)
+
+			require.Equal(t, Seat{0, 5, "Ann", 1}, mine)
+			require.Zero(t, theirs.Version)
+			require.Equal(t, mine, reload[Seat](t, db, "room = 0"))
+		}},
+		{"a stale model whose key has a zero part is refused", func(t *testing.T, db *gorm.DB) {
+			mine := Seat{Room: 0, Number: 5, Guest: "Ann"}
+			require.NoError(t, db.Create(&mine).Error)
+			theirs := mine
+			require.NoError(t, db.Model(&theirs).Update("guest", "Bob").Error)
+
+			err := db.Save(&mine).Error
+
+			require.Equal(t, occ.StaleRow{
+				PrimaryKey: map[string]any{"room": 0, "number": 5},
+				Expected:   occ.Version(1), Actual: occ.Version(2), Reason: occ.ReasonChanged,
+			}, stale(t, err))
+			require.Equal(t, occ.Version(1), mine.Version)
+			require.Equal(t, theirs, reload[Seat](t, db, "room = 0"))
 		}},
 		{"a model without further columns is saved, compared and deleted", func(t *testing.T, db *gorm.DB) {
 			mine := Mark{ID: "a"}

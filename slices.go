@@ -43,8 +43,8 @@ type severalWrite struct {
 // updateSeveral is the UPDATE of the models of a slice with one payload.
 func (w *write) updateSeveral(set clause.Set) {
 	w.keepClauses("UPDATE")
-	w.writePartitioned(func(compared bool) severalWrite {
-		return w.advancing(set, compared, w.plugin.gorm.update).severalWrite()
+	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
+		return w.advancing(set, rows, compared, w.plugin.gorm.update).severalWrite()
 	})
 }
 
@@ -58,12 +58,12 @@ func (w *write) updateSeveralUncompared(set clause.Set) {
 // deleteSeveral is the DELETE of the models of a slice.
 func (w *write) deleteSeveral() {
 	w.keepClauses("UPDATE")
-	w.writePartitioned(func(compared bool) severalWrite {
+	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
 		if !w.isSoftDelete() {
 			remove := batchDelete{w: w, isCompared: compared}
 			return severalWrite{remove.run, remove.giveReturned}
 		}
-		update := w.advancing(nil, compared, w.plugin.gorm.delete)
+		update := w.advancing(nil, rows, compared, w.plugin.gorm.delete)
 		update.behindSet = true
 		return update.severalWrite()
 	})
@@ -80,15 +80,15 @@ func (w *write) batchOf(columns []batchColumn, set clause.Set, send func(*gorm.D
 
 // advancing is an UPDATE that has rows take their next version: the one after the expected one, or after whatever they
 // are at.
-func (w *write) advancing(set clause.Set, compared bool, send func(*gorm.DB)) *batchUpdate {
-	columns, next := w.keyColumns(), any(w.nextInSQL())
+func (w *write) advancing(set clause.Set, rows []*row, compared bool, send func(*gorm.DB)) *batchUpdate {
+	update := w.batchOf(w.keyColumns(), slices.Clone(set), send)
 	if compared {
-		columns = append(columns, w.expectedColumn(), w.nextColumn())
-		next = columns[len(columns)-1].Ref()
+		update.compare(rows)
+		update.assign(w.model.version.DBName, w.nextColumn(), rows)
+		return update
 	}
-	version := clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: next}
-	update := w.batchOf(columns, append(slices.Clone(set), version), send)
-	update.isCompared = compared
+	version := clause.Column{Name: w.model.version.DBName}
+	update.set = append(update.set, clause.Assignment{Column: version, Value: w.nextInSQL()})
 	return update
 }
 
@@ -106,7 +106,7 @@ func (b *batchUpdate) severalWrite() severalWrite {
 }
 
 // writePartitioned writes the rows that are compared and those that the caller has not compared, all or none of them.
-func (w *write) writePartitioned(of func(compared bool) severalWrite) {
+func (w *write) writePartitioned(of func(rows []*row, compared bool) severalWrite) {
 	if w.db.AddError(w.setNext()) != nil {
 		return
 	}
@@ -114,16 +114,16 @@ func (w *write) writePartitioned(of func(compared bool) severalWrite) {
 	switch {
 	case len(unchecked) == 0:
 		w.counters().checked.Add(1)
-		w.writeSeveral(compared, of(true))
+		w.writeSeveral(compared, of(compared, true))
 	case len(compared) == 0:
 		w.counters().blind.Add(1)
-		w.writeAsTheyAre(unchecked, of(false))
+		w.writeAsTheyAre(unchecked, of(unchecked, false))
 	default:
 		w.counters().checked.Add(1)
 		w.together(func() {
-			w.writeSeveral(compared, of(true))
+			w.writeSeveral(compared, of(compared, true))
 			if affected := w.db.RowsAffected; w.db.Error == nil && !w.db.DryRun {
-				w.writeAsTheyAre(unchecked, of(false))
+				w.writeAsTheyAre(unchecked, of(unchecked, false))
 				w.setRowsAffected(affected + w.db.RowsAffected)
 			}
 		})

@@ -76,7 +76,7 @@ func (w *write) updateInConflict(conflict clause.OnConflict, loaded []row) {
 		how = w.savingUpdate(w.pointers(), true)
 	} else {
 		set := w.upsertAssignments(conflict.DoUpdates, false)
-		how = w.modelsUpdate(w.referredFields(set), w.withoutNext(set), true)
+		how = w.modelsUpdate(w.pointers(), w.referredFields(set), w.withoutNext(set), true)
 	}
 	w.counters().checked.Add(1)
 	w.writeSeveral(w.pointers(), how)

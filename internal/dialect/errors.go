@@ -59,7 +59,7 @@ func (d Dialect) IsDuplicateKey(err error) bool {
 		return state == uniqueViolation
 	}
 	number, ok := errorNumber(err)
-	return ok && number == duplicateEntry
+	return ok && number == duplicateEntry || d.isSQLiteDuplicate(err)
 }
 
 // sqlState finds the SQLSTATE of a PostgreSQL driver's error; pgx and lib/pq both have the method.

@@ -2,12 +2,15 @@ package testdb
 
 import (
 	"database/sql"
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 )
 
 func createSQLite(t testing.TB) gorm.Dialector {
@@ -15,4 +18,22 @@ func createSQLite(t testing.TB) gorm.Dialector {
 	pool, err := sql.Open(sqliteDriver, filepath.Join(t.TempDir(), "test.db")+sqlitePragmas)
 	require.NoError(t, err)
 	return sqlite.New(sqlite.Config{Conn: closeAfter(t, pool)})
+}
+
+// Example opens an empty SQLite database for an Example function, which has no test that could own it; remove ends it.
+func Example() (db *gorm.DB, remove func()) {
+	dir, err := os.MkdirTemp("", "example")
+	must(err)
+	db, err = gorm.Open(sqlite.New(sqlite.Config{DriverName: sqliteDriver, DSN: filepath.Join(dir, "example.db") + sqlitePragmas}),
+		&gorm.Config{Logger: logger.Discard})
+	must(err)
+	pool, err := db.DB()
+	must(err)
+	return db, func() { must(errors.Join(pool.Close(), os.RemoveAll(dir))) }
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }

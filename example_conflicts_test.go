@@ -1,0 +1,311 @@
+package occ_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/testdb"
+)
+
+// Meeting is what is edited in the examples of docs/conflicts.md.
+type Meeting struct {
+	ID    uint
+	Place string
+	Time  string
+	Seats int
+	occ.Version
+}
+
+// meetings gives an example a database with a meeting in room 1 at 10:00, which was loaded as mine, and then written with
+// other values by somebody else.
+func meetings(theirs map[string]any) (db *gorm.DB, mine Meeting, end func()) {
+	db, end = testdb.Example()
+	mine = Meeting{Place: "room 1", Time: "10:00", Seats: 4}
+	other := Meeting{}
+	err := errors.Join(db.Use(occ.New()), db.AutoMigrate(&Meeting{}), db.Create(&mine).Error, db.First(&other, mine.ID).Error)
+	if len(theirs) > 0 && err == nil {
+		err = db.Model(&other).Updates(theirs).Error
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	return db, mine, end
+}
+
+func Example_reload() {
+	db, mine, end := meetings(map[string]any{"place": "garden"})
+	defer end()
+
+	mine.Time = "11:00"
+	err := db.Save(&mine).Error
+	if errors.Is(err, occ.ErrStaleData) {
+		current, err := occ.Current(db, &mine)
+		if errors.Is(err, gorm.ErrRecordNotFound) {
+			fmt.Println("the meeting was deleted")
+			return
+		}
+		fmt.Printf("somebody moved it to the %s, at %s: edit again\n", current.Place, current.Time)
+	}
+	// Output: somebody moved it to the garden, at 10:00: edit again
+}
+
+func ExampleCurrent() {
+	db, mine, end := meetings(map[string]any{"place": "garden"})
+	defer end()
+
+	mine.Time = "11:00"
+	if err := db.Save(&mine).Error; errors.Is(err, occ.ErrStaleData) {
+		current, err := occ.Current(db, &mine)
+		if err != nil {
+			log.Fatal(err)
+		}
+		mine = *current
+	}
+	fmt.Println(mine.Place, mine.Time)
+	// Output: garden 10:00
+}
+
+func ExampleExpect_clientWins() {
+	db, mine, end := meetings(map[string]any{"place": "garden"})
+	defer end()
+
+	mine.Place = "attic"
+	if err := db.Save(&mine).Error; errors.Is(err, occ.ErrStaleData) {
+		current, err := occ.Current(db, &mine)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("overwriting the %s\n", current.Place) // or ask first
+		if err := db.Clauses(occ.Expect(current.Version)).Save(&mine).Error; err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(mine.Place, mine.Version)
+	// Output:
+	// overwriting the garden
+	// attic 3
+}
+
+func ExampleUnchecked_clientWins() {
+	db, mine, end := meetings(map[string]any{"place": "garden"})
+	defer end()
+
+	mine.Place = "attic"
+	err := db.Clauses(occ.Unchecked()).Save(&mine).Error
+	fmt.Println(mine.Place, mine.Version, err)
+	// Output: attic 3 <nil>
+}
+
+func ExampleRebase() {
+	db, mine, end := meetings(map[string]any{"place": "garden"})
+	defer end()
+
+	base := mine // as it was loaded
+	mine.Time = "11:00"
+	err := db.Save(&mine).Error
+	if errors.Is(err, occ.ErrStaleData) {
+		err = occ.Rebase(db, &base, &mine)
+	}
+	fmt.Println(mine.Place, mine.Time, mine.Version, err)
+	// Output: garden 11:00 3 <nil>
+}
+
+func ExampleMergeConflictError() {
+	db, mine, end := meetings(map[string]any{"place": "garden", "seats": 8})
+	defer end()
+
+	base := mine
+	mine.Place, mine.Time = "attic", "11:00"
+	err := occ.Rebase(db, &base, &mine)
+
+	var conflict *occ.MergeConflictError
+	if errors.As(err, &conflict) {
+		theirs := conflict.Theirs.(*Meeting)
+		for _, c := range conflict.Fields {
+			fmt.Printf("%s was %v: mine %v, theirs %v\n", c.Field, c.Base, c.Mine, c.Theirs)
+		}
+		base.Place = theirs.Place // theirs was seen: it is what the decision is based on
+		// mine.Place = theirs.Place, if the decision is theirs
+		err = occ.Rebase(db, &base, &mine)
+	}
+	fmt.Println(mine.Place, mine.Time, mine.Seats, err)
+	// Output:
+	// Place was room 1: mine attic, theirs garden
+	// attic 11:00 8 <nil>
+}
+
+func ExampleMerge() {
+	db, mine, end := meetings(map[string]any{"place": "garden", "seats": 8})
+	defer end()
+
+	base := mine
+	mine.Time, mine.Seats = "11:00", 6
+	theirs, err := occ.Current(db, &mine)
+	if err != nil {
+		log.Fatal(err)
+	}
+	merged, conflicts, err := occ.Merge(db, &base, &mine, theirs)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, c := range conflicts {
+		if c.Column == "seats" { // whoever needs more seats is right
+			merged.Seats = max(mine.Seats, theirs.Seats)
+		}
+	}
+	err = db.Save(merged).Error // compared with the version of theirs
+	fmt.Println(merged.Place, merged.Time, merged.Seats, err)
+	// Output: garden 11:00 8 <nil>
+}
+
+func ExampleRetry() {
+	db, mine, end := meetings(nil)
+	defer end()
+	ctx, id := context.Background(), mine.ID
+
+	err := occ.Retry(ctx, db, func(tx *gorm.DB) error {
+		var meeting Meeting
+		if err := tx.First(&meeting, id).Error; err != nil {
+			return err
+		}
+		if meeting.Seats == 0 {
+			return errors.New("no seat is left")
+		}
+		meeting.Seats--
+		return tx.Save(&meeting).Error
+	})
+	current, _ := occ.Current(db, &mine)
+	fmt.Println(current.Seats, err)
+	// Output: 3 <nil>
+}
+
+func ExampleWithLockAfter() {
+	db, mine, end := meetings(nil)
+	defer end()
+	ctx, id := context.Background(), mine.ID
+
+	takeSeat := func(tx *gorm.DB) error {
+		var meeting Meeting
+		if err := tx.First(&meeting, id).Error; err != nil {
+			return err
+		}
+		return tx.Model(&meeting).Update("seats", meeting.Seats-1).Error
+	}
+	err := occ.Retry(ctx, db, takeSeat, occ.WithLockAfter(2))
+	current, _ := occ.Current(db, &mine)
+	fmt.Println(current.Seats, err)
+	// Output: 3 <nil>
+}
+
+// API serves meetings over HTTP.
+type API struct{ db *gorm.DB }
+
+func (a API) get(w http.ResponseWriter, r *http.Request) {
+	var meeting Meeting
+	if err := a.db.First(&meeting, "id = ?", r.PathValue("id")).Error; err != nil {
+		http.Error(w, "no such meeting", http.StatusNotFound)
+		return
+	}
+	a.answer(w, &meeting)
+}
+
+func (a API) put(w http.ResponseWriter, r *http.Request) {
+	var meeting Meeting
+	id, errID := strconv.ParseUint(r.PathValue("id"), 10, 32)
+	errBody := json.NewDecoder(r.Body).Decode(&meeting)
+	if errID != nil || errBody != nil {
+		http.Error(w, "no meeting", http.StatusBadRequest)
+		return
+	}
+	match := r.Header.Get("If-Match")
+	if match == "" {
+		http.Error(w, "send the ETag of what you changed in If-Match", http.StatusPreconditionRequired)
+		return
+	}
+	version, err := strconv.ParseInt(strings.Trim(match, `"`), 10, 64)
+	if err != nil {
+		http.Error(w, "not an ETag of a meeting", http.StatusPreconditionFailed)
+		return
+	}
+	meeting.ID = uint(id)
+	err = a.db.Clauses(occ.Expect(version)).Select("Place", "Time", "Seats").Updates(&meeting).Error
+	switch {
+	case errors.Is(err, occ.ErrStaleData):
+		http.Error(w, "the meeting was changed", http.StatusPreconditionFailed)
+	case err != nil:
+		http.Error(w, "try again", http.StatusInternalServerError)
+	default:
+		a.answer(w, &meeting)
+	}
+}
+
+func (a API) answer(w http.ResponseWriter, meeting *Meeting) {
+	w.Header().Set("ETag", fmt.Sprintf(`"%d"`, meeting.Version))
+	_ = json.NewEncoder(w).Encode(meeting)
+}
+
+func ExampleExpect_etag() {
+	db, _, end := meetings(nil)
+	defer end()
+	api := API{db}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /meetings/{id}", api.get)
+	mux.HandleFunc("PUT /meetings/{id}", api.put)
+	call := func(method, match, body string) {
+		r := httptest.NewRequest(method, "/meetings/1", strings.NewReader(body))
+		r.Header.Set("If-Match", match)
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		fmt.Println(method, match, "->", w.Code, w.Header().Get("ETag"), strings.TrimSpace(w.Body.String()))
+	}
+
+	call("GET", "", "")
+	call("PUT", `"1"`, `{"Place":"garden","Time":"10:00"}`)
+	call("PUT", `"1"`, `{"Place":"attic","Time":"10:00"}`)
+	call("PUT", `W/"2"`, `{"Place":"attic","Time":"10:00"}`)
+	call("PUT", "", `{"Place":"attic","Time":"10:00"}`)
+	// Output:
+	// GET  -> 200 "1" {"ID":1,"Place":"room 1","Time":"10:00","Seats":4,"Version":1}
+	// PUT "1" -> 200 "2" {"ID":1,"Place":"garden","Time":"10:00","Seats":0,"Version":2}
+	// PUT "1" -> 412  the meeting was changed
+	// PUT W/"2" -> 412  not an ETag of a meeting
+	// PUT  -> 428  send the ETag of what you changed in If-Match
+}
+
+// Every snippet of docs/conflicts.md is part of an Example above, which runs.
+func TestTheSnippetsAboutConflictsRun(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/conflicts.md")
+	require.NoError(t, err)
+	source, err := os.ReadFile("example_conflicts_test.go")
+	require.NoError(t, err)
+	snippets := strings.Split(string(page), "```go\n")[1:]
+	require.NotEmpty(t, snippets)
+	for _, snippet := range snippets {
+		code, _, closed := strings.Cut(snippet, "```")
+		require.True(t, closed)
+		require.Contains(t, flat(string(source)), flat(code))
+	}
+}
+
+// flat is code without its indentation.
+func flat(code string) string {
+	lines := strings.Split(strings.TrimSpace(code), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return strings.Join(lines, "\n")
+}
