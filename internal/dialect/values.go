@@ -29,6 +29,10 @@ func (d Dialect) TypesFromFirstRow() bool { return d.Name == postgres }
 // LocksNamedTable: FOR UPDATE in a query of several tables can say which one it means.
 func (d Dialect) LocksNamedTable() bool { return d.Name == postgres }
 
+// LocksWholeDatabase: there are no row locks, and a transaction that has read cannot write any more once another has; it
+// has to take the one lock there is first.
+func (d Dialect) LocksWholeDatabase() bool { return d.Name == sqlite }
+
 // valuesRowKeyword is what stands before each row of a list of VALUES: MySQL says ROW, MariaDB does not know it.
 func valuesRowKeyword(db *gorm.DB) string {
 	if db.Name() != mysql {
