@@ -310,11 +310,12 @@ func (w *write) refuseRows(rows []*row, states []rowState, err error) {
 
 // refusedInserts are the models that were to be inserted, apart from rows, and whose rows are there.
 func (w *write) refusedInserts(rows []*row) (stale []StaleRow) {
-	if len(w.neverLoaded) == 0 || slices.Contains(rows, w.neverLoaded[0]) {
+	others := slices.DeleteFunc(slices.Clone(w.neverLoaded), func(r *row) bool { return slices.Contains(rows, r) })
+	if len(others) == 0 {
 		return nil
 	}
-	others, states, err := w.neverLoaded, []rowState(nil), error(nil)
-	if states, err = w.readRows(others, ""); err != nil {
+	states, err := w.readRows(others, "")
+	if err != nil {
 		return nil
 	}
 	for i, r := range others {

@@ -271,7 +271,7 @@ func (w *write) childrenInConflict() ([]reflect.Value, error) {
 }
 
 func (w *write) childrenByKey(rows []row) (children []reflect.Value, err error) {
-	stored, err := w.stored(rows, w.foreignKeys())
+	stored, err := w.stored(w.session, rows, w.foreignKeys())
 	for _, child := range stored {
 		children = append(children, child)
 	}

@@ -65,15 +65,13 @@ func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
 
 // lockStored tells the models whose rows are there, with their versions, from those that are not.
 func (w *write) lockStored(conflict clause.OnConflict, rows []row) (there, missing []row, err error) {
-	if err := w.lockFirst(); err != nil {
-		return nil, nil, err
-	}
 	w.identity = w.conflictFields(conflict)
 	defer func() { w.identity = nil }()
 	for i := range rows {
 		rows[i].key = w.keyOf(rows[i].model)
 	}
-	stored, err := w.stored(rows, []*schema.Field{w.model.version.Field}, w.locking(clause.LockingStrengthUpdate))
+	session := func() *gorm.DB { return w.session().Clauses(w.locking(clause.LockingStrengthUpdate)) }
+	stored, err := w.stored(session, rows, []*schema.Field{w.model.version.Field})
 	for _, r := range rows {
 		if row, isThere := stored[w.keyText(r.model, w.identity)]; isThere && r.key != nil {
 			r.expected = w.model.version.of(w.ctx, row)
