@@ -62,6 +62,9 @@ func (w *write) updateCounted(set clause.Set) {
 		w.updateUncompared(set)
 		return
 	}
+	if w.hasSnapshots() {
+		w.chooseColumns(set)
+	}
 	switch {
 	case len(w.rows) > 1:
 		w.updateSeveral(set)
@@ -88,12 +91,36 @@ func (w *write) assignments() clause.Set {
 		set = callbacks.ConvertToAssignments(w.stmt)
 	}
 	w.putBack()
-	if hadWhere {
+	switch {
+	case w.keepsKey(where):
+	case hadWhere:
 		w.stmt.Clauses["WHERE"] = where
-	} else {
+	default:
 		delete(w.stmt.Clauses, "WHERE")
 	}
 	return w.withoutVersion(set)
+}
+
+// keepsKey leaves the conditions on the key that GORM has added where they are of a model of another type on the same
+// table: it names rows, but not to the plugin.
+func (w *write) keepsKey(where clause.Clause) bool {
+	own, _ := where.Expression.(clause.Where)
+	all, _ := w.stmt.Clauses["WHERE"].Expression.(clause.Where)
+	added := all.Exprs[min(len(own.Exprs), len(all.Exprs)):]
+	if len(added) == 0 || w.namesModels() {
+		return false
+	}
+	if len(own.Exprs) > 0 {
+		added = append([]clause.Expression{group{own.Exprs}}, added...)
+	}
+	where.Name, where.Expression = "WHERE", clause.Where{Exprs: added}
+	w.own, w.stmt.Clauses["WHERE"] = where, where
+	return true
+}
+
+// namesModels tells whether the rows of the write are known by their models.
+func (w *write) namesModels() bool {
+	return len(w.rows) > 0 && w.rows[0].key != nil
 }
 
 // withoutVersion drops the version that a payload tried to set, and from a whole row the columns that are unversioned.
@@ -139,7 +166,7 @@ func (w *write) writesModel() bool {
 
 func (w *write) isVersionColumn(name string) bool {
 	field := w.model.LookUpField(name)
-	return field != nil && w.model.version != nil && field.DBName == w.model.version.DBName
+	return field != nil && w.model.version != nil && field.DBName == w.model.version.DBName && field.DBName != ""
 }
 
 // isWholeRow tells a call that writes all columns of the model itself, as Save does.
@@ -167,7 +194,7 @@ func (w *write) isUncounted(set clause.Set) bool {
 // isTimestamp tells a column that GORM sets to the current time, unless the caller set it by name.
 func (w *write) isTimestamp(assignment clause.Assignment) bool {
 	field := w.model.LookUpField(assignment.Column.Name)
-	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks {
+	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks || w.hasSnapshots() && isToken(field) {
 		return false
 	}
 	if _, given := w.clausesBefore("SET"); given {
@@ -218,6 +245,9 @@ func (w *write) versionOfStruct(payload reflect.Value) any {
 		return nil
 	}
 	s := w.model.Schema
+	if w.hasSnapshots() {
+		return w.snapshotOfStruct(payload)
+	}
 	if payload.Type() != s.ModelType {
 		parsed := &gorm.Statement{DB: w.db}
 		if parsed.Parse(w.stmt.Dest) != nil {
@@ -369,7 +399,7 @@ func (w *write) learnVersion(r *row) error {
 	}
 	state, err := w.read(r)
 	if err == nil && state.isThere {
-		w.advance(r, state.version)
+		w.advance(r, w.learned(r, state.version))
 	}
 	return err
 }
@@ -380,6 +410,10 @@ func (w *write) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	w.counters().checked.Add(1)
+	if w.hasSnapshots() {
+		w.writeSnapshot(set, gormWrite)
+		return
+	}
 	w.whereRow(true)
 	if w.model.version.byDatabase {
 		w.writeByDatabase(set, gormWrite)
@@ -411,7 +445,10 @@ func (w *write) whereRow(compared bool) {
 		conditions = append(conditions, group{own.Exprs})
 	}
 	if len(w.rows) > 0 {
-		row := rowCondition{model: w.model, key: w.rows[0].key, version: w.rows[0].expected, isCompared: compared}
+		row := rowCondition{model: w.model, key: w.rows[0].key, isCompared: compared}
+		if compared {
+			row.version = w.comparedWith(&w.rows[0])
+		}
 		if w.op == OpDelete {
 			row.key = nil
 		}
@@ -456,6 +493,7 @@ func (w *write) check() {
 	case w.op != OpDelete || w.wasSoftDelete():
 		r := &w.rows[0]
 		w.advance(r, r.next)
+		w.learnBase(r)
 	}
 }
 

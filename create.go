@@ -17,6 +17,9 @@ func (p *Plugin) guardCreate(db *gorm.DB) {
 		p.gorm.create(db)
 		return
 	}
+	if w.isQuiet {
+		return
+	}
 	w.keepClauses("ON CONFLICT", "RETURNING", "VALUES")
 	defer w.giveBackClauses()
 	w.keepAddressable()
@@ -24,6 +27,14 @@ func (p *Plugin) guardCreate(db *gorm.DB) {
 }
 
 func (w *write) create() {
+	if !w.hasSnapshots() {
+		w.createAs()
+		return
+	}
+	w.within(func() error { w.createAs(); return w.db.Error })
+}
+
+func (w *write) createAs() {
 	conflict, isUpsert := w.stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	switch {
 	case w.model.version == nil:
@@ -59,6 +70,10 @@ func (w *write) keepAddressable() {
 // insert has GORM insert the rows with a first version where they have none of their own; whatever keeps a row from being
 // inserted leaves its model as it was.
 func (w *write) insert() {
+	if w.hasSnapshots() {
+		w.insertSnapshots()
+		return
+	}
 	if w.model.version.byDatabase {
 		w.insertByDatabase()
 		return
@@ -103,7 +118,9 @@ func (n numbering) putBack() {
 
 // number gives every model and map without a version its first one.
 func (w *write) number() (n numbering, err error) {
-	n.w = w
+	if n.w = w; w.hasSnapshots() {
+		return n, nil
+	}
 	switch dest := indirect(reflect.ValueOf(w.stmt.Dest)).Interface().(type) {
 	case map[string]any:
 		err = n.addMap(dest)
@@ -194,6 +211,9 @@ func (n *numbering) addMap(values map[string]any) (err error) {
 // selectVersion has the version inserted whatever Select and Omit say: a row without one would be at another version than
 // its model. It gives back the function that undoes it.
 func (w *write) selectVersion() (restore func()) {
+	if w.hasSnapshots() {
+		return func() {}
+	}
 	stmt, column := w.stmt, w.model.version.DBName
 	selects, omits := stmt.Selects, stmt.Omits
 	columns, restricted := stmt.SelectAndOmitColumns(true, false)

@@ -219,6 +219,9 @@ func (w *write) modelsUpdate(rows []*row, fields []*schema.Field, set clause.Set
 			update.columns = append(update.columns, column)
 		}
 	}
+	if w.hasSnapshots() {
+		w.chooseColumns(update.set)
+	}
 	how := update.severalWrite()
 	send := how.send
 	how.send = func(rows []*row) int64 {

@@ -92,14 +92,16 @@ func (w *write) insertEach(rows []row) (inserted int64, err error) {
 }
 
 // insertAll inserts rows with their first version, or reports errSkipped if one of them was there; then the models are as
-// they were. MySQL's DO NOTHING counts rows that it skipped, so there it is an INSERT whose duplicate keys are no error.
+// they were. MySQL's DO NOTHING counts rows that it skipped, and so does GORM for several models with keys: there it is an
+// INSERT whose duplicate keys are no error.
 func (w *write) insertAll(rows []row) error {
 	firsts, err := w.firstVersions(rows)
 	if err != nil {
 		return err
 	}
 	conflict := w.stmt.Clauses["ON CONFLICT"]
-	if !w.plugin.dialect.ConflictTarget {
+	isPlain := !w.plugin.dialect.ConflictTarget || len(rows) > 1
+	if isPlain {
 		delete(w.stmt.Clauses, "ON CONFLICT")
 		defer func() { w.stmt.Clauses["ON CONFLICT"] = conflict }()
 	}
@@ -107,7 +109,7 @@ func (w *write) insertAll(rows []row) error {
 		w.model.version.put(w.ctx, r.model, firsts[i])
 	}
 	affected, err := w.insertModels(rows)
-	if w.isDuplicateKey(err) && !w.plugin.dialect.ConflictTarget || err == nil && affected < int64(len(rows)) {
+	if w.isDuplicateKey(err) && isPlain || err == nil && affected < int64(len(rows)) {
 		err = errSkipped
 		w.stmt.Clauses["ON CONFLICT"] = conflict
 		w.learnKey(rows)
@@ -118,6 +120,9 @@ func (w *write) insertAll(rows []row) error {
 		} else {
 			w.remember(&r)
 		}
+	}
+	if err == nil && w.hasSnapshots() {
+		err = w.learnInserted(slices.Clone(rows))
 	}
 	return err
 }

@@ -60,7 +60,7 @@ func (w *write) deleteSeveral() {
 	w.keepClauses("UPDATE")
 	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
 		if !w.isSoftDelete() {
-			remove := batchDelete{w: w, isCompared: compared}
+			remove := batchDelete{w: w, isCompared: compared && !w.hasSnapshots()}
 			return severalWrite{remove.run, remove.giveReturned}
 		}
 		update := w.advancing(nil, rows, compared, w.plugin.gorm.delete)
@@ -86,7 +86,7 @@ func (w *write) advancing(set clause.Set, rows []*row, compared bool, send func(
 		set = w.orNothing(set)
 	}
 	update := w.batchOf(w.keyColumns(), slices.Clone(set), send)
-	if compared {
+	if compared && version.plan == nil {
 		update.compare(rows)
 	}
 	next := version.kind.nextInSQL(version.column())

@@ -279,10 +279,15 @@ func (w *write) overwriteSlice(conflict clause.OnConflict, target reflect.Value,
 		return
 	}
 	rows := w.rowsByElement(target, written.Elem(), w.conflictFields(conflict))
+	var taken []row
 	for i := range target.Len() {
-		if rows[i].IsValid() {
-			w.takeOver(i, indirect(target.Index(i)), rows[i])
+		if model := indirect(target.Index(i)); rows[i].IsValid() {
+			w.takeOver(i, model, rows[i])
+			taken = append(taken, row{index: i, model: model, key: w.keyOf(model)})
 		}
+	}
+	if w.hasSnapshots() {
+		_ = w.db.AddError(w.learnInserted(taken))
 	}
 }
 
@@ -335,7 +340,7 @@ func (w *write) learnUpserted(conflict clause.OnConflict, models []row) {
 		r := &models[i]
 		w.remember(r)
 		w.note(r.model)
-		if !w.returns() {
+		if !w.returns() || w.hasSnapshots() {
 			_ = w.db.AddError(w.learnBy(r, w.conflictFields(conflict)))
 		}
 	}
@@ -349,7 +354,7 @@ func (w *write) learnBy(r *row, fields []*schema.Field) error {
 	}
 	state, err := w.readWhere(clause.And(conditions...))
 	if err == nil && state.isThere {
-		w.model.version.put(w.ctx, r.model, state.version)
+		w.model.version.put(w.ctx, r.model, w.learned(r, state.version))
 	}
 	return err
 }

@@ -74,10 +74,11 @@ type kind interface {
 type versionField struct {
 	*schema.Field
 	kind       kind
-	boxed      any  // its column, as WriteQuoted takes it
-	isPlain    bool // versions are compared with =
-	byDatabase bool // the database writes it: it is compared and read, never written
-	bindInsert bool // an INSERT has to be given what bind makes of the version, not the field's value
+	boxed      any           // its column, as WriteQuoted takes it
+	isPlain    bool          // versions are compared with =
+	byDatabase bool          // the database writes it: it is compared and read, never written
+	bindInsert bool          // an INSERT has to be given what bind makes of the version, not the field's value
+	plan       *snapshotPlan // set where a Snapshot stands in for a version: there is no column
 }
 
 func (f *versionField) of(ctx context.Context, model reflect.Value) any {
@@ -88,6 +89,11 @@ func (f *versionField) of(ctx context.Context, model reflect.Value) any {
 // put sets the version of a model in memory; a model that was passed by value is left as it is.
 func (f *versionField) put(ctx context.Context, model reflect.Value, version any) {
 	if !model.CanAddr() {
+		return
+	}
+	if f.plan != nil {
+		snapshot, _ := version.(Snapshot)
+		f.plan.put(model, snapshot)
 		return
 	}
 	field := f.ReflectValueOf(ctx, model)
@@ -123,6 +129,10 @@ func (f *versionField) column() clause.Column {
 
 // isAt writes the condition that a row is at a version; NULL is as good as the zero value.
 func (f *versionField) isAt(builder clause.Builder, version any) {
+	if f.plan != nil {
+		version.(comparison).build(builder)
+		return
+	}
 	if !f.kind.isZero(version) {
 		f.is(builder, f.kind.bind(version))
 		return
@@ -258,6 +268,9 @@ func (p *Plugin) builtIn(version *versionField, name string) (kind, error) {
 		return counter, nil
 	}
 	if clock, ok := p.newClock(field); ok && (name == "" || name == kindTime) {
+		if clock.column == "date" {
+			return nil, errors.New("a column of type date holds no time of day: use another type")
+		}
 		return clock, nil
 	}
 	if random, ok := p.newRandom(version); ok && (name == "" || name == kindUUID) {

@@ -31,11 +31,12 @@ type write struct {
 	clauses  []keptClause    // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row
-	isQuiet     bool            // ends without an error, and Save must not insert
+	isQuiet     bool            // the end of a Save that has nothing to insert
 	isCreate    bool            // the call goes through GORM's create callbacks
 	isLinked    bool            // GORM saves associations along with their owner
 	refusal     *StaleDataError // to be reported
 	memories    []memory        // to be undone if the default transaction is rolled back
+	snapshot    *snapshotWrite  // set while models are compared with their snapshots
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -93,7 +94,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	if err = errors.Join(m.err, err); err != nil {
 		return err
 	}
-	if switches.expects && m.version == nil {
+	if switches.expects && (m.version == nil || m.version.plan != nil) {
 		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
 	}
 	if !m.isInvolved() && !m.mayNest(stmt) {
@@ -118,6 +119,10 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	w.isCreate = op == OpUpsert
 	w.isLinked = op == OpUpsert && isAssociationSave(db)
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
+	if w.isEndOfSave() {
+		w.endSave()
+		return nil
+	}
 	return w.openUnit(target)
 }
 
@@ -220,9 +225,6 @@ func (p *Plugin) close(db *gorm.DB) {
 	if w.isCreate {
 		w.settleBatch()
 	}
-	if w.isQuiet && db.Error == nil {
-		pause(db)
-	}
 	w.report()
 	w.free()
 }
@@ -276,7 +278,12 @@ func (w *write) identify(target reflect.Value, payload any) error {
 				return err
 			}
 		}
-		return w.dropKeyless()
+		if len(w.rows) > 0 {
+			return w.dropKeyless()
+		}
+	}
+	if w.expects && len(w.rows) == 0 { // a table without a model, or one of another type: the write goes by its conditions
+		w.rows = append(w.rows, row{model: reflect.Zero(w.model.ModelType), expected: given})
 	}
 	return nil
 }
@@ -404,6 +411,9 @@ func (w *write) advance(r *row, version any) {
 	w.remember(r)
 	w.note(r.model)
 	w.model.version.put(w.ctx, r.model, version)
+	if base := w.model.base; base != nil && base != w.model.version {
+		w.putBase(r.model, Snapshot{})
+	}
 }
 
 // putBack gives the models in memory the versions they had: nothing was written.
@@ -420,8 +430,12 @@ func (w *write) remember(r *row) {
 	if !r.model.CanAddr() {
 		return
 	}
-	m := memory{field: w.model.version, model: r.model, version: r.before}
+	w.keep(memory{field: w.model.version, model: r.model, version: r.before})
+}
+
+func (w *write) keep(m memory) {
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
+		m.key = keyOfModel(w.ctx, w.model.Schema, m.model)
 		j.memories = append(j.memories, m)
 		return
 	}
