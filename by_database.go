@@ -93,10 +93,11 @@ func (w *write) insertByDatabase() {
 	})
 }
 
-// mayBeSkipped tells an INSERT that may leave rows alone, so that the rows there are not the models' own.
+// mayBeSkipped tells an INSERT of several rows that may leave some alone, so that what it returns is not the models' in
+// their order. Of those models no version is known; they have to be loaded.
 func (w *write) mayBeSkipped() bool {
-	_, isUpsert := w.stmt.Clauses["ON CONFLICT"]
-	return isUpsert && w.stmt.ReflectValue.Kind() != reflect.Struct
+	conflict, isUpsert := w.stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	return isUpsert && w.stmt.ReflectValue.Kind() != reflect.Struct && (conflict.DoNothing || len(conflict.Where.Exprs) > 0)
 }
 
 // withoutVersions are the models whose version the database has to make, and the maps.

@@ -91,12 +91,36 @@ func (w *write) assignments() clause.Set {
 		set = callbacks.ConvertToAssignments(w.stmt)
 	}
 	w.putBack()
-	if hadWhere {
+	switch {
+	case w.keepsKey(where):
+	case hadWhere:
 		w.stmt.Clauses["WHERE"] = where
-	} else {
+	default:
 		delete(w.stmt.Clauses, "WHERE")
 	}
 	return w.withoutVersion(set)
+}
+
+// keepsKey leaves the conditions on the key that GORM has added where they are of a model of another type on the same
+// table: it names rows, but not to the plugin.
+func (w *write) keepsKey(where clause.Clause) bool {
+	own, _ := where.Expression.(clause.Where)
+	all, _ := w.stmt.Clauses["WHERE"].Expression.(clause.Where)
+	added := all.Exprs[min(len(own.Exprs), len(all.Exprs)):]
+	if len(added) == 0 || w.namesModels() {
+		return false
+	}
+	if len(own.Exprs) > 0 {
+		added = append([]clause.Expression{group{own.Exprs}}, added...)
+	}
+	where.Name, where.Expression = "WHERE", clause.Where{Exprs: added}
+	w.own, w.stmt.Clauses["WHERE"] = where, where
+	return true
+}
+
+// namesModels tells whether the rows of the write are known by their models.
+func (w *write) namesModels() bool {
+	return len(w.rows) > 0 && w.rows[0].key != nil
 }
 
 // withoutVersion drops the version that a payload tried to set, and from a whole row the columns that are unversioned.

@@ -17,6 +17,7 @@ import (
 // the column's precision at least, whatever the clock says. Its values are in UTC and hold what the column can store.
 type clock struct {
 	holder
+	column  string // its type
 	unit    time.Duration
 	now     func() time.Time
 	dialect dialect.Dialect
@@ -29,11 +30,12 @@ func (p *Plugin) newClock(field *schema.Field) (clock, bool) {
 	if h.core != timeType {
 		return clock{}, false
 	}
-	digits := p.dialect.TimeDigits(p.columnType(field))
+	column := p.columnType(field)
+	digits := p.dialect.TimeDigits(column)
 	if _, tagged := field.TagSettings["PRECISION"]; tagged {
 		digits = min(digits, max(field.Precision, 0))
 	}
-	return clock{holder: h, unit: unitOf(digits), now: p.now, dialect: p.dialect}, true
+	return clock{holder: h, column: column, unit: unitOf(digits), now: p.now, dialect: p.dialect}, true
 }
 
 func unitOf(digits int) time.Duration {
@@ -80,8 +82,15 @@ func (c clock) isZero(version any) bool {
 	return !ok || t.IsZero()
 }
 
-// nextInSQL is nil: the clock of the application and that of the database are two.
-func (c clock) nextInSQL(clause.Column) clause.Expression { return nil }
+// nextInSQL goes by the clock of the application too: the database's may be another one.
+func (c clock) nextInSQL(column clause.Column) clause.Expression {
+	return c.dialect.NextTime(column, c.now().UTC().Truncate(c.unit), c.column, c.unit)
+}
+
+// nextInTrigger goes by the clock of the database, the only one there.
+func (c clock) nextInTrigger(column clause.Column) clause.Expression {
+	return c.dialect.NextTime(column, nil, c.column, c.unit)
+}
 
 // bind strips the monotonic reading too, which a driver may write.
 func (c clock) bind(version any) any {

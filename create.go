@@ -17,6 +17,9 @@ func (p *Plugin) guardCreate(db *gorm.DB) {
 		p.gorm.create(db)
 		return
 	}
+	if w.isQuiet {
+		return
+	}
 	w.keepClauses("ON CONFLICT", "RETURNING", "VALUES")
 	defer w.giveBackClauses()
 	w.keepAddressable()

@@ -24,6 +24,9 @@
 // after the last value of the column's type it goes on at 1. The plugin writes it; do not assign to it. A column named
 // "version" without the type or the tag is the application's own. A model without a version behaves as without the plugin.
 //
+// Times, UUIDs, versions of a [Generator] of your own, and versions that the database writes serve too; [Xmin] and
+// [Snapshot] need no column.
+//
 // # Writes of a row
 //
 // A write is of a row if the model carries its primary key, or if a version is given. It is compared: WHERE asks for the
@@ -63,8 +66,8 @@
 //
 // The error matches [ErrStaleData], and [*StaleDataError] has the operation, the table, and every refused row with its
 // key, both versions and the [Reason]. The row is untouched, later callbacks do not run, and the model keeps its version,
-// so that a second try is refused too; its other fields hold what was refused. Load it again, or have [Retry] do the
-// whole work again. The caller's transaction stays usable, unless the database reported the conflict itself; then
+// so that a second try is refused too; its other fields hold what was refused. Load it again, have [Retry] do the whole
+// work again, or merge both with [Rebase]. The caller's transaction stays usable, unless the database reported the conflict itself; then
 // StaleDataError.Err is set.
 //
 // # Several rows
@@ -80,7 +83,8 @@
 //
 // # What is not seen
 //
-// Exec, Raw and other programs. A row that is deleted and inserted again under its old key starts at 1 again.
+// Exec, Raw and other programs; [CreateTriggers] covers them. A row that is deleted and inserted again under its old key
+// starts at 1 again; a UUID does not.
 //
 // # Cost
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -183,6 +184,10 @@ func TestMisuseOfVersionsIsNamed(t *testing.T) {
 		ID uint
 		V  string `gorm:"version;serializer:json"`
 	}
+	type DateVersion struct {
+		ID uint
+		V  time.Time `gorm:"version;type:date"`
+	}
 	any64 := generate(func(context.Context, any) (any, error) { return int64(1), nil })
 	for _, misuse := range []struct {
 		name  string
@@ -196,6 +201,7 @@ func TestMisuseOfVersionsIsNamed(t *testing.T) {
 		{"a kind that does not serve the type", &WrongType{}, nil, []string{"WrongType", "field V", `"uuid"`, "int64"}},
 		{"a nil generator", &NilGenerator{}, []occ.Option{occ.WithGenerator("empty", nil)}, []string{"NilGenerator", "field V", `"empty"`, "nil"}},
 		{"a generator by the name of a kind", &Shadowed{}, []occ.Option{occ.WithGenerator("uuid", any64)}, []string{"Shadowed", "field V", `"uuid"`}},
+		{"a date", &DateVersion{}, nil, []string{"DateVersion", "field V", "date"}},
 		{"a read-only field", &ReadOnly{}, nil, []string{"ReadOnly", "field V", "permission"}},
 		{"a serializer", &Serialized{}, nil, []string{"Serialized", "field V", "serializer"}},
 		{"Xmin on another database", &onlyPostgres{}, nil, []string{"onlyPostgres", "field Xmin", "sqlite", "PostgreSQL"}},

@@ -609,3 +609,22 @@ func splitStatements(text string) (statements []string) {
 	}
 	return statements
 }
+
+func TestAModelThatManyMeetAtOnce(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Use(occ.New()))
+		require.NoError(t, db.AutoMigrate(&typedPart[bareID]{}))
+		errs := make(chan error, 8)
+		for range cap(errs) {
+			go func() {
+				m := typedPart[bareID]{}
+				err := db.Create(&m).Error
+				errs <- errors.Join(err, db.First(&typedPart[bareID]{}, m.ID).Error, db.Model(&m).Update("price", 1).Error)
+			}()
+		}
+		for range cap(errs) {
+			require.NoError(t, <-errs)
+		}
+	})
+}

@@ -39,9 +39,10 @@ func (m *model) mayNest(stmt *gorm.Statement) bool {
 
 // models are the models that the plugin has met.
 type models struct {
-	bySchema sync.Map // *schema.Schema to *model
-	byTable  sync.Map // table name to *model, the versioned ones
-	counters sync.Map // table name to *tableCounters
+	bySchema sync.Map   // *schema.Schema to *model
+	byTable  sync.Map   // table name to *model, the versioned ones
+	counters sync.Map   // table name to *tableCounters
+	meeting  sync.Mutex // some kinds change the field that GORM reads: once, and before anybody uses it
 }
 
 // modelOf is the model that a statement is about, found by its schema or, where it has none of its own, by the table it
@@ -63,6 +64,11 @@ func (p *Plugin) modelOf(stmt *gorm.Statement) *model {
 }
 
 func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
+	if m, ok := p.models.bySchema.Load(s); ok {
+		return m.(*model)
+	}
+	p.models.meeting.Lock()
+	defer p.models.meeting.Unlock()
 	if m, ok := p.models.bySchema.Load(s); ok {
 		return m.(*model)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,7 @@ type Plugin struct {
 	gorm        gormCallbacks
 	models      models
 	journals    journals
+	batchCalls  batchCalls
 }
 
 // gormCallbacks are the callbacks of GORM that the plugin's own go round.
@@ -68,11 +70,11 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	if !p.initialized.Swap(true) {
 		p.dialect = d
 		p.gorm = p.callbacksOf(db)
+		p.columnType = func(field *schema.Field) string { return columnType(db, field) }
+		p.now = func() time.Time { return db.NowFunc() }
 	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.dialect.Name {
 		return errors.New("occ: the plugin is registered already: call occ.New for each gorm.DB")
 	}
-	p.columnType = func(field *schema.Field) string { return columnType(db, field) }
-	p.now = func() time.Time { return db.NowFunc() }
 	return errors.Join(p.register(db)...)
 }
 
@@ -91,17 +93,17 @@ func (p *Plugin) callbacksOf(db *gorm.DB) gormCallbacks {
 func (p *Plugin) register(db *gorm.DB) []error {
 	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	query, row := db.Callback().Query(), db.Callback().Row()
-	return append(p.registerWatch(db),
+	return append(slices.Concat(p.registerWatch(db), p.registerAborts(db)),
 		create.Before("gorm:before_create").Register("occ:open_create", p.open(OpUpsert)),
-		create.Replace("gorm:create", p.guardCreate),
+		create.Replace("gorm:create", p.aborting(p.guardCreate)),
 		create.After("*").Register("occ:close_create", p.close),
 
 		update.Before("gorm:setup_reflect_value").Register("occ:open_update", p.open(OpUpdate)),
-		update.Replace("gorm:update", p.guardUpdate),
+		update.Replace("gorm:update", p.aborting(p.guardUpdate)),
 		update.After("*").Register("occ:close_update", p.close),
 
 		remove.Before("gorm:before_delete").Register("occ:open_delete", p.open(OpDelete)),
-		remove.Replace("gorm:delete", p.guardDelete),
+		remove.Replace("gorm:delete", p.aborting(p.guardDelete)),
 		remove.After("*").Register("occ:close_delete", p.close),
 
 		query.Before("gorm:query").Register("occ:query", p.meet),

@@ -104,10 +104,12 @@ func (r random) convert(version any) (any, error) {
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("%T does not fit %s", version, r.typ)
-	case r.core.Kind() == reflect.String:
-		return r.holdText(text), nil
+	case r.core.Kind() != reflect.String:
+		return r.fromColumn(text)
+	case r.form == dialect.UUIDNative && text != "" && uuid.Validate(text) != nil:
+		return nil, fmt.Errorf("%q is no UUID, which the column asks for", text)
 	}
-	return r.fromColumn(text)
+	return r.holdText(text), nil
 }
 
 // fromColumn takes a UUID in the forms that drivers read it in; nil is NULL.

@@ -140,6 +140,9 @@ func TestAUUIDColumnIsComparedWithEveryFormOfAUUID(t *testing.T) {
 
 			require.NoError(t, db.Model(&m).Clauses(occ.Expect(strings.ToUpper(m.Version))).Update("price", 1).Error)
 			require.NoError(t, db.Model(&m).Clauses(occ.Expect(uuid.MustParse(m.Version))).Update("price", 2).Error)
+			err := db.Model(&m).Clauses(occ.Expect("no uuid")).Update("price", 3).Error
+			require.ErrorContains(t, err, "model inUUIDColumn, field Version")
+			require.NotErrorIs(t, err, occ.ErrStaleData)
 		}},
 	}, &inUUIDColumn{})
 }

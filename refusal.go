@@ -18,7 +18,7 @@ func (w *write) refuse(reported error) {
 			w.snapshot.again()
 			return
 		case w.isCurrent(r, state) && (w.hasOwnConditions() || w.mayBeUnchanged()):
-			w.db.Error, w.isQuiet = nil, calledBySave()
+			w.db.Error = nil
 			return // the row is current: the caller's own conditions did not hold, or there was nothing to change
 		default:
 			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)

@@ -71,6 +71,11 @@ func TestLargeSlices(t *testing.T) {
 			products[n-1].Version++
 			require.NoError(t, db.Delete(&products).Error)
 			require.Empty(t, all[Product](t, db))
+			products = make([]Product, n)
+			res = db.Save(&products)
+			require.NoError(t, res.Error)
+			require.EqualValues(t, n, res.RowsAffected)
+			require.Equal(t, products, all[Product](t, db))
 		}},
 		{"rows that are larger than a packet", func(t *testing.T, db *gorm.DB) {
 			type blob struct {
@@ -202,10 +207,21 @@ func TestSlicesUnderOtherPlugins(t *testing.T) {
 			require.Equal(t, []int{0, 7, 0, 0}, versions(products))
 			require.Error(t, db.Create(&products).Error)
 			require.Equal(t, []int{0, 7, 0, 0}, versions(products))
+			items := []*hookedItem{{Name: "a"}, {Name: "b"}, {Name: "c", Failing: true}}
+			require.ErrorIs(t, db.CreateInBatches(&items, 1).Error, errItemHook)
+			require.Equal(t, []occ.Version{0, 0, 0}, []occ.Version{items[0].Version, items[1].Version, items[2].Version})
+			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+				require.NoError(t, tx.CreateInBatches(items[:2], 1).Error)
+				items[2].ID = 0
+				require.ErrorIs(t, tx.CreateInBatches([]*hookedItem{{}, items[2]}, 1).Error, errItemHook)
+				return nil
+			}))
+			require.Equal(t, []occ.Version{1, 1, 0}, []occ.Version{items[0].Version, items[1].Version, items[2].Version})
+			require.Len(t, all[hookedItem](t, db), 2)
 			require.NoError(t, db.CreateInBatches(products[:3], 2).Error)
 			require.Equal(t, []int{1, 7, 1}, versions(all[Product](t, db)))
 		}},
-	}, &flaggedItem{}, &sliceOwner{}, &slicePart{}, &Product{})
+	}, &flaggedItem{}, &sliceOwner{}, &slicePart{}, &Product{}, &hookedItem{})
 }
 
 func TestConflictsThatTheDatabaseReports(t *testing.T) {

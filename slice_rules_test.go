@@ -78,6 +78,14 @@ func versions(products []Product) (versions []int) {
 	return versions
 }
 
+// someConfigurations are all databases, and each setting that writes of slices could trip over once.
+func someConfigurations() []testdb.Database {
+	configurations := testdb.Configurations()
+	const clientFoundRows, sqliteSkip, postgresPrepare, mariadbSkip = 1, 3, 4, 7
+	return append(testdb.All(), configurations[clientFoundRows], configurations[sqliteSkip],
+		configurations[postgresPrepare], configurations[mariadbSkip])
+}
+
 // sliceWrites are the calls that write several loaded rows.
 var sliceWrites = map[string]func(db *gorm.DB, products *[]Product) *gorm.DB{
 	"Save":          func(db *gorm.DB, products *[]Product) *gorm.DB { return db.Save(products) },
@@ -212,7 +220,7 @@ func TestEveryWriteOfASlice(t *testing.T) {
 			require.NoError(t, tx.Create(&Product{Name: "new"}).Error)
 		}})
 	}
-	run(t, append(testdb.All(), testdb.Configurations()...), behaviours, &Product{})
+	run(t, someConfigurations(), behaviours, &Product{})
 }
 
 func TestSlicesWithOtherKeys(t *testing.T) {

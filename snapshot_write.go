@@ -227,9 +227,7 @@ func (w *write) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 	switch {
 	case w.db.Error != nil:
 		w.checkError()
-	case w.db.RowsAffected > 0:
-	case w.hasOwnConditions(), w.mayBeUnchanged():
-		w.isQuiet = calledBySave()
+	case w.db.RowsAffected > 0, w.hasOwnConditions(), w.mayBeUnchanged():
 	default:
 		w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: w.unknown([]*row{r})})
 	}

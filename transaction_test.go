@@ -607,3 +607,26 @@ func TestADatabaseOpenedWithACopiedConfiguration(t *testing.T) {
 		require.ErrorContains(t, plain.Use(db.Plugins["occ"]), "registered already")
 	}}}, purseModels...)
 }
+
+func TestAVariableUsedForSeveralRows(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"a rollback does not give it the version of another row", func(t *testing.T, db *gorm.DB) {
+			first, second := create(t, db), create(t, db)
+			for range 5 {
+				require.NoError(t, db.Model(&first).Update("price", gorm.Expr("price + 1")).Error)
+			}
+			var p Product
+			_ = occ.Transaction(db, func(tx *gorm.DB) error {
+				for _, id := range []uint{first.ID, second.ID} {
+					p = Product{}
+					require.NoError(t, tx.First(&p, id).Error)
+					require.NoError(t, tx.Model(&p).Update("price", 1).Error)
+				}
+				return gorm.ErrInvalidData
+			})
+			require.Equal(t, second.ID, p.ID)
+			require.EqualValues(t, 1, p.Version)
+		}},
+	}, &Product{})
+}

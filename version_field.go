@@ -268,6 +268,9 @@ func (p *Plugin) builtIn(version *versionField, name string) (kind, error) {
 		return counter, nil
 	}
 	if clock, ok := p.newClock(field); ok && (name == "" || name == kindTime) {
+		if clock.column == "date" {
+			return nil, errors.New("a column of type date holds no time of day: use another type")
+		}
 		return clock, nil
 	}
 	if random, ok := p.newRandom(version); ok && (name == "" || name == kindUUID) {

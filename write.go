@@ -31,7 +31,8 @@ type write struct {
 	clauses  []keptClause    // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row
-	isQuiet     bool            // ends without an error, and Save must not insert
+	isQuiet     bool            // the end of a Save that has nothing to insert
+	isCreate    bool            // the call goes through GORM's create callbacks
 	isLinked    bool            // GORM saves associations along with their owner
 	refusal     *StaleDataError // to be reported
 	memories    []memory        // to be undone if the default transaction is rolled back
@@ -115,8 +116,13 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	w.plugin, w.db, w.stmt, w.ctx = p, db, stmt, stmt.Context
 	w.model, w.op, w.switches = m, op, switches
 	w.clauses = w.room.clauses[:0]
+	w.isCreate = op == OpUpsert
 	w.isLinked = op == OpUpsert && isAssociationSave(db)
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
+	if w.isEndOfSave() {
+		w.endSave()
+		return nil
+	}
 	return w.openUnit(target)
 }
 
@@ -216,8 +222,8 @@ func (p *Plugin) close(db *gorm.DB) {
 	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
 		putBack(w.ctx, w.memories)
 	}
-	if w.isQuiet && db.Error == nil {
-		pause(db)
+	if w.isCreate {
+		w.settleBatch()
 	}
 	w.report()
 	w.free()
@@ -233,8 +239,12 @@ func (w *write) closeUnit() {
 		return
 	}
 	w.unit.journal.leave()
+	memories := w.unit.journal.memories[min(w.unit.mark, len(w.unit.journal.memories)):]
 	if err := w.unit.close(w.db, w.db.Error != nil); err != nil && w.db.Error == nil {
 		_ = w.db.AddError(err)
+	}
+	if w.unit.ownsJournal && w.db.Error == nil {
+		w.memories = append(w.memories, memories...)
 	}
 }
 
@@ -268,7 +278,12 @@ func (w *write) identify(target reflect.Value, payload any) error {
 				return err
 			}
 		}
-		return w.dropKeyless()
+		if len(w.rows) > 0 {
+			return w.dropKeyless()
+		}
+	}
+	if w.expects && len(w.rows) == 0 { // a table without a model, or one of another type: the write goes by its conditions
+		w.rows = append(w.rows, row{model: reflect.Zero(w.model.ModelType), expected: given})
 	}
 	return nil
 }
@@ -417,6 +432,7 @@ func (w *write) remember(r *row) {
 
 func (w *write) keep(m memory) {
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
+		m.key = keyOfModel(w.ctx, w.model.Schema, m.model)
 		j.memories = append(j.memories, m)
 		return
 	}

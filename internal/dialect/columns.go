@@ -1,10 +1,13 @@
 package dialect
 
 import (
+	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"gorm.io/gorm/clause"
 )
@@ -76,19 +79,59 @@ func (d Dialect) SameTime(column clause.Column, value any) clause.Expression {
 	}
 }
 
-// sqliteSeconds takes the texts that SQLite knows, and the one of modernc.org/sqlite: "2006-01-02 15:04:05.9 +0200 CEST".
+// sqliteSeconds are the whole seconds of a time since 1970, as text.
 func sqliteSeconds(x any) clause.Expr {
-	const zone = "instr(substr(?, 12), ' ')"
-	return clause.Expr{
-		SQL: "strftime('%s', CASE " + zone + " WHEN 0 THEN ? ELSE substr(?, 1, 10 + " + zone +
-			") || substr(?, 12 + " + zone + ", 3) || ':' || substr(?, 15 + " + zone + ", 2) END)",
-		Vars: []any{x, x, x, x, x, x, x, x},
+	if t, ok := x.(time.Time); ok {
+		return clause.Expr{SQL: "?", Vars: []any{strconv.FormatInt(t.Unix(), 10)}}
 	}
+	instant := sqliteTime("?")
+	return clause.Expr{SQL: "strftime('%s', " + instant + ")", Vars: slices.Repeat([]any{x}, strings.Count(instant, "?"))}
+}
+
+// sqliteTime takes the texts that SQLite knows, and the one of modernc.org/sqlite: "2006-01-02 15:04:05.9 +0200 CEST".
+func sqliteTime(x string) string {
+	const instant = "CASE instr(substr(x, 12), ' ') WHEN 0 THEN x ELSE substr(x, 1, 10 + instr(substr(x, 12), ' '))" +
+		" || substr(x, 12 + instr(substr(x, 12), ' '), 3) || ':' || substr(x, 15 + instr(substr(x, 12), ' '), 2) END"
+	return strings.NewReplacer("x", x).Replace(instant)
 }
 
 func sqliteFraction(x any) clause.Expr {
+	if t, ok := x.(time.Time); ok {
+		return clause.Expr{SQL: "CAST(? AS REAL)", Vars: []any{fmt.Sprintf("0.%09d", t.Nanosecond())}}
+	}
 	return clause.Expr{
 		SQL:  "CASE instr(?, '.') WHEN 0 THEN 0.0 ELSE CAST('0' || substr(?, instr(?, '.')) AS REAL) END",
 		Vars: []any{x, x, x},
 	}
+}
+
+// NextTime is the time now, or one unit after the column's where that is not later; without now, by the database's own
+// clock. It is nil where SQL is less exact than what the column holds.
+func (d Dialect) NextTime(column clause.Column, now any, columnType string, unit time.Duration) clause.Expression {
+	isLocal := strings.HasPrefix(columnType, "timestamp")
+	switch {
+	case d.Name == postgres:
+		if isLocal = isLocal && !strings.HasPrefix(columnType, "timestamptz") && !strings.Contains(columnType, "with time zone"); now == nil {
+			now = clause.Expr{SQL: map[bool]string{false: "clock_timestamp()", true: "(clock_timestamp() AT TIME ZONE 'UTC')"}[isLocal]}
+		}
+		after := fmt.Sprintf("GREATEST(?, ? + interval '%d microseconds')", unit.Microseconds())
+		return clause.Expr{SQL: after, Vars: []any{now, column}}
+	case d.Name == mysql:
+		bound := now
+		if now = (clause.Expr{SQL: "CAST(? AS DATETIME(6))", Vars: []any{bound}}); bound == nil {
+			now = clause.Expr{SQL: map[bool]string{false: "UTC_TIMESTAMP(6)", true: "NOW(6)"}[isLocal]}
+		}
+		after := fmt.Sprintf("GREATEST(?, COALESCE(? + INTERVAL %d MICROSECOND, ?))", unit.Microseconds())
+		return clause.Expr{SQL: after, Vars: []any{now, column, now}}
+	case d.Name == sqlite && now == nil:
+		return clause.Expr{SQL: sqliteNextTime(), Vars: slices.Repeat([]any{column}, strings.Count(sqliteNextTime(), "?"))}
+	}
+	return nil
+}
+
+// sqliteNextTime counts milliseconds, which is what SQLite's functions know.
+func sqliteNextTime() string {
+	const format = "'%Y-%m-%d %H:%M:%f+00:00'"
+	now := "strftime(" + format + ", 'now')"
+	return "COALESCE(max(" + now + ", strftime(" + format + ", " + sqliteTime("?") + ", '+0.001 seconds')), " + now + ")"
 }
