@@ -276,6 +276,28 @@ func TestSnapshotUnderConcurrentWriters(t *testing.T) {
 	}, &Casket{})
 }
 
+// Numbered has a key that may not be assigned to.
+type Numbered struct {
+	ID   int64
+	Name string
+	Gone gorm.DeletedAt
+	occ.Snapshot
+}
+
+func TestSnapshotOfGeneratedKey(t *testing.T) {
+	t.Parallel()
+	db := open(t, testdb.All()[1], nil)
+	require.NoError(t, db.Exec("CREATE TABLE numbereds (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, gone timestamptz)").Error)
+	all := []Numbered{{Name: "a"}, {Name: "b"}}
+	require.NoError(t, db.Create(&all).Error)
+
+	all[0].Name = "c"
+	require.NoError(t, db.Save(&all).Error)
+	require.NoError(t, db.Save(&all[0]).Error)
+	require.NoError(t, db.Delete(&all).Error)
+	require.Equal(t, "c", reload[Numbered](t, db, all[0].ID).Name)
+}
+
 type (
 	twoSnapshots struct {
 		ID uint
