@@ -180,26 +180,26 @@ func TestSnapshot(t *testing.T) {
 			}
 		}},
 		{"a model that takes the snapshot of its refusal overwrites what it ran into", func(t *testing.T, db *gorm.DB) {
-			mine := createStaleCrate(t, db)
+			mine := createStaleCasket(t, db)
 			mine.Weight = 7
 			mine.Snapshot = stale(t, db.Save(&mine).Error).Actual.(occ.Snapshot)
 			require.NoError(t, db.Save(&mine).Error)
-			require.Equal(t, mine, reload[Crate](t, db, mine.ID))
+			require.Equal(t, mine, reload[Casket](t, db, mine.ID))
 		}},
 		{"the snapshot of another row, or of another model, is none", func(t *testing.T, db *gorm.DB) {
-			mine, other := createCrate(t, db), createCrate(t, db)
+			mine, other := createCasket(t, db), createCasket(t, db)
 			mine.Snapshot = other.Snapshot
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrVersionMissing)
-			mine.Snapshot = HookedCrate{}.Snapshot
+			mine.Snapshot = HookedCasket{}.Snapshot
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrVersionMissing)
 		}},
 		{"a payload says by its snapshot what it was based on", func(t *testing.T, db *gorm.DB) {
-			mine := createStaleCrate(t, db)
-			theirs := reload[Crate](t, db, mine.ID)
+			mine := createStaleCasket(t, db)
+			theirs := reload[Casket](t, db, mine.ID)
 			payload := mine
 			payload.Label = "mine"
 			require.ErrorIs(t, db.Model(&theirs).Updates(&payload).Error, occ.ErrStaleData)
-			payload.Snapshot = reload[Crate](t, db, mine.ID).Snapshot
+			payload.Snapshot = reload[Casket](t, db, mine.ID).Snapshot
 			require.NoError(t, db.Model(&mine).Updates(payload).Error)
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 		}},
