@@ -341,6 +341,7 @@ func TestSnapshot(t *testing.T) {
 		{"Touch is an error, Verify compares", func(t *testing.T, db *gorm.DB) {
 			mine := createCrate(t, db)
 			require.ErrorContains(t, occ.Touch(db, &mine), "Crate")
+			require.ErrorContains(t, occ.CreateTriggers(db, &Crate{}), "Crate")
 			require.NoError(t, occ.Verify(db, &mine))
 			mine = createStaleCrate(t, db)
 			require.ErrorIs(t, occ.Verify(db, &mine), occ.ErrStaleData)
