@@ -27,10 +27,13 @@ func (p *Plugin) query(db *gorm.DB) {
 		p.gorm.query(db)
 		return
 	}
-	callbacks.BuildQuerySQL(db)
-	if db.Error != nil {
-		return
+	if callbacks.BuildQuerySQL(db); db.Error == nil {
+		p.load(db, takers)
 	}
+}
+
+// load sends a query and scans what it gives as GORM does, under the eyes of a witness.
+func (p *Plugin) load(db *gorm.DB, takers []*snapshotTaker) {
 	stmt := db.Statement
 	rows, err := stmt.ConnPool.QueryContext(stmt.Context, stmt.SQL.String(), stmt.Vars...)
 	if db.AddError(err) != nil {

@@ -341,6 +341,7 @@ func TestSnapshot(t *testing.T) {
 		{"Touch is an error, Verify compares", func(t *testing.T, db *gorm.DB) {
 			mine := createCasket(t, db)
 			require.ErrorContains(t, occ.Touch(db, &mine), "Casket")
+			require.ErrorContains(t, occ.CreateTriggers(db, &Casket{}), "Casket")
 			require.NoError(t, occ.Verify(db, &mine))
 			mine = createStaleCasket(t, db)
 			require.ErrorIs(t, occ.Verify(db, &mine), occ.ErrStaleData)
