@@ -17,6 +17,7 @@ type memory struct {
 	field   *versionField
 	model   reflect.Value
 	version any
+	isWhole bool // all columns were written
 }
 
 // putBack undoes what writes did to models in memory, the last one first.
@@ -40,9 +41,15 @@ type journal struct {
 	calls int // calls in the transaction that may write several rows and have not ended
 	// written are the models that the outermost of those calls has written or is going to delete, by type
 	written map[reflect.Type][]reflect.Value
+	began   int     // how many memories there were before that call
+	rows    written // those since then, by row
 }
 
-func (j *journal) enter() { j.calls++ }
+func (j *journal) enter() {
+	if j.calls++; j.calls == 1 {
+		j.began, j.rows = len(j.memories), written{}
+	}
+}
 
 func (j *journal) note(model reflect.Value) {
 	if j.written == nil {
@@ -53,7 +60,7 @@ func (j *journal) note(model reflect.Value) {
 
 func (j *journal) leave() {
 	if j.calls--; j.calls == 0 {
-		j.written = nil
+		j.written, j.rows = nil, written{}
 	}
 }
 
@@ -61,7 +68,7 @@ func (j *journal) leave() {
 func (j *journal) rollBackTo(ctx context.Context, mark int) {
 	mark = min(mark, len(j.memories))
 	putBack(ctx, j.memories[mark:])
-	j.memories = j.memories[:mark]
+	j.memories, j.rows = j.memories[:mark], written{}
 }
 
 // wentBack notes how going back to a savepoint went. The transaction can be used again; if it failed, part of what was to

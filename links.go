@@ -85,6 +85,7 @@ func (w *write) refuseDuplicates(rows []row) {
 // moveChildren gives children that are there to their new owner, each compared with its own version.
 func (w *write) moveChildren(fields []*schema.Field, rows []row) {
 	w.op, w.own, w.rows = OpUpdate, clause.Clause{}, rows
+	w.catchUp(w.pointers())
 	if w.db.AddError(w.setNext()) != nil {
 		return
 	}

@@ -35,11 +35,16 @@ type savedSlice struct {
 
 // saveSlice updates the loaded models of a slice and inserts the others, all or none.
 func (w *write) saveSlice() {
-	w.op, w.own = OpUpdate, w.stmt.Clauses["WHERE"]
+	w.op, w.own, w.isWhole = OpUpdate, w.stmt.Clauses["WHERE"], true
 	saved, agree, err := w.sortSaved()
-	if w.db.AddError(err) != nil || len(w.rows) == 0 {
+	switch {
+	case w.db.AddError(err) != nil:
+		return
+	case len(w.rows) == 0:
 		w.insert() // an empty slice is GORM's own error
 		return
+	case saved.isEmpty():
+		return // the call has written all of them already
 	}
 	delete(w.stmt.Clauses, "ON CONFLICT")
 	if w.db.AddError(w.setNext()) != nil {
@@ -62,6 +67,10 @@ func (w *write) saveSlice() {
 		return
 	}
 	w.together(func() { w.saveEach(saved) })
+}
+
+func (s *savedSlice) isEmpty() bool {
+	return len(s.loaded)+len(s.unchecked)+len(s.keyed)+len(s.fresh) == 0
 }
 
 func (s *savedSlice) isOfOneSort() bool {
@@ -124,7 +133,12 @@ func (w *write) sortSaved() (s savedSlice, agree bool, err error) {
 	if err != nil {
 		return s, false, err
 	}
-	rows, agree := w.distinct(w.pointers())
+	rows := w.pointers()
+	if w.isLinked {
+		rows = w.dropWritten(rows)
+	}
+	w.catchUp(rows)
+	rows, agree = w.distinct(rows)
 	for _, r := range rows {
 		switch {
 		case r.key == nil:

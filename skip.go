@@ -14,6 +14,7 @@ import (
 // which they are, GORM cannot tell of several, so the plugin finds out. Models that come along with their owner and are
 // loaded already are linked, not written: inserting one would bring back a deleted row.
 func (w *write) insertOrSkip() {
+	w.isWhole = true
 	candidates := w.candidates()
 	if w.db.DryRun || len(candidates) == 0 {
 		w.insert() // maps, or no write at all
@@ -123,6 +124,7 @@ func (w *write) insertAll(rows []row) error {
 			w.model.version.put(w.ctx, r.model, r.before)
 		} else {
 			w.remember(&r)
+			w.note(r.model)
 		}
 	}
 	return err

@@ -33,6 +33,7 @@ type write struct {
 	neverLoaded []*row
 	isQuiet     bool            // ends without an error, and Save must not insert
 	isLinked    bool            // GORM saves associations along with their owner
+	isWhole     bool            // all columns of the rows are written
 	refusal     *StaleDataError // to be reported
 	memories    []memory        // to be undone if the default transaction is rolled back
 
@@ -211,6 +212,7 @@ func (p *Plugin) close(db *gorm.DB) {
 	if !ok || w.stmt != db.Statement {
 		return
 	}
+	w.followCopies()
 	w.closeUnit()
 	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
 		putBack(w.ctx, w.memories)
@@ -402,7 +404,7 @@ func (w *write) remember(r *row) {
 	if !r.model.CanAddr() {
 		return
 	}
-	m := memory{field: w.model.version, model: r.model, version: r.before}
+	m := memory{field: w.model.version, model: r.model, version: r.before, isWhole: w.isWhole}
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
 		j.memories = append(j.memories, m)
 		return
