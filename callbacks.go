@@ -64,18 +64,19 @@ func (w *write) updateCounted(set clause.Set) {
 		w.updateUncompared(set)
 		return
 	}
-	version := clause.Column{Name: w.model.version.DBName}
+	if w.hasSnapshots() {
+		w.chooseColumns(set)
+	}
 	switch {
 	case len(w.rows) > 1:
 		w.updateSeveral(set)
 	case len(w.rows) == 0 || w.isBlind():
-		w.writeUnchecked(append(set, clause.Assignment{Column: version, Value: w.nextInSQL()}), w.plugin.gorm.update)
+		w.writeUnchecked(set, w.plugin.gorm.update)
 	default:
 		if w.db.AddError(w.setNext()) != nil {
 			return
 		}
-		set = append(set, clause.Assignment{Column: version, Value: w.model.version.kind.bind(w.rows[0].next)})
-		w.writeCompared(set, w.plugin.gorm.update)
+		w.writeCompared(w.andVersion(set, w.rows[0].next), w.plugin.gorm.update)
 	}
 }
 
@@ -92,12 +93,36 @@ func (w *write) assignments() clause.Set {
 		set = callbacks.ConvertToAssignments(w.stmt)
 	}
 	w.putBack()
-	if hadWhere {
+	switch {
+	case w.keepsKey(where):
+	case hadWhere:
 		w.stmt.Clauses["WHERE"] = where
-	} else {
+	default:
 		delete(w.stmt.Clauses, "WHERE")
 	}
 	return w.withoutVersion(set)
+}
+
+// keepsKey leaves the conditions on the key that GORM has added where they are of a model of another type on the same
+// table: it names rows, but not to the plugin.
+func (w *write) keepsKey(where clause.Clause) bool {
+	own, _ := where.Expression.(clause.Where)
+	all, _ := w.stmt.Clauses["WHERE"].Expression.(clause.Where)
+	added := all.Exprs[min(len(own.Exprs), len(all.Exprs)):]
+	if len(added) == 0 || w.namesModels() {
+		return false
+	}
+	if len(own.Exprs) > 0 {
+		added = append([]clause.Expression{group{own.Exprs}}, added...)
+	}
+	where.Name, where.Expression = "WHERE", clause.Where{Exprs: added}
+	w.own, w.stmt.Clauses["WHERE"] = where, where
+	return true
+}
+
+// namesModels tells whether the rows of the write are known by their models.
+func (w *write) namesModels() bool {
+	return len(w.rows) > 0 && w.rows[0].key != nil
 }
 
 // withoutVersion drops the version that a payload tried to set, and from a whole row the columns that are unversioned.
@@ -143,7 +168,7 @@ func (w *write) writesModel() bool {
 
 func (w *write) isVersionColumn(name string) bool {
 	field := w.model.LookUpField(name)
-	return field != nil && w.model.version != nil && field.DBName == w.model.version.DBName
+	return field != nil && w.model.version != nil && field.DBName == w.model.version.DBName && field.DBName != ""
 }
 
 // isWholeRow tells a call that writes all columns of the model itself, as Save does.
@@ -171,7 +196,7 @@ func (w *write) isUncounted(set clause.Set) bool {
 // isTimestamp tells a column that GORM sets to the current time, unless the caller set it by name.
 func (w *write) isTimestamp(assignment clause.Assignment) bool {
 	field := w.model.LookUpField(assignment.Column.Name)
-	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks {
+	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks || w.hasSnapshots() && isToken(field) {
 		return false
 	}
 	if _, given := w.clausesBefore("SET"); given {
@@ -222,6 +247,9 @@ func (w *write) versionOfStruct(payload reflect.Value) any {
 		return nil
 	}
 	s := w.model.Schema
+	if w.hasSnapshots() {
+		return w.snapshotOfStruct(payload)
+	}
 	if payload.Type() != s.ModelType {
 		parsed := &gorm.Statement{DB: w.db}
 		if parsed.Parse(w.stmt.Dest) != nil {
@@ -273,14 +301,12 @@ func (w *write) delete() {
 	case len(w.rows) > 1:
 		w.deleteSeveral()
 	case len(w.rows) == 0 || w.isBlind():
-		w.alsoSet(w.nextInSQL())
 		w.writeUnchecked(nil, p.gorm.delete)
 	default:
 		if db.AddError(w.setNext()) != nil {
 			return
 		}
-		w.alsoSet(w.model.version.kind.bind(w.rows[0].next))
-		w.writeCompared(nil, p.gorm.delete)
+		w.writeCompared(w.andVersion(nil, w.rows[0].next), p.gorm.delete)
 	}
 }
 
@@ -303,11 +329,25 @@ func (w *write) deleted() reflect.Value {
 	return passed
 }
 
-// alsoSet has the UPDATE of a soft delete set the version too. GORM builds that UPDATE itself, inside gorm:delete, and
-// keeps what stands behind the SET; a hard delete has no SET.
-func (w *write) alsoSet(version any) {
-	set := clause.Set{{Column: clause.Column{Name: w.model.version.DBName}, Value: version}}
-	w.stmt.Clauses["SET"] = clause.Clause{AfterExpression: furtherAssignments(set)}
+// andVersion adds the version to what a statement sets, unless the database writes it.
+func (w *write) andVersion(set clause.Set, version any) clause.Set {
+	if w.model.version.byDatabase {
+		return w.orNothing(set)
+	}
+	if _, inSQL := version.(clause.Expression); !inSQL {
+		version = w.model.version.kind.bind(version)
+	}
+	return w.alsoSet(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: version})
+}
+
+// alsoSet has the UPDATE set one more column. That of a soft delete is built by GORM inside gorm:delete, and keeps what
+// stands behind the SET; a hard delete has no SET.
+func (w *write) alsoSet(set clause.Set, assignment clause.Assignment) clause.Set {
+	if w.op != OpDelete {
+		return append(set, assignment)
+	}
+	w.stmt.Clauses["SET"] = clause.Clause{AfterExpression: furtherAssignments{assignment}}
+	return nil
 }
 
 type furtherAssignments clause.Set
@@ -317,27 +357,39 @@ func (a furtherAssignments) Build(builder clause.Builder) {
 	clause.Set(a).Build(builder)
 }
 
-// nextInSQL is the next version of rows whose version is not at hand.
-func (w *write) nextInSQL() clause.Expression {
-	return w.model.version.kind.nextInSQL(w.model.version.column())
-}
-
 // writeUnchecked writes whatever version the rows are at. Where the model in hand names the row, it learns the version
 // that was written, in the same transaction: later, it could be the version of somebody else's write.
 func (w *write) writeUnchecked(set clause.Set, gormWrite func(*gorm.DB)) {
+	if len(w.rows) > 0 {
+		w.counters().blind.Add(1)
+		w.whereRow(false)
+	}
+	next := w.model.version.kind.nextInSQL(w.model.version.column())
+	switch {
+	case w.model.version.byDatabase, next != nil:
+		w.writeAndLearn(w.andVersion(set, next), gormWrite)
+	default:
+		w.writeMatched(set, gormWrite)
+	}
+}
+
+func (w *write) writeAndLearn(set clause.Set, gormWrite func(*gorm.DB)) {
 	if len(w.rows) == 0 {
 		w.run(set, gormWrite)
 		return
 	}
-	w.counters().blind.Add(1)
-	w.whereRow(false)
-	err := w.plugin.inTransaction(w.db, func() error {
+	w.within(func() error {
 		w.run(set, gormWrite)
 		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || (w.op == OpDelete && !w.wasSoftDelete()) {
 			return w.db.Error
 		}
 		return w.learnVersion(&w.rows[0])
 	})
+}
+
+// within runs write in a transaction; its error is the statement's.
+func (w *write) within(write func() error) {
+	err := w.plugin.inTransaction(w.db, write)
 	if err != nil && w.db.Error == nil {
 		_ = w.db.AddError(err)
 	}
@@ -349,7 +401,7 @@ func (w *write) learnVersion(r *row) error {
 	}
 	state, err := w.read(r)
 	if err == nil && state.isThere {
-		w.advance(r, state.version)
+		w.advance(r, w.learned(r, state.version))
 	}
 	return err
 }
@@ -360,7 +412,15 @@ func (w *write) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	w.counters().checked.Add(1)
+	if w.hasSnapshots() {
+		w.writeSnapshot(set, gormWrite)
+		return
+	}
 	w.whereRow(true)
+	if w.model.version.byDatabase {
+		w.writeByDatabase(set, gormWrite)
+		return
+	}
 	w.run(set, gormWrite)
 	w.check()
 }
@@ -387,7 +447,10 @@ func (w *write) whereRow(compared bool) {
 		conditions = append(conditions, group{own.Exprs})
 	}
 	if len(w.rows) > 0 {
-		row := rowCondition{model: w.model, key: w.rows[0].key, version: w.rows[0].expected, isCompared: compared}
+		row := rowCondition{model: w.model, key: w.rows[0].key, isCompared: compared}
+		if compared {
+			row.version = w.comparedWith(&w.rows[0])
+		}
 		if w.op == OpDelete {
 			row.key = nil
 		}
@@ -433,6 +496,7 @@ func (w *write) check() {
 	case w.op != OpDelete || w.wasSoftDelete():
 		r := &w.rows[0]
 		w.advance(r, r.next)
+		w.learnBase(r)
 	}
 }
 

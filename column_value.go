@@ -90,8 +90,6 @@ func (c column) isDecimal() bool {
 	return strings.HasPrefix(typ, "decimal") || strings.HasPrefix(typ, "numeric")
 }
 
-var timeType = reflect.TypeFor[time.Time]()
-
 // asSent reduces a field's value to what is sent to the database: nil for NULL, numbers, text, bytes and times without
 // the names of their types. Whatever else there is stays as it is.
 func asSent(rv reflect.Value) any {

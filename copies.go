@@ -1,7 +1,6 @@
 package occ
 
 import (
-	"context"
 	"reflect"
 	"slices"
 
@@ -24,20 +23,8 @@ type written struct {
 	rows     map[rowID][]memory
 }
 
-func (m memory) rowID(ctx context.Context) rowID {
-	return rowID{m.field.Schema, keyText(keyIn(ctx, m.field.Schema, m.model))}
-}
-
-func keyIn(ctx context.Context, s *schema.Schema, model reflect.Value) []any {
-	key := make([]any, len(s.PrimaryFields))
-	for i, field := range s.PrimaryFields {
-		key[i], _ = field.ValueOf(ctx, model)
-	}
-	return key
-}
-
 // writtenRows are the rows that the call under way has written.
-func (j *journal) writtenRows(ctx context.Context) map[rowID][]memory {
+func (j *journal) writtenRows() map[rowID][]memory {
 	if j.calls == 0 {
 		return nil
 	}
@@ -45,9 +32,10 @@ func (j *journal) writtenRows(ctx context.Context) map[rowID][]memory {
 		*w = written{from: j.began, to: j.began, rows: map[rowID][]memory{}}
 	}
 	for ; j.rows.to < len(j.memories); j.rows.to++ {
-		m := j.memories[j.rows.to]
-		id := m.rowID(ctx)
-		j.rows.rows[id] = append(j.rows.rows[id], m)
+		if m := j.memories[j.rows.to]; m.field.plan == nil {
+			id := rowID{m.field.Schema, m.key}
+			j.rows.rows[id] = append(j.rows.rows[id], m)
+		}
 	}
 	return j.rows.rows
 }
@@ -66,14 +54,14 @@ func (w *write) writtenInCall(s *schema.Schema, model reflect.Value) []memory {
 	if j == nil || len(j.memories) <= j.began || !model.CanAddr() {
 		return nil
 	}
-	return j.writtenRows(w.ctx)[rowID{s, keyText(keyIn(w.ctx, s, model))}]
+	return j.writtenRows()[rowID{s, keyOfModel(w.ctx, s, model)}]
 }
 
 // standsFor tells whether a model is at the version that its row had before the call, or has now.
 func (w *write) standsFor(versions *versionField, model reflect.Value, written []memory) bool {
 	kind, mine := versions.kind, versions.of(w.ctx, model)
 	before, now := written[0].version, versions.of(w.ctx, written[len(written)-1].model)
-	return kind.isZero(mine) && kind.isZero(before) || kind.bind(mine) == kind.bind(before) || kind.bind(mine) == kind.bind(now)
+	return kind.isZero(mine) && kind.isZero(before) || kind.isSame(mine, before) || kind.isSame(mine, now)
 }
 
 // dropWritten leaves out the models of an association whose rows the call has written already.
@@ -98,14 +86,20 @@ func (w *write) follow(m *model, model reflect.Value, written []memory) {
 	}
 	version := m.version.of(w.ctx, last)
 	if j := w.journal(); j != nil {
-		j.memories = append(j.memories, memory{field: m.version, model: model, version: m.version.of(w.ctx, model)})
+		key := keyOfModel(w.ctx, m.Schema, model)
+		j.memories = append(j.memories, memory{field: m.version, model: model, version: m.version.of(w.ctx, model), key: key})
 	}
 	m.version.put(w.ctx, model, version)
 }
 
+// isPartOfCall tells the write that was called for and its associations from what hooks write meanwhile.
+func (w *write) isPartOfCall() bool {
+	return w.isLinked || w.unit != nil && w.unit.journal.calls == 1
+}
+
 // catchUp has models expect the version that a copy of theirs has written in the same call.
 func (w *write) catchUp(rows []*row) {
-	if w.expects || w.model.version == nil {
+	if w.expects || w.model.version == nil || !w.isPartOfCall() {
 		return
 	}
 	for _, r := range rows {
@@ -125,7 +119,7 @@ func (w *write) followCopies() {
 	if w.unit == nil || j.calls > 1 {
 		return
 	}
-	for id, written := range j.writtenRows(w.ctx) {
+	for id, written := range j.writtenRows() {
 		for _, m := range written[:len(written)-1] {
 			w.follow(w.plugin.modelOfSchema(id.schema), m.model, written)
 		}

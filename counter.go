@@ -12,8 +12,6 @@ import (
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
-
-	"github.com/gorm-occ/occ/internal/dialect"
 )
 
 // counter is the kind of version that counts: first 1, then one more each time, and 1 again after the last value.
@@ -24,7 +22,7 @@ type counter struct {
 	last     uint64
 }
 
-func newCounter(field *schema.Field, d dialect.Dialect) (counter, bool) {
+func (p *Plugin) newCounter(field *schema.Field) (counter, bool) {
 	integer := integerIn(field.FieldType)
 	if integer == nil {
 		return counter{}, false
@@ -34,10 +32,11 @@ func newCounter(field *schema.Field, d dialect.Dialect) (counter, bool) {
 	if field.Size > 0 && field.Size < bits {
 		bits = field.Size // the column is narrower than the type
 	}
-	if !c.unsigned || (bits == 64 && !d.HasUnsigned64) {
+	if !c.unsigned {
 		bits--
 	}
 	c.last = math.MaxUint64 >> (64 - bits)
+	c.last = min(c.last, p.dialect.LastInteger(p.columnType(field)))
 	return c, true
 }
 
@@ -97,6 +96,18 @@ func (c counter) isZero(version any) bool {
 	}
 	n, err := c.decode(version)
 	return err == nil && n == 0
+}
+
+func (c counter) stored(version any) any { return version }
+
+func (c counter) equals(column clause.Column, value any) clause.Expression {
+	return clause.Eq{Column: column, Value: value}
+}
+
+func (c counter) isSame(a, b any) bool {
+	m, errA := c.decode(a)
+	n, errB := c.decode(b)
+	return errA == nil && errB == nil && m == n
 }
 
 func (c counter) zeroInSQL() any { return int64(0) }

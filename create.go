@@ -2,6 +2,7 @@ package occ
 
 import (
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -16,13 +17,24 @@ func (p *Plugin) guardCreate(db *gorm.DB) {
 		p.gorm.create(db)
 		return
 	}
-	w.keepClauses("ON CONFLICT", "RETURNING")
+	if w.isQuiet {
+		return
+	}
+	w.keepClauses("ON CONFLICT", "RETURNING", "VALUES")
 	defer w.giveBackClauses()
 	w.keepAddressable()
 	w.touching(nil, w.create)
 }
 
 func (w *write) create() {
+	if !w.hasSnapshots() {
+		w.createAs()
+		return
+	}
+	w.within(func() error { w.createAs(); return w.db.Error })
+}
+
+func (w *write) createAs() {
 	conflict, isUpsert := w.stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	switch {
 	case w.model.version == nil:
@@ -59,9 +71,18 @@ func (w *write) keepAddressable() {
 // inserted leaves its model as it was.
 func (w *write) insert() {
 	w.isWhole = true
+	if w.hasSnapshots() {
+		w.insertSnapshots()
+		return
+	}
+	if w.model.version.byDatabase {
+		w.insertByDatabase()
+		return
+	}
 	defer w.selectVersion()()
 	numbered, err := w.number()
 	if w.db.AddError(err) == nil {
+		w.bindInserted()
 		w.plugin.gorm.create(w.db)
 	}
 	if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 {
@@ -78,21 +99,29 @@ func (w *write) insert() {
 type numbering struct {
 	w    *write
 	rows []row
-	maps []map[string]any
+	maps []numberedMap
 }
+
+// numberedMap is a map and the version it had before, by whatever name of the column.
+type numberedMap struct{ values, before map[string]any }
 
 func (n numbering) putBack() {
 	for _, r := range n.rows {
 		n.w.model.version.put(n.w.ctx, r.model, r.before)
 	}
-	for _, values := range n.maps {
-		delete(values, n.w.model.version.DBName)
+	for _, m := range n.maps {
+		maps.Copy(m.values, m.before)
+		if _, preset := m.before[n.w.model.version.DBName]; !preset {
+			delete(m.values, n.w.model.version.DBName)
+		}
 	}
 }
 
 // number gives every model and map without a version its first one.
 func (w *write) number() (n numbering, err error) {
-	n.w = w
+	if n.w = w; w.hasSnapshots() {
+		return n, nil
+	}
 	switch dest := indirect(reflect.ValueOf(w.stmt.Dest)).Interface().(type) {
 	case map[string]any:
 		err = n.addMap(dest)
@@ -130,46 +159,62 @@ func (n *numbering) addModel(index int, model reflect.Value) error {
 		return nil
 	}
 	before := version.of(n.w.ctx, model)
-	if !version.kind.isZero(before) {
-		return nil // a preset one is kept
-	}
-	first, err := version.kind.next(n.w.ctx, nil)
+	first, err := n.firstOr(before)
 	if err != nil {
-		return n.w.versionError(err)
+		return err
 	}
 	version.put(n.w.ctx, model, first)
 	n.rows = append(n.rows, row{index: index, model: model, before: before, next: first})
 	return nil
 }
 
-func (n *numbering) addMap(values map[string]any) error {
+// firstOr is the first version of a row, or the preset one as the column is going to hold it.
+func (n *numbering) firstOr(preset any) (any, error) {
+	kind := n.w.model.version.kind
+	if !kind.isZero(preset) {
+		return kind.stored(preset), nil
+	}
+	first, err := kind.next(n.w.ctx, nil)
+	if err != nil {
+		return nil, n.w.versionError(err)
+	}
+	return first, nil
+}
+
+func (n *numbering) addMap(values map[string]any) (err error) {
 	version := n.w.model.version
+	m := numberedMap{values: values, before: map[string]any{}}
+	preset := reflect.Zero(version.FieldType).Interface()
 	for name, value := range values {
-		if !n.w.isVersionColumn(name) || value == nil || isExpression(value) {
+		if !n.w.isVersionColumn(name) {
 			continue
 		}
-		preset, err := version.convert(value, "the version in the map")
-		if err != nil || !version.kind.isZero(preset) {
+		m.before[name] = value
+		if value == nil || isExpression(value) {
+			continue
+		}
+		if preset, err = version.convert(value, "the version in the map"); err != nil {
 			return err
 		}
 	}
-	first, err := version.kind.next(n.w.ctx, nil)
+	first, err := n.firstOr(preset)
 	if err != nil {
-		return n.w.versionError(err)
+		return err
 	}
-	for name := range values {
-		if n.w.isVersionColumn(name) {
-			delete(values, name)
-		}
+	for name := range m.before {
+		delete(values, name)
 	}
 	values[version.DBName] = version.kind.bind(first)
-	n.maps = append(n.maps, values)
+	n.maps = append(n.maps, m)
 	return nil
 }
 
 // selectVersion has the version inserted whatever Select and Omit say: a row without one would be at another version than
 // its model. It gives back the function that undoes it.
 func (w *write) selectVersion() (restore func()) {
+	if w.hasSnapshots() {
+		return func() {}
+	}
 	stmt, column := w.stmt, w.model.version.DBName
 	selects, omits := stmt.Selects, stmt.Omits
 	columns, restricted := stmt.SelectAndOmitColumns(true, false)

@@ -86,7 +86,7 @@ func (e *StaleDataError) Error() string {
 		text.WriteString(separator(i) + row.describe())
 	}
 	if errors.Is(e, ErrVersionMissing) {
-		text.WriteString(waysOut)
+		text.WriteString(e.waysOut())
 	}
 	if e.Err != nil {
 		fmt.Fprintf(&text, ": %v", e.Err)
@@ -99,6 +99,15 @@ const (
 	waysOut          = " (load the row before writing it, write by condition with Model(&T{}).Where(...), name the version with occ.Expect, or skip the check with occ.Unchecked)"
 )
 
+func (e *StaleDataError) waysOut() string {
+	for _, row := range e.Rows {
+		if _, isSnapshot := row.Expected.(Snapshot); isSnapshot {
+			return snapshotWaysOut
+		}
+	}
+	return waysOut
+}
+
 func separator(i int) string {
 	if i == 0 {
 		return ": "
@@ -108,6 +117,9 @@ func separator(i int) string {
 
 func (r StaleRow) describe() string {
 	row := "row " + formatKey(r.PrimaryKey)
+	if _, isSnapshot := r.Expected.(Snapshot); isSnapshot {
+		return row + " " + describeImage(r)
+	}
 	expected, actual := formatVersion(r.Expected), formatVersion(r.Actual)
 	switch r.Reason {
 	case ReasonChanged:
@@ -160,3 +172,16 @@ func (e *StaleDataError) Is(target error) bool {
 
 // Unwrap gives the database's own error, if there is one.
 func (e *StaleDataError) Unwrap() error { return e.Err }
+
+// sayOnce undoes what GORM does to a refusal of an association: each further association that it then does not save adds
+// the same error once more.
+func sayOnce(err error) error {
+	var refusal *StaleDataError
+	if err == nil || !errors.As(err, &refusal) {
+		return err
+	}
+	if others := strings.ReplaceAll(err.Error(), refusal.Error(), ""); strings.Trim(others, "; ") == "" {
+		return refusal
+	}
+	return err
+}

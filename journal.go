@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/dialect"
 )
@@ -17,15 +18,26 @@ type memory struct {
 	field   *versionField
 	model   reflect.Value
 	version any
-	isWhole bool // all columns were written
+	isWhole bool   // all columns were written
+	key     string // of the row it was the model of, where the caller may have used the variable for another row since
 }
 
 // putBack undoes what writes did to models in memory, the last one first.
 func putBack(ctx context.Context, memories []memory) {
 	for i := len(memories) - 1; i >= 0; i-- {
 		m := memories[i]
-		m.field.put(ctx, m.model, m.version)
+		if m.key == "" || m.key == keyOfModel(ctx, m.field.Schema, m.model) {
+			m.field.put(ctx, m.model, m.version)
+		}
 	}
+}
+
+func keyOfModel(ctx context.Context, s *schema.Schema, model reflect.Value) string {
+	key := make([]any, len(s.PrimaryFields))
+	for i, field := range s.PrimaryFields {
+		key[i], _ = field.ValueOf(ctx, model)
+	}
+	return keyText(key)
 }
 
 // journal collects the memories of one transaction, from every call in it, until it is known how the transaction ends.
@@ -89,7 +101,7 @@ type journals struct {
 }
 
 func (js *journals) of(pool gorm.ConnPool) *journal {
-	if js.n.Load() == 0 {
+	if js.n.Load() == 0 || !isTransaction(pool) {
 		return nil
 	}
 	if j, ok := js.open.Load(connectionOf(pool)); ok {

@@ -44,7 +44,8 @@ func (e *MergeConflictError) Is(target error) bool {
 }
 
 // Merge applies to theirs what turned base into mine, column by column, as git merges two branches. Base is the row as
-// mine was loaded, theirs the row as it is now, from [Current]. The three are only read, and no SQL is run.
+// mine was loaded, theirs the row as it is now, from [Current]; in a model that embeds a [Snapshot], nil stands for what that
+// holds. The three are only read, and no SQL is run.
 //
 // A column that both changed to different values is a conflict, and holds theirs in merged. Both having changed it to the
 // same value is none: times are compared as instants, NULL is not the zero value, JSON and decimal columns are compared by
@@ -60,6 +61,9 @@ func (e *MergeConflictError) Is(target error) bool {
 func Merge[T any](db *gorm.DB, base, mine, theirs *T) (merged *T, conflicts []FieldConflict, err error) {
 	s, err := subjectOf[T](db)
 	if err != nil {
+		return nil, nil, err
+	}
+	if base, err = baseOf(s, "Merge", base, mine); err != nil {
 		return nil, nil, err
 	}
 	if err := s.checkSides("Merge", base, mine, theirs); err != nil {

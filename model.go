@@ -1,6 +1,8 @@
 package occ
 
 import (
+	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"sync"
@@ -16,6 +18,9 @@ type model struct {
 	*schema.Schema
 	version *versionField // nil: the model is none of the plugin's business
 	err     error         // the model is not usable as it is declared
+
+	snapshot *snapshotPlan // nil: the model embeds no Snapshot
+	base     *versionField // the Snapshot, whether it is what is compared or not
 
 	touches        []*schema.Relationship // the parents that a write of the model touches
 	keyColumns     []any                  // the columns of the primary key, as WriteQuoted takes them
@@ -34,9 +39,10 @@ func (m *model) mayNest(stmt *gorm.Statement) bool {
 
 // models are the models that the plugin has met.
 type models struct {
-	bySchema sync.Map // *schema.Schema to *model
-	byTable  sync.Map // table name to *model, the versioned ones
-	counters sync.Map // table name to *tableCounters
+	bySchema sync.Map   // *schema.Schema to *model
+	byTable  sync.Map   // table name to *model, the versioned ones
+	counters sync.Map   // table name to *tableCounters
+	meeting  sync.Mutex // some kinds change the field that GORM reads: once, and before anybody uses it
 }
 
 // modelOf is the model that a statement is about, found by its schema or, where it has none of its own, by the table it
@@ -61,6 +67,11 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 	if m, ok := p.models.bySchema.Load(s); ok {
 		return m.(*model)
 	}
+	p.models.meeting.Lock()
+	defer p.models.meeting.Unlock()
+	if m, ok := p.models.bySchema.Load(s); ok {
+		return m.(*model)
+	}
 	m := &model{
 		Schema: s,
 		hasRelations: len(s.Relationships.BelongsTo)+len(s.Relationships.HasOne)+
@@ -73,6 +84,7 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 	}
 	m.hasUnversioned = slices.ContainsFunc(s.Fields, isUnversioned)
 	m.version, m.err = p.findVersionField(s)
+	m.addSnapshot()
 	if m.err == nil {
 		m.touches, m.err = p.findTouches(s)
 	}
@@ -89,9 +101,11 @@ func (p *Plugin) meet(db *gorm.DB) {
 	if db.Statement.Schema == nil {
 		return
 	}
-	if m := p.modelOfSchema(db.Statement.Schema); m.err != nil && db.Error == nil {
+	m := p.modelOfSchema(db.Statement.Schema)
+	if m.err != nil && db.Error == nil {
 		_ = db.AddError(m.err)
 	}
+	selectXmin(db, m)
 }
 
 // tableCounters are the running counters of one table.
@@ -113,6 +127,21 @@ func (c *tableCounters) load() TableStats {
 }
 
 func (m *model) newModel() any { return reflect.New(m.ModelType).Interface() }
+
+// addSnapshot finds the model's Snapshot, which stands in for a version where there is none.
+func (m *model) addSnapshot() {
+	plan, err := findSnapshot(m.Schema)
+	if err != nil {
+		m.err = errors.Join(m.err, fmt.Errorf("occ: model %s: %w", m.Name, err))
+	}
+	if plan == nil || m.err != nil {
+		return
+	}
+	m.snapshot, m.base = plan, plan.versionField(m.Schema)
+	if m.version == nil {
+		m.version = m.base
+	}
+}
 
 const unversionedTag = "UNVERSIONED"
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/dialect"
 )
@@ -20,13 +23,16 @@ type Plugin struct {
 
 	initialized atomic.Bool
 	dialect     dialect.Dialect
+	columnType  func(*schema.Field) string // the column's type as a migration writes it
+	now         func() time.Time           // gorm.Config.NowFunc
 	gorm        gormCallbacks
 	models      models
 	journals    journals
+	batchCalls  batchCalls
 }
 
 // gormCallbacks are the callbacks of GORM that the plugin's own go round.
-type gormCallbacks struct{ create, update, delete func(*gorm.DB) }
+type gormCallbacks struct{ create, update, delete, query func(*gorm.DB) }
 
 // Option configures a [Plugin]; see [New].
 type Option func(*Plugin)
@@ -64,6 +70,8 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	if !p.initialized.Swap(true) {
 		p.dialect = d
 		p.gorm = p.callbacksOf(db)
+		p.columnType = func(field *schema.Field) string { return columnType(db, field) }
+		p.now = func() time.Time { return db.NowFunc() }
 	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.dialect.Name {
 		return errors.New("occ: the plugin is registered already: call occ.New for each gorm.DB")
 	}
@@ -76,27 +84,33 @@ func (p *Plugin) callbacksOf(db *gorm.DB) gormCallbacks {
 		create: p.watched(callbacks.Create().Get("gorm:create")),
 		update: p.watched(callbacks.Update().Get("gorm:update")),
 		delete: p.watched(callbacks.Delete().Get("gorm:delete")),
+		query:  callbacks.Query().Get("gorm:query"),
 	}
 }
 
 // register puts the plugin's callbacks in GORM's order: open comes before hooks and associations, but inside GORM's
 // default transaction; close behind its commit.
 func (p *Plugin) register(db *gorm.DB) []error {
-	create, update, remove, query := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete(), db.Callback().Query()
-	return append(p.registerWatch(db),
+	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
+	query, row := db.Callback().Query(), db.Callback().Row()
+	return append(slices.Concat(p.registerWatch(db), p.registerAborts(db)),
 		create.Before("gorm:before_create").Register("occ:open_create", p.open(OpUpsert)),
-		create.Replace("gorm:create", p.guardCreate),
+		create.Replace("gorm:create", p.aborting(p.guardCreate)),
 		create.After("*").Register("occ:close_create", p.close),
 
 		update.Before("gorm:setup_reflect_value").Register("occ:open_update", p.open(OpUpdate)),
-		update.Replace("gorm:update", p.guardUpdate),
+		update.Replace("gorm:update", p.aborting(p.guardUpdate)),
 		update.After("*").Register("occ:close_update", p.close),
 
 		remove.Before("gorm:before_delete").Register("occ:open_delete", p.open(OpDelete)),
-		remove.Replace("gorm:delete", p.guardDelete),
+		remove.Replace("gorm:delete", p.aborting(p.guardDelete)),
 		remove.After("*").Register("occ:close_delete", p.close),
 
 		query.Before("gorm:query").Register("occ:query", p.meet),
+		query.Replace("gorm:query", p.query),
+		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", resume),
+		row.Before("gorm:row").Register("occ:row", p.meet),
+		row.After("gorm:row").Register("occ:rowed", resume),
 	)
 }
 

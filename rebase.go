@@ -12,7 +12,8 @@ import (
 
 // Rebase saves mine on top of what others have written since: it reads the row, merges what turned base into mine with it
 // as [Merge] does, and saves the result if the row is then still as it was read. Base is the row as mine was loaded: keep
-// a copy before you change it, one that does not share the slices and maps that you change in place. Call Rebase where a
+// a copy before you change it, one that does not share the slices and maps that you change in place, or embed a [Snapshot] in
+// the model and pass nil. Call Rebase where a
 // write of mine was refused with [ErrStaleData], or instead of that write.
 //
 // Afterwards mine is the row as it is stored, with their changes, its version and its timestamps; associations in it have
@@ -31,6 +32,9 @@ import (
 func Rebase[T any](db *gorm.DB, base, mine *T) error {
 	s, err := subjectOf[T](db)
 	if err != nil {
+		return err
+	}
+	if base, err = baseOf(s, "Rebase", base, mine); err != nil {
 		return err
 	}
 	theirs, stored := new(T), new(T)
@@ -154,5 +158,9 @@ func (s *subject) rememberVersion(mine any) {
 		return
 	}
 	model := reflect.ValueOf(mine).Elem()
-	j.memories = append(j.memories, memory{field: s.model.version, model: model, version: s.model.version.of(s.ctx, model)})
+	for _, field := range []*versionField{s.model.version, s.model.base} {
+		if field != nil {
+			j.memories = append(j.memories, memory{field: field, model: model, version: field.of(s.ctx, model)})
+		}
+	}
 }

@@ -12,11 +12,15 @@ func (w *write) refuse(reported error) {
 	stale := StaleRow{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Reason: ReasonUnknown}
 	if reported == nil && r.key != nil {
 		state, err := w.read(r)
-		if err == nil && w.isCurrent(r, state) && w.hasOwnConditions() {
-			w.db.Error, w.isQuiet = nil, calledBySave()
-			return // the row is current: the caller's own conditions did not hold
-		}
-		if err == nil {
+		switch {
+		case err != nil:
+		case w.isCurrent(r, state) && w.snapshot != nil && w.snapshot.again != nil:
+			w.snapshot.again()
+			return
+		case w.isCurrent(r, state) && (w.hasOwnConditions() || w.mayBeUnchanged()):
+			w.db.Error = nil
+			return // the row is current: the caller's own conditions did not hold, or there was nothing to change
+		default:
 			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)
 		}
 	}
@@ -62,9 +66,9 @@ func (w *write) reasonOf(r *row, state rowState) Reason {
 	switch {
 	case !state.isThere, state.isDeleted && !w.stmt.Unscoped:
 		return ReasonDeleted
-	case w.isSame(r.expected, state.version):
+	case w.isAt(r, state.version):
 		return ReasonUnknown // it was not there a moment ago, and now it is
-	case kind.isZero(r.expected):
+	case w.isUnloaded(r):
 		return ReasonMissing
 	case kind.isAhead(r.expected, state.version):
 		return ReasonAhead
@@ -73,12 +77,19 @@ func (w *write) reasonOf(r *row, state rowState) Reason {
 }
 
 func (w *write) isCurrent(r *row, state rowState) bool {
-	return state.isThere && (!state.isDeleted || w.stmt.Unscoped) && w.isSame(r.expected, state.version)
+	return state.isThere && (!state.isDeleted || w.stmt.Unscoped) && w.isAt(r, state.version)
+}
+
+func (w *write) isAt(r *row, version any) bool {
+	if w.hasSnapshots() {
+		return w.isSameImage(r, version)
+	}
+	return w.isSame(r.expected, version)
 }
 
 func (w *write) isSame(a, b any) bool {
 	kind := w.model.version.kind
-	return kind.isZero(a) && kind.isZero(b) || kind.bind(a) == kind.bind(b)
+	return kind.isZero(a) && kind.isZero(b) || kind.isSame(a, b)
 }
 
 func (w *write) read(r *row) (rowState, error) {
@@ -87,25 +98,25 @@ func (w *write) read(r *row) (rowState, error) {
 
 // readWhere reads a row as it is now: past soft deletes and, where the database can, past the transaction's snapshot. A
 // failure is the reader's alone; the statement goes on without it.
-func (w *write) readWhere(condition clause.Expression) (state rowState, err error) {
+func (w *write) readWhere(condition clause.Expression, options ...clause.Expression) (state rowState, err error) {
 	failed := w.db.Error
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()
 
-	tx := w.session().Clauses(clause.Where{Exprs: []clause.Expression{condition}})
-	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{Exprs: []clause.Expression{
-		clause.Expr{SQL: "?", Vars: []any{w.model.version.column()}}, w.deletedInSQL(),
-	}}}).Rows()
+	tx := w.session().Clauses(clause.Where{Exprs: []clause.Expression{condition}}).Clauses(options...)
+	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{
+		Exprs: append(w.versionColumns(), w.deletedInSQL()),
+	}}).Rows()
 	if err != nil {
 		return state, err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		version, deleted := w.model.version.NewValuePool.Get(), 0
-		if err := rows.Scan(version, &deleted); err != nil {
+		version, deleted := w.newVersionScan(), 0
+		if err := version.scan(rows, &deleted); err != nil {
 			return state, err
 		}
-		if state.version, err = w.model.version.scanned(w.ctx, version); err != nil {
+		if state.version, err = version.value(); err != nil {
 			return state, err
 		}
 		state.isThere, state.isDeleted = true, deleted != 0

@@ -322,26 +322,38 @@ func TestRetryOfWriteSkew(t *testing.T) {
 		read.Add(2)
 		written.Add(2)
 		var errs [2]error
-		var attempts atomic.Int32
+		var firsts [2]error // what fc returned at first: COMMIT is what fails
+		var reported atomic.Int32
 		for i, ids := range [][2]uint{{a.ID, b.ID}, {b.ID, a.ID}} {
 			haveRead := sync.OnceFunc(func() { read.Done(); read.Wait() })
 			haveWritten := sync.OnceFunc(func() { written.Done(); written.Wait() })
+			attempt := 0
 			all.Go(func() {
 				errs[i] = occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
-					attempts.Add(1)
+					attempt++
 					amount := storedPurse(t, tx, ids[0]).Amount
 					haveRead()
 					p := storedPurse(t, tx, ids[1])
 					err := tx.Model(&p).Update("amount", amount+1).Error
 					haveWritten()
+					if attempt == 1 {
+						firsts[i] = err
+					}
 					return err
-				}, occ.WithTxOptions(&sql.TxOptions{Isolation: sql.LevelSerializable}))
+				}, occ.WithTxOptions(&sql.TxOptions{Isolation: sql.LevelSerializable}),
+					occ.WithRetryHook(func(attempt int, err error, _ time.Duration) {
+						if attempt == 1 {
+							reported.Add(1)
+							require.ErrorContains(t, err, "40001")
+						}
+					}))
 			})
 		}
 		all.Wait()
 
 		require.NoError(t, errors.Join(errs[:]...))
-		require.EqualValues(t, 3, attempts.Load())
+		require.NoError(t, errors.Join(firsts[:]...))
+		require.EqualValues(t, 1, reported.Load(), "one of the two is committed at first")
 		amounts := []int{storedPurse(t, db, a.ID).Amount, storedPurse(t, db, b.ID).Amount}
 		require.ElementsMatch(t, []int{11, 12}, amounts, "as if one had come after the other")
 	}}}, purseModels...)

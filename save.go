@@ -16,17 +16,20 @@ import (
 // nothing and before an upsert: not on the way of an ordinary write.
 
 // calledBySave tells whether the call that is on its way through the callbacks is, or is made by, gorm.DB.Save.
-func calledBySave() bool {
+func calledBySave() bool { return calledBy("Save") }
+
+// calledBy tells it of any method of gorm.DB.
+func calledBy(method string) bool {
 	const maxDepth = 64
 	var callers [maxDepth]uintptr
-	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers[:])])
 	inGORM := false
 	for {
 		frame, more := frames.Next()
 		switch {
 		case frame.Function == "gorm.io/gorm.(*processor).Execute":
 			inGORM = true
-		case frame.Function == "gorm.io/gorm.(*DB).Save" && inGORM:
+		case frame.Function == "gorm.io/gorm.(*DB)."+method && inGORM:
 			return true
 		case inGORM && !strings.HasPrefix(frame.Function, "gorm.io/gorm.(*DB)."):
 			return false
@@ -61,6 +64,26 @@ func (w *write) saveZeroPart() {
 	w.saveSlice()
 }
 
+// isEndOfSave tells the INSERT of a Save whose UPDATE rightly wrote nothing: the row is current, but the caller's own
+// conditions did not hold. A loaded model is refused or updated, never inserted, so there is no other way to get here.
+func (w *write) isEndOfSave() bool {
+	conflict, isUpsert := w.stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	if !isUpsert || !conflict.UpdateAll || !w.stmt.SkipHooks || w.model.version == nil || w.switches.unchecked {
+		return false
+	}
+	model := w.stmt.ReflectValue
+	if model.Kind() != reflect.Struct || model.Type() != w.model.ModelType {
+		return false
+	}
+	return (w.switches.expects || !w.model.version.kind.isZero(w.model.version.of(w.ctx, model))) && calledBySave()
+}
+
+// endSave has GORM insert nothing, and save no associations: the UPDATE has.
+func (w *write) endSave() {
+	w.isQuiet = true
+	w.stmt.Selects, w.stmt.Omits = nil, []string{clause.Associations}
+}
+
 // pausedClause keeps the configuration of a statement that was paused.
 const pausedClause = "occ:paused"
 
@@ -69,12 +92,11 @@ type paused struct{ config *gorm.Config }
 // Build writes nothing.
 func (paused) Build(clause.Builder) {}
 
-// pause keeps Save from inserting after an UPDATE that rightly wrote nothing: Save does not go on in a dry run. The
-// statement is given a configuration of its own for that; resume takes it back if the caller uses the statement again.
-func pause(db *gorm.DB) {
+// configure gives a statement a configuration of its own until resume takes it back.
+func configure(db *gorm.DB, change func(config *gorm.Config)) {
 	db.Statement.Clauses[pausedClause] = clause.Clause{Expression: paused{db.Config}}
 	config := *db.Config
-	config.DryRun = true
+	change(&config)
 	db.Config = &config
 }
 

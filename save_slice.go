@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -201,16 +202,20 @@ func (w *write) savingUpdate(rows []*row, compared bool) severalWrite {
 func (w *write) modelsUpdate(rows []*row, fields []*schema.Field, set clause.Set, compared bool) severalWrite {
 	update := w.advancing(set, rows, compared, w.plugin.gorm.update)
 	update.db = w.besideStatement()
+	update.db.Statement.Unscoped = w.stmt.Unscoped || !compared // as GORM's upsert, which does not mind soft deletes
 	for i, field := range fields {
-		column := batchColumn{
-			batch.Column{Name: w.valueName(i, field, set != nil), Like: field.DBName},
-			func(r *row) any { value, _ := field.ValueOf(w.ctx, r.latest()); return value },
-		}
-		if set != nil {
-			update.columns = append(update.columns, column)
-		} else {
+		column := batchColumn{batch.Column{Name: w.valueName(i, field, set != nil), Like: field.DBName}, func(r *row) any {
+			value, _ := field.ValueOf(w.ctx, r.latest())
+			return value
+		}}
+		if set == nil {
 			update.assign(field.DBName, column, rows)
+		} else {
+			update.columns = append(update.columns, column)
 		}
+	}
+	if w.hasSnapshots() {
+		w.chooseColumns(update.set)
 	}
 	how := update.severalWrite()
 	send := how.send
@@ -288,7 +293,8 @@ func (w *write) setUpdateTime(fields []*schema.Field, rows []*row) {
 // saveNew inserts models that were not loaded. One whose row is there after all is compared like any other: it can be
 // written where the row has no version yet.
 func (w *write) saveNew(rows []*row) {
-	if w.db.DryRun {
+	isKeyless := !slices.ContainsFunc(rows, func(r *row) bool { return r.key != nil })
+	if w.db.DryRun || isKeyless && len(rows) <= w.maxInserted() {
 		w.insertRows(rows)
 		return
 	}
@@ -342,9 +348,31 @@ func (w *write) divideByPresence(rows []*row) (there, gone []*row, states []rowS
 	return there, gone, states, nil
 }
 
-// insertRows has GORM insert some models of the slice. The statement is pointed at a slice of pointers to them, so that
-// generated keys land where they belong.
+// insertRows has GORM insert some models of the slice, in as many statements as the database's limit on parameters asks
+// for.
 func (w *write) insertRows(rows []*row) {
+	affected := int64(0)
+	for part := range slices.Chunk(rows, w.maxInserted()) {
+		began := time.Now()
+		w.insertPart(part)
+		affected += w.db.RowsAffected
+		if w.db.Error != nil || w.db.DryRun {
+			return
+		}
+		if len(rows) > w.maxInserted() {
+			trace(w.db, began)
+		}
+	}
+	w.setRowsAffected(affected)
+}
+
+// maxInserted is how many rows one INSERT can have. A column may take more than one parameter where it is an expression.
+func (w *write) maxInserted() int {
+	return max(1, w.plugin.dialect.MaxVars()/(len(w.model.DBNames)+varsInReserve))
+}
+
+// insertPart points the statement at a slice of pointers to the models, so that generated keys land where they belong.
+func (w *write) insertPart(rows []*row) {
 	stmt := w.stmt
 	dest, target := stmt.Dest, stmt.ReflectValue
 	defer func() { stmt.Dest, stmt.ReflectValue = dest, target }()

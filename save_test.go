@@ -150,6 +150,31 @@ func TestSave(t *testing.T) {
 			require.Equal(t, occ.Version(1), mine.Version)
 			require.Equal(t, Product{mine.ID, "pen", 10, 1}, reload[Product](t, db, mine.ID))
 		}},
+		{"what comes back from a Save whose conditions did not hold still writes", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+
+			res := db.Where("price > ?", 1000).Save(&mine)
+
+			require.False(t, res.DryRun)
+			require.NoError(t, res.Session(&gorm.Session{NewDB: true}).Model(&mine).Update("price", 70).Error)
+			require.NoError(t, res.Session(&gorm.Session{NewDB: true}).Exec("UPDATE products SET name = 'ink'").Error)
+			require.Equal(t, Product{mine.ID, "ink", 70, 2}, reload[Product](t, db, mine.ID))
+		}},
+		{"a Save whose conditions did not hold is one write, and inserts nothing that is gone by then", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+			between := reopen(t, db, gorm.Config{SkipDefaultTransaction: true}, occ.New())
+			require.NoError(t, between.Callback().Update().After("*").Register("theirs", func(*gorm.DB) {
+				require.NoError(t, db.Delete(&Product{}, mine.ID).Error)
+			}))
+			recorded, log := record(between)
+
+			res := recorded.Where("price > ?", 1000).Save(&mine)
+
+			require.NoError(t, res.Error)
+			require.Zero(t, res.RowsAffected)
+			require.Empty(t, log.sent("INSERT"))
+			requireNoRow[Product](t, db, mine.ID)
+		}},
 		{"a statement whose conditions did not hold is used again", func(t *testing.T, db *gorm.DB) {
 			mine := create(t, db)
 			tx := db.Where("price < ?", 5)

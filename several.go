@@ -2,6 +2,7 @@ package occ
 
 import (
 	"cmp"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -27,6 +28,9 @@ func (w *write) writeSeveral(models []*row, how severalWrite) {
 	switch {
 	case w.db.DryRun:
 		how.send(rows)
+		return
+	case w.hasSnapshots() && agree:
+		w.writeSnapshots(rows, how)
 		return
 	case !agree:
 		states, err := w.readRows(models, "")
@@ -89,7 +93,7 @@ func (w *write) setRowsAffected(n int64) {
 // written without those, and returned. Else the write is refused.
 func (w *write) settleShort(rows []*row, send sender) (written []*row, err error) {
 	states, err := w.readRows(rows, "")
-	if err != nil || !w.areCurrent(rows, states) || !(w.hasOwnConditions() || hasTwins(states)) {
+	if err != nil || !w.areCurrent(rows, states) || !(w.hasOwnConditions() || hasTwins(states) || w.mayBeUnchanged()) {
 		w.refuseRows(rows, states, err)
 		return nil, nil
 	}
@@ -105,7 +109,11 @@ func (w *write) settleShort(rows []*row, send sender) (written []*row, err error
 			w.setRowsAffected(0)
 			return nil
 		}
-		return w.sendAll(written, send)
+		err = w.sendAll(written, send)
+		if errors.Is(err, errShort) && w.mayBeUnchanged() {
+			return nil // they are locked, and current
+		}
+		return err
 	})
 	if errors.Is(err, errShort) {
 		states, err = w.readRows(rows, "")
@@ -234,7 +242,7 @@ func (w *write) learnVersions(rows []*row) error {
 		return err
 	}
 	for i, r := range rows {
-		if r.next = states[i].version; states[i].isThere {
+		if r.next = w.learned(r, states[i].version); states[i].isThere {
 			w.advanceAll(rows[i : i+1])
 		}
 	}
@@ -346,6 +354,9 @@ func (w *write) failRows(rows []*row, err error) {
 // readRows reads rows by their keys as they are now, in the way of read, and whether the caller's own conditions hold.
 // With a lock they stay so until the transaction ends.
 func (w *write) readRows(rows []*row, lock string) (states []rowState, err error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
 	failed := w.db.Error
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()
@@ -371,10 +382,7 @@ func (w *write) readRows(rows []*row, lock string) (states []rowState, err error
 }
 
 func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause.Expression, lock string, states []rowState) error {
-	selected := []clause.Expression{
-		clause.Expr{SQL: "?", Vars: []any{columns[0].Ref()}},
-		clause.Expr{SQL: "?", Vars: []any{w.model.version.column()}}, w.deletedInSQL(), holds,
-	}
+	selected := append(w.versionColumns(), clause.Expr{SQL: "?", Vars: []any{columns[0].Ref()}}, w.deletedInSQL(), holds)
 	for _, field := range w.identityFields() {
 		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
 		selected = append(selected, clause.Expr{SQL: "?", Vars: []any{column}})
@@ -409,18 +417,18 @@ func (w *write) locking(strength string) clause.Locking {
 	return locking
 }
 
-func (w *write) scanState(rows interface{ Scan(...any) error }, states []rowState) (err error) {
-	index, deleted, holds, version := 0, 0, 0, w.model.version.NewValuePool.Get()
-	targets := []any{&index, version, &deleted, &holds}
+func (w *write) scanState(rows *sql.Rows, states []rowState) (err error) {
+	index, deleted, holds, version := 0, 0, 0, w.newVersionScan()
+	targets := []any{&index, &deleted, &holds}
 	for _, field := range w.identityFields() {
 		targets = append(targets, field.NewValuePool.Get())
 	}
-	if err := rows.Scan(targets...); err != nil {
+	if err := version.scan(rows, targets...); err != nil {
 		return err
 	}
 	state := &states[index]
 	state.isThere, state.isDeleted, state.holds = true, deleted != 0, holds != 0
-	if state.version, err = w.model.version.scanned(w.ctx, version); err != nil {
+	if state.version, err = version.value(); err != nil {
 		return err
 	}
 	model := reflect.New(w.model.ModelType).Elem()

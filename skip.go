@@ -99,14 +99,16 @@ func (w *write) insertEach(rows []row) (inserted int64, err error) {
 }
 
 // insertAll inserts rows with their first version, or reports errSkipped if one of them was there; then the models are as
-// they were. MySQL's DO NOTHING counts rows that it skipped, so there it is an INSERT whose duplicate keys are no error.
+// they were. MySQL's DO NOTHING counts rows that it skipped, and so does GORM for several models with keys: there it is an
+// INSERT whose duplicate keys are no error.
 func (w *write) insertAll(rows []row) error {
 	firsts, err := w.firstVersions(rows)
 	if err != nil {
 		return err
 	}
 	conflict := w.stmt.Clauses["ON CONFLICT"]
-	if !w.plugin.dialect.ConflictTarget {
+	isPlain := !w.plugin.dialect.ConflictTarget || len(rows) > 1
+	if isPlain {
 		delete(w.stmt.Clauses, "ON CONFLICT")
 		defer func() { w.stmt.Clauses["ON CONFLICT"] = conflict }()
 	}
@@ -114,7 +116,7 @@ func (w *write) insertAll(rows []row) error {
 		w.model.version.put(w.ctx, r.model, firsts[i])
 	}
 	affected, err := w.insertModels(rows)
-	if w.isDuplicateKey(err) && !w.plugin.dialect.ConflictTarget || err == nil && affected < int64(len(rows)) {
+	if w.isDuplicateKey(err) && isPlain || err == nil && affected < int64(len(rows)) {
 		err = errSkipped
 		w.stmt.Clauses["ON CONFLICT"] = conflict
 		w.learnKey(rows)
@@ -126,6 +128,9 @@ func (w *write) insertAll(rows []row) error {
 			w.remember(&r)
 			w.note(r.model)
 		}
+	}
+	if err == nil && w.hasSnapshots() {
+		err = w.learnInserted(slices.Clone(rows))
 	}
 	return err
 }
@@ -188,7 +193,7 @@ func (w *write) withModels(rows []row, do func()) {
 
 // missing are the rows whose key is not there, and those that have none.
 func (w *write) missing(rows []row) (missing []row, err error) {
-	there, err := w.stored(w.snapshotSession, rows, nil)
+	there, err := w.stored(w.snapshotSession(), rows, nil)
 	for _, r := range rows {
 		if _, isThere := there[w.keyText(r.model, w.model.PrimaryFields)]; r.key == nil || !isThere {
 			missing = append(missing, r)
@@ -199,7 +204,8 @@ func (w *write) missing(rows []row) (missing []row, err error) {
 
 // stored reads the rows that are there, by key: the key and the given fields of each. What it is asked with decides
 // whether the rows are locked.
-func (w *write) stored(session func() *gorm.DB, rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
+func (w *write) stored(session *gorm.DB, rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
+	identity := w.identityFields()
 	var keys, columns = []any{}, []clause.Column{}
 	for _, r := range rows {
 		if r.key != nil {
@@ -211,33 +217,24 @@ func (w *write) stored(session func() *gorm.DB, rows []row, fields []*schema.Fie
 			return nil, err
 		}
 	}
-	for _, field := range slices.Concat(w.model.PrimaryFields, fields) {
+	session = session.Session(&gorm.Session{})
+	for _, field := range slices.Concat(identity, fields) {
 		columns = append(columns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
 	}
 	stored := map[string]reflect.Value{}
 	for part := range slices.Chunk(keys, maxKeys) {
 		found := reflect.New(reflect.SliceOf(w.model.ModelType))
-		err := session().Clauses(clause.Select{Columns: columns}).
-			Where(clause.IN{Column: columns[:len(w.model.PrimaryFields)], Values: part}).Find(found.Interface()).Error
+		err := session.Clauses(clause.Select{Columns: columns}).
+			Where(clause.IN{Column: columns[:len(identity)], Values: part}).Find(found.Interface()).Error
 		if err != nil {
 			return nil, err
 		}
 		for i := range found.Elem().Len() {
 			model := found.Elem().Index(i)
-			stored[w.keyText(model, w.model.PrimaryFields)] = model
+			stored[w.keyText(model, identity)] = model
 		}
 	}
 	return stored, nil
-}
-
-// lockFirst takes the write lock of a database that has only one, before anything is read in the transaction: after a
-// foreign write, one that has read cannot write any more.
-func (w *write) lockFirst() error {
-	if !w.plugin.dialect.LocksWholeDatabase() || !isTransaction(w.stmt.ConnPool) {
-		return nil
-	}
-	_, err := w.stmt.ConnPool.ExecContext(w.ctx, "DELETE FROM "+w.stmt.Quote(clause.Table{Name: w.stmt.Table})+" WHERE 1 = 0")
-	return err
 }
 
 // maxKeys is how many keys a query names at most; databases limit parameters.

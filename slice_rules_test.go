@@ -45,7 +45,7 @@ type hookedItem struct {
 	occ.Version
 }
 
-var errSliceHook = errors.New("hook")
+var errItemHook = errors.New("hook")
 
 func (h *hookedItem) BeforeSave(*gorm.DB) error {
 	h.Seen += fmt.Sprint("before ", h.Version, ";")
@@ -54,19 +54,19 @@ func (h *hookedItem) BeforeSave(*gorm.DB) error {
 
 func (h *hookedItem) AfterSave(*gorm.DB) error {
 	if h.Seen += fmt.Sprint("after ", h.Version, ";"); h.Failing {
-		return errSliceHook
+		return errItemHook
 	}
 	return nil
 }
 
 func (h *hookedItem) AfterDelete(*gorm.DB) error {
 	if h.Failing {
-		return errSliceHook
+		return errItemHook
 	}
 	return nil
 }
 
-func priceChange(t *testing.T, db *gorm.DB, p Product) {
+func changePrice(t *testing.T, db *gorm.DB, p Product) {
 	t.Helper()
 	require.NoError(t, db.Model(&Product{}).Where("id = ?", p.ID).Update("price", gorm.Expr("price + 1000")).Error)
 }
@@ -76,6 +76,14 @@ func versions(products []Product) (versions []int) {
 		versions = append(versions, int(p.Version))
 	}
 	return versions
+}
+
+// someConfigurations are all databases, and each setting that writes of slices could trip over once.
+func someConfigurations() []testdb.Database {
+	configurations := testdb.Configurations()
+	const clientFoundRows, sqliteSkip, postgresPrepare, mariadbSkip = 1, 3, 4, 7
+	return append(testdb.All(), configurations[clientFoundRows], configurations[sqliteSkip],
+		configurations[postgresPrepare], configurations[mariadbSkip])
 }
 
 // sliceWrites are the calls that write several loaded rows.
@@ -115,7 +123,7 @@ func TestEveryWriteOfASlice(t *testing.T) {
 			require.Equal(t, []int{3, 3, 3}, versions(products))
 		}}, behaviour{name + " of a stale row writes none, in a transaction whose error is swallowed", func(t *testing.T, db *gorm.DB) {
 			products := createSeveral(t, db, 4)
-			priceChange(t, db, products[1])
+			changePrice(t, db, products[1])
 			require.NoError(t, db.Delete(&Product{}, products[3].ID).Error)
 			stored := all[Product](t, db)
 
@@ -172,20 +180,20 @@ func TestEveryWriteOfASlice(t *testing.T) {
 			require.Equal(t, []int{2, 1}, versions(all[Product](t, db)))
 		}}, behaviour{name + " with Expect compares every row with it", func(t *testing.T, db *gorm.DB) {
 			products := createSeveral(t, db, 2)
-			priceChange(t, db, products[1])
+			changePrice(t, db, products[1])
 
 			rows := staleRows(t, write(db.Clauses(occ.Expect(2)), &products).Error)
 
 			require.Len(t, rows, 1)
 			require.Equal(t, 0, rows[0].Index)
-			priceChange(t, db, products[0])
+			changePrice(t, db, products[0])
 			require.NoError(t, write(db.Clauses(occ.Expect(2)), &products).Error)
 			if name != "Delete" {
 				require.Equal(t, []int{3, 3}, versions(products))
 			}
 		}}, behaviour{name + " with Unchecked writes whatever the versions", func(t *testing.T, db *gorm.DB) {
 			products := createSeveral(t, db, 2)
-			priceChange(t, db, products[1])
+			changePrice(t, db, products[1])
 
 			require.NoError(t, write(db.Clauses(occ.Unchecked()), &products).Error)
 
@@ -208,11 +216,11 @@ func TestEveryWriteOfASlice(t *testing.T) {
 			products := createSeveral(t, db, 2)
 			tx := db.Session(&gorm.Session{})
 			require.NoError(t, write(tx, &products).Error)
-			priceChange(t, db, products[0])
+			changePrice(t, db, products[0])
 			require.NoError(t, tx.Create(&Product{Name: "new"}).Error)
 		}})
 	}
-	run(t, append(testdb.All(), testdb.Configurations()...), behaviours, &Product{})
+	run(t, someConfigurations(), behaviours, &Product{})
 }
 
 func TestSlicesWithOtherKeys(t *testing.T) {
@@ -308,7 +316,7 @@ func TestSlicesAndHooks(t *testing.T) {
 				func() *gorm.DB { loaded := items[:2]; return db.Model(&loaded).Update("name", "c") },
 				func() *gorm.DB { loaded := items[:2]; return db.Delete(&loaded) },
 			} {
-				require.ErrorIs(t, write().Error, errSliceHook)
+				require.ErrorIs(t, write().Error, errItemHook)
 				require.Equal(t, occ.Version(1), items[0].Version)
 				require.Equal(t, occ.Version(0), items[2].Version)
 				stored := all[hookedItem](t, db)
@@ -394,7 +402,7 @@ func TestOddSlices(t *testing.T) {
 			require.EqualValues(t, 1, res.RowsAffected)
 			require.Len(t, all[Product](t, db), 2)
 			products = all[Product](t, db)
-			priceChange(t, db, products[1])
+			changePrice(t, db, products[1])
 			require.Equal(t, 1, stale(t, db.Model(&products).Where("price = ?", 10).Update("name", "y").Error).Index)
 			products = all[Product](t, db)
 			res = db.Where("price = ?", 10).Save(&products)

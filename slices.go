@@ -60,7 +60,7 @@ func (w *write) deleteSeveral() {
 	w.keepClauses("UPDATE")
 	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
 		if !w.isSoftDelete() {
-			remove := batchDelete{w: w, isCompared: compared}
+			remove := batchDelete{w: w, isCompared: compared && !w.hasSnapshots()}
 			return severalWrite{remove.run, remove.giveReturned}
 		}
 		update := w.advancing(nil, rows, compared, w.plugin.gorm.delete)
@@ -81,19 +81,30 @@ func (w *write) batchOf(columns []batchColumn, set clause.Set, send func(*gorm.D
 // advancing is an UPDATE that has rows take their next version: the one after the expected one, or after whatever they
 // are at.
 func (w *write) advancing(set clause.Set, rows []*row, compared bool, send func(*gorm.DB)) *batchUpdate {
-	update := w.batchOf(w.keyColumns(), slices.Clone(set), send)
-	if compared {
-		update.compare(rows)
-		update.assign(w.model.version.DBName, w.nextColumn(), rows)
-		return update
+	version := w.model.version
+	if version.byDatabase {
+		set = w.orNothing(set)
 	}
-	version := clause.Column{Name: w.model.version.DBName}
-	update.set = append(update.set, clause.Assignment{Column: version, Value: w.nextInSQL()})
+	update := w.batchOf(w.keyColumns(), slices.Clone(set), send)
+	if compared && version.plan == nil {
+		update.compare(rows)
+	}
+	next := version.kind.nextInSQL(version.column())
+	switch column := (clause.Column{Name: version.DBName}); {
+	case version.byDatabase:
+	case compared:
+		update.assign(version.DBName, w.nextColumn(), rows)
+	case next == nil:
+		update.columns = append(update.columns, w.nextColumn())
+		update.set = append(update.set, clause.Assignment{Column: column, Value: w.nextColumn().Ref()})
+	default:
+		update.set = append(update.set, clause.Assignment{Column: column, Value: next})
+	}
 	return update
 }
 
 func (b *batchUpdate) severalWrite() severalWrite {
-	return severalWrite{b.run, func(rows []*row) error {
+	return severalWrite{b.sender(), func(rows []*row) error {
 		if err := errors.Join(b.giveDeleted(rows), b.giveReturned(rows)); err != nil {
 			return err
 		}
@@ -103,6 +114,38 @@ func (b *batchUpdate) severalWrite() severalWrite {
 		b.w.advanceAll(rows)
 		return nil
 	}}
+}
+
+// sender sends the statements and, for versions that a statement itself does not know, what has to be read with them: the
+// versions to go on from, or those that the database has written.
+func (b *batchUpdate) sender() sender {
+	switch version := b.w.model.version; {
+	case version.byDatabase && b.isCompared:
+		return b.runAndRead
+	case !version.isAdvancedInSQL() && !b.isCompared:
+		return b.readAndRun
+	}
+	return b.run
+}
+
+func (b *batchUpdate) runAndRead(rows []*row) int64 {
+	affected := b.run(rows)
+	isWritten := affected == int64(len(rows)) || b.w.mayBeUnchanged()
+	if b.db.Error == nil && !b.db.DryRun && isWritten {
+		_ = b.db.AddError(b.w.readNext(rows))
+	}
+	return affected
+}
+
+func (b *batchUpdate) readAndRun(rows []*row) int64 {
+	if b.db.DryRun {
+		return b.run(rows)
+	}
+	rows, err := b.w.followStored(rows)
+	if b.db.AddError(err) != nil || len(rows) == 0 {
+		return 0
+	}
+	return b.run(rows)
 }
 
 // writePartitioned writes the rows that are compared and those that the caller has not compared, all or none of them.

@@ -21,6 +21,9 @@ import (
 // table; hooks do not run. With no models it does nothing.
 func Touch(db *gorm.DB, models ...any) error {
 	return eachTable(db, models, func(tx *gorm.DB, t table) error {
+		if t.model.version.plan != nil {
+			return fmt.Errorf("occ: Touch of model %s: it has a Snapshot, and no version that could be written", t.model.Name)
+		}
 		return tx.Clauses(&touch{indexes: t.indexes}).Model(t.dest()).UpdateColumns(map[string]any{}).Error
 	})
 }
@@ -271,7 +274,7 @@ func (w *write) childrenInConflict() ([]reflect.Value, error) {
 }
 
 func (w *write) childrenByKey(rows []row) (children []reflect.Value, err error) {
-	stored, err := w.stored(w.session, rows, w.foreignKeys())
+	stored, err := w.stored(w.session(), rows, w.foreignKeys())
 	for _, child := range stored {
 		children = append(children, child)
 	}

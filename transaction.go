@@ -28,7 +28,7 @@ import (
 // GORM, raw SQL included, but not for statements sent through tx.Statement.ConnPool, or for what Scan reports of a
 // gorm.DB.Row: return those errors.
 //
-// A db without the plugin is an error, and fc is not run. An error of the commit itself leaves open what became of the
+// As with db.Transaction, tx is for one goroutine at a time. A db without the plugin is an error, and fc is not run. An error of the commit itself leaves open what became of the
 // transaction if the connection was lost in it; the versions are put back, so that a write that is tried again is
 // refused if the first one was carried out.
 func Transaction(db *gorm.DB, fc func(tx *gorm.DB) error, opts ...*sql.TxOptions) error {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -563,6 +564,24 @@ func TestSQLiteEndsATransaction(t *testing.T) {
 		require.Equal(t, occ.Version(1), purse.Version)
 		require.Zero(t, count(t, db, "lost"))
 		require.NoError(t, db.Create(&Token{Text: "after"}).Error, "the connection is clean")
+	}}, {"an interrupted write is not committed", func(t *testing.T, db *gorm.DB) {
+		purse := createPurse(t, db)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		var swallowed error
+
+		err := occ.Transaction(db, func(tx *gorm.DB) error {
+			require.NoError(t, tx.Model(purse).Update("amount", 20).Error)
+			swallowed = tx.WithContext(ctx).Exec(`INSERT INTO tokens (text)
+				WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless) SELECT 'lost' FROM endless`).Error
+			require.Error(t, tx.Create(&Token{Text: "lost"}).Error)
+			return nil
+		})
+
+		require.Error(t, swallowed)
+		require.ErrorIs(t, err, swallowed)
+		require.Equal(t, *createdLike(purse), storedPurse(t, db, purse.ID))
+		require.Zero(t, count(t, db, "lost"))
 	}}, {"another error leaves it as it is", func(t *testing.T, db *gorm.DB) {
 		require.NoError(t, occ.Transaction(db, func(tx *gorm.DB) error {
 			require.NoError(t, tx.Create(&Token{ID: 7, Text: "kept"}).Error)
@@ -571,4 +590,43 @@ func TestSQLiteEndsATransaction(t *testing.T) {
 		}))
 		require.EqualValues(t, 2, count(t, db, "kept"))
 	}}}, purseModels...)
+}
+
+func TestADatabaseOpenedWithACopiedConfiguration(t *testing.T) {
+	run(t, testdb.All(), []behaviour{{"is compared too, and another one is an error", func(t *testing.T, db *gorm.DB) {
+		config := *db.Config
+		second, err := gorm.Open(db.Dialector, &config)
+		require.NoError(t, err)
+		old := *createPurse(t, second)
+		require.NoError(t, second.Model(&Purse{}).Where("id = ?", old.ID).Update("amount", 20).Error)
+
+		require.ErrorIs(t, second.Model(&old).Update("amount", 30).Error, occ.ErrStaleData)
+
+		plain, err := gorm.Open(db.Dialector, &gorm.Config{Logger: db.Logger})
+		require.NoError(t, err)
+		require.ErrorContains(t, plain.Use(db.Plugins["occ"]), "registered already")
+	}}}, purseModels...)
+}
+
+func TestAVariableUsedForSeveralRows(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"a rollback does not give it the version of another row", func(t *testing.T, db *gorm.DB) {
+			first, second := create(t, db), create(t, db)
+			for range 5 {
+				require.NoError(t, db.Model(&first).Update("price", gorm.Expr("price + 1")).Error)
+			}
+			var p Product
+			_ = occ.Transaction(db, func(tx *gorm.DB) error {
+				for _, id := range []uint{first.ID, second.ID} {
+					p = Product{}
+					require.NoError(t, tx.First(&p, id).Error)
+					require.NoError(t, tx.Model(&p).Update("price", 1).Error)
+				}
+				return gorm.ErrInvalidData
+			})
+			require.Equal(t, second.ID, p.ID)
+			require.EqualValues(t, 1, p.Version)
+		}},
+	}, &Product{})
 }

@@ -23,6 +23,10 @@ func (w *write) upsert(conflict clause.OnConflict) {
 		return
 	}
 	loaded, others := w.divideByVersion(given)
+	if len(others) > 0 && !w.model.version.isAdvancedInSQL() && !w.db.DryRun {
+		w.together(func() { w.upsertKnown(conflict, loaded, others) })
+		return
+	}
 	switch {
 	case len(loaded) == 0:
 		w.overwrite()
@@ -37,6 +41,48 @@ func (w *write) upsert(conflict clause.OnConflict) {
 			}
 		})
 	}
+}
+
+// upsertKnown is the upsert with versions that SQL cannot move on: the rows that are there are read and locked, and
+// updated as if their models had been loaded; the others are inserted.
+func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
+	there, missing, err := w.lockStored(conflict, others)
+	if w.db.AddError(err) != nil {
+		return
+	}
+	affected := int64(0)
+	if known := slices.Concat(loaded, there); len(known) > 0 {
+		w.updateInConflict(conflict, known)
+		affected = w.db.RowsAffected
+	}
+	if len(missing) > 0 && w.db.Error == nil {
+		delete(w.stmt.Clauses, "ON CONFLICT")
+		w.withModels(missing, w.insert)
+		affected += w.db.RowsAffected
+	}
+	w.setRowsAffected(affected)
+}
+
+// lockStored tells the models whose rows are there, with their versions, from those that are not.
+func (w *write) lockStored(conflict clause.OnConflict, rows []row) (there, missing []row, err error) {
+	if err := w.lockFirst(); err != nil {
+		return nil, nil, err
+	}
+	w.identity = w.conflictFields(conflict)
+	defer func() { w.identity = nil }()
+	for i := range rows {
+		rows[i].key = w.keyOf(rows[i].model)
+	}
+	stored, err := w.stored(w.session().Clauses(w.locking(clause.LockingStrengthUpdate)), rows, []*schema.Field{w.model.version.Field})
+	for _, r := range rows {
+		if row, isThere := stored[w.keyText(r.model, w.identity)]; isThere && r.key != nil {
+			r.expected = w.model.version.of(w.ctx, row)
+			there = append(there, r)
+		} else {
+			missing = append(missing, r)
+		}
+	}
+	return there, missing, err
 }
 
 // divideByVersion tells models to be compared from those that are not.
@@ -173,8 +219,8 @@ func (w *write) upsertAssignments(given clause.Set, wholeRow bool) clause.Set {
 			counts = counts || !isFree && !w.isTimestamp(assignment)
 		}
 	}
-	if counts {
-		set = append(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: w.nextInSQL()})
+	if next := w.model.version.kind.nextInSQL(w.model.version.column()); counts && next != nil && !w.model.version.byDatabase {
+		set = append(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: next})
 	}
 	return set
 }
@@ -233,10 +279,15 @@ func (w *write) overwriteSlice(conflict clause.OnConflict, target reflect.Value,
 		return
 	}
 	rows := w.rowsByElement(target, written.Elem(), w.conflictFields(conflict))
+	var taken []row
 	for i := range target.Len() {
-		if rows[i].IsValid() {
-			w.takeOver(i, indirect(target.Index(i)), rows[i])
+		if model := indirect(target.Index(i)); rows[i].IsValid() {
+			w.takeOver(i, model, rows[i])
+			taken = append(taken, row{index: i, model: model, key: w.keyOf(model)})
 		}
+	}
+	if w.hasSnapshots() {
+		_ = w.db.AddError(w.learnInserted(taken))
 	}
 }
 
@@ -289,7 +340,7 @@ func (w *write) learnUpserted(conflict clause.OnConflict, models []row) {
 		r := &models[i]
 		w.remember(r)
 		w.note(r.model)
-		if !w.returns() {
+		if !w.returns() || w.hasSnapshots() {
 			_ = w.db.AddError(w.learnBy(r, w.conflictFields(conflict)))
 		}
 	}
@@ -303,7 +354,7 @@ func (w *write) learnBy(r *row, fields []*schema.Field) error {
 	}
 	state, err := w.readWhere(clause.And(conditions...))
 	if err == nil && state.isThere {
-		w.model.version.put(w.ctx, r.model, state.version)
+		w.model.version.put(w.ctx, r.model, w.learned(r, state.version))
 	}
 	return err
 }

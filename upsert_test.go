@@ -131,6 +131,18 @@ func TestDoNothing(t *testing.T) {
 				}
 			}
 		}},
+		{"of several with keys of their own, those that are there are left alone", func(t *testing.T, db *gorm.DB) {
+			there := createStock(t, db, "a")
+			all := []Stock{{ID: there.ID, SKU: "x"}, {ID: there.ID + 1, SKU: "y"}}
+
+			res := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&all)
+
+			require.NoError(t, res.Error)
+			require.EqualValues(t, 1, res.RowsAffected)
+			require.Zero(t, all[0].Version)
+			require.Equal(t, all[1], reload[Stock](t, db, all[1].ID))
+			require.Equal(t, there, reload[Stock](t, db, there.ID))
+		}},
 		{"of several new ones, all are inserted", func(t *testing.T, db *gorm.DB) {
 			all := []*Stock{{SKU: "a", Quantity: 5}, {SKU: "b", Version: 7}}
 			require.NoError(t, db.Clauses(clause.OnConflict{DoNothing: true}).Create(&all).Error)

@@ -2,6 +2,7 @@ package occ
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -50,14 +51,21 @@ type kind interface {
 	convert(version any) (any, error)
 	// isZero tells the version of a model that was never loaded.
 	isZero(version any) bool
-	// next is the version after current, or the first one where current is zero.
+	// next is the version after current, or the first one where current is nil or zero.
 	next(ctx context.Context, current any) (any, error)
-	// nextInSQL is the next version as an expression over the stored one, for rows whose version is not at hand.
+	// nextInSQL is the next version as an expression over the stored one, for rows whose version is not at hand; nil
+	// where SQL cannot make it, so that the rows have to be read.
 	nextInSQL(column clause.Column) clause.Expression
 	// bind gives a version as it is sent to the database.
 	bind(version any) any
+	// stored gives a version as the column is going to give it back.
+	stored(version any) any
+	// equals is the condition that a column holds a version: value is what bind gave, or a column that was filled with it.
+	equals(column clause.Column, value any) clause.Expression
 	// zeroInSQL is the zero value that a row may hold instead of NULL; nil if there is none.
 	zeroInSQL() any
+	// isSame tells whether two versions are the same one.
+	isSame(a, b any) bool
 	// isAhead tells whether a is later than b, for kinds that have an order.
 	isAhead(a, b any) bool
 }
@@ -65,8 +73,12 @@ type kind interface {
 // versionField is the column that holds a model's version, and the kind of version that is in it.
 type versionField struct {
 	*schema.Field
-	kind  kind
-	boxed any // its column, as WriteQuoted takes it
+	kind       kind
+	boxed      any           // its column, as WriteQuoted takes it
+	isPlain    bool          // versions are compared with =
+	byDatabase bool          // the database writes it: it is compared and read, never written
+	bindInsert bool          // an INSERT has to be given what bind makes of the version, not the field's value
+	plan       *snapshotPlan // set where a Snapshot stands in for a version: there is no column
 }
 
 func (f *versionField) of(ctx context.Context, model reflect.Value) any {
@@ -77,6 +89,11 @@ func (f *versionField) of(ctx context.Context, model reflect.Value) any {
 // put sets the version of a model in memory; a model that was passed by value is left as it is.
 func (f *versionField) put(ctx context.Context, model reflect.Value, version any) {
 	if !model.CanAddr() {
+		return
+	}
+	if f.plan != nil {
+		snapshot, _ := version.(Snapshot)
+		f.plan.put(model, snapshot)
 		return
 	}
 	field := f.ReflectValueOf(ctx, model)
@@ -112,18 +129,18 @@ func (f *versionField) column() clause.Column {
 
 // isAt writes the condition that a row is at a version; NULL is as good as the zero value.
 func (f *versionField) isAt(builder clause.Builder, version any) {
+	if f.plan != nil {
+		version.(comparison).build(builder)
+		return
+	}
 	if !f.kind.isZero(version) {
-		builder.WriteQuoted(f.boxed)
-		_, _ = builder.WriteString(" = ")
-		builder.AddVar(builder, f.kind.bind(version))
+		f.is(builder, f.kind.bind(version))
 		return
 	}
 	zero := f.kind.zeroInSQL()
 	if zero != nil {
 		_ = builder.WriteByte('(')
-		builder.WriteQuoted(f.boxed)
-		_, _ = builder.WriteString(" = ")
-		builder.AddVar(builder, zero)
+		f.is(builder, zero)
 		_, _ = builder.WriteString(" OR ")
 	}
 	builder.WriteQuoted(f.boxed)
@@ -133,15 +150,31 @@ func (f *versionField) isAt(builder clause.Builder, version any) {
 	}
 }
 
+// is writes the condition that the column holds a value as it is sent.
+func (f *versionField) is(builder clause.Builder, value any) {
+	if !f.isPlain {
+		f.kind.equals(f.column(), value).Build(builder)
+		return
+	}
+	builder.WriteQuoted(f.boxed)
+	_, _ = builder.WriteString(" = ")
+	builder.AddVar(builder, value)
+}
+
 // isAtColumn is the condition that a row is at the version in a column of another table, which holds the kind's zeroInSQL
 // for the zero value. With zero, NULL is as good as that.
 func (f *versionField) isAtColumn(expected clause.Column, zero bool) clause.Expression {
-	same := clause.Eq{Column: f.column(), Value: expected}
+	same := f.kind.equals(f.column(), expected)
 	if !zero {
 		return same
 	}
 	isZero := clause.Eq{Column: expected, Value: f.kind.zeroInSQL()}
 	return clause.Or(same, clause.And(isZero, clause.Eq{Column: f.column()}))
+}
+
+// isAdvancedInSQL tells a version that a statement moves on without knowing which it is.
+func (f *versionField) isAdvancedInSQL() bool {
+	return f.byDatabase || f.kind.nextInSQL(f.column()) != nil
 }
 
 // findVersionField looks for the version among the fields of a schema: none is fine, two are not.
@@ -154,12 +187,13 @@ func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
 		if found != nil {
 			return nil, fmt.Errorf("occ: model %s has two version fields, %s and %s: keep one", s.Name, found.Name, field.Name)
 		}
-		kind, err := p.kindOf(field)
+		version, err := p.newVersionField(field)
 		if err != nil {
 			return nil, fmt.Errorf("occ: model %s, field %s: %w", s.Name, field.Name, err)
 		}
-		found = &versionField{Field: field, kind: kind}
+		found = version
 		found.boxed = found.column()
+		_, found.isPlain = found.kind.(counter)
 	}
 	return found, nil
 }
@@ -171,22 +205,88 @@ func isVersionField(field *schema.Field) bool {
 		return false
 	}
 	_, tagged := field.TagSettings[versionTag]
-	return tagged || field.IndirectFieldType == versionType
+	return tagged || field.IndirectFieldType == versionType || field.IndirectFieldType == xminType
 }
 
-func (p *Plugin) kindOf(field *schema.Field) (kind, error) {
+// newVersionField finds the kind of version that a field's tag names, or that its type stands for.
+func (p *Plugin) newVersionField(field *schema.Field) (*versionField, error) {
+	version := &versionField{Field: field}
+	if field.IndirectFieldType == xminType {
+		return version, p.useXmin(version)
+	}
 	if field.Serializer != nil {
-		return nil, fmt.Errorf("a version cannot have a serializer")
+		return nil, errors.New("a version cannot have a serializer")
 	}
 	if !field.Creatable || !field.Updatable || !field.Readable {
-		return nil, fmt.Errorf("a version must be readable and writable: remove the permission tag")
+		return nil, errors.New("a version must be readable and writable: remove the permission tag")
 	}
 	name := field.TagSettings[versionTag]
-	if name != "" && name != versionTag {
-		return nil, fmt.Errorf("there is no kind of version called %q", name)
+	if name == versionTag {
+		name = ""
 	}
-	if counter, ok := newCounter(field, p.dialect); ok {
+	return version, p.useKind(version, name)
+}
+
+// The kinds that a tag can name.
+const (
+	kindCounter  = "counter"
+	kindTime     = "time"
+	kindUUID     = "uuid"
+	kindDatabase = "database"
+)
+
+func (p *Plugin) useKind(version *versionField, name string) (err error) {
+	generator, generated := p.generators[name]
+	switch name {
+	case "", kindCounter, kindTime, kindUUID:
+		version.kind, err = p.builtIn(version, name)
+	case kindDatabase:
+		version.kind, version.byDatabase = p.anyKind(version), true
+	default:
+		if !generated {
+			return fmt.Errorf("there is no kind of version called %q", name)
+		}
+		version.kind = generatorKind{kind: p.anyKind(version), generator: generator, name: name, typ: version.FieldType}
+	}
+	switch {
+	case generated && isBuiltIn(name):
+		return fmt.Errorf("WithGenerator(%q) would replace a kind that is there already: choose another name", name)
+	case generated && generator == nil:
+		return fmt.Errorf("WithGenerator(%q) was given a nil generator", name)
+	}
+	return err
+}
+
+func isBuiltIn(name string) bool {
+	return name == "" || name == kindCounter || name == kindTime || name == kindUUID || name == kindDatabase
+}
+
+// builtIn is the kind that serves the field's type; with a name, the kind of that name only.
+func (p *Plugin) builtIn(version *versionField, name string) (kind, error) {
+	field := version.Field
+	if counter, ok := p.newCounter(field); ok && (name == "" || name == kindCounter) {
 		return counter, nil
 	}
-	return nil, fmt.Errorf("no kind of version serves type %s: use an integer type such as occ.Version", field.FieldType)
+	if clock, ok := p.newClock(field); ok && (name == "" || name == kindTime) {
+		if clock.column == "date" {
+			return nil, errors.New("a column of type date holds no time of day: use another type")
+		}
+		return clock, nil
+	}
+	if random, ok := p.newRandom(version); ok && (name == "" || name == kindUUID) {
+		return random, nil
+	}
+	if name != "" {
+		return nil, fmt.Errorf("the kind of version %q does not serve type %s", name, field.FieldType)
+	}
+	return nil, fmt.Errorf("no kind of version serves type %s: use an integer type such as occ.Version, time.Time, string or uuid.UUID", field.FieldType)
+}
+
+// anyKind is how versions that others make are converted and compared: as the kind that serves the field's type does it,
+// or by plain equality.
+func (p *Plugin) anyKind(version *versionField) kind {
+	if served, err := p.builtIn(version, ""); err == nil {
+		return served
+	}
+	return plain{holderOf(version.FieldType)}
 }

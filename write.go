@@ -31,11 +31,13 @@ type write struct {
 	clauses  []keptClause    // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row
-	isQuiet     bool            // ends without an error, and Save must not insert
+	isQuiet     bool            // the end of a Save that has nothing to insert
+	isCreate    bool            // the call goes through GORM's create callbacks
 	isLinked    bool            // GORM saves associations along with their owner
 	isWhole     bool            // all columns of the rows are written
 	refusal     *StaleDataError // to be reported
 	memories    []memory        // to be undone if the default transaction is rolled back
+	snapshot    *snapshotWrite  // set while models are compared with their snapshots
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -93,7 +95,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	if err = errors.Join(m.err, err); err != nil {
 		return err
 	}
-	if switches.expects && m.version == nil {
+	if switches.expects && (m.version == nil || m.version.plan != nil) {
 		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
 	}
 	if !m.isInvolved() && !m.mayNest(stmt) {
@@ -115,8 +117,13 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 	w.plugin, w.db, w.stmt, w.ctx = p, db, stmt, stmt.Context
 	w.model, w.op, w.switches = m, op, switches
 	w.clauses = w.room.clauses[:0]
+	w.isCreate = op == OpUpsert
 	w.isLinked = op == OpUpsert && isAssociationSave(db)
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
+	if w.isEndOfSave() {
+		w.endSave()
+		return nil
+	}
 	return w.openUnit(target)
 }
 
@@ -214,11 +221,12 @@ func (p *Plugin) close(db *gorm.DB) {
 	}
 	w.followCopies()
 	w.closeUnit()
+	db.Error = sayOnce(db.Error)
 	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
 		putBack(w.ctx, w.memories)
 	}
-	if w.isQuiet && db.Error == nil {
-		pause(db)
+	if w.isCreate {
+		w.settleBatch()
 	}
 	w.report()
 	w.free()
@@ -234,8 +242,12 @@ func (w *write) closeUnit() {
 		return
 	}
 	w.unit.journal.leave()
+	memories := w.unit.journal.memories[min(w.unit.mark, len(w.unit.journal.memories)):]
 	if err := w.unit.close(w.db, w.db.Error != nil); err != nil && w.db.Error == nil {
 		_ = w.db.AddError(err)
+	}
+	if w.unit.ownsJournal && w.db.Error == nil {
+		w.memories = append(w.memories, memories...)
 	}
 }
 
@@ -269,7 +281,12 @@ func (w *write) identify(target reflect.Value, payload any) error {
 				return err
 			}
 		}
-		return w.dropKeyless()
+		if len(w.rows) > 0 {
+			return w.dropKeyless()
+		}
+	}
+	if w.expects && len(w.rows) == 0 { // a table without a model, or one of another type: the write goes by its conditions
+		w.rows = append(w.rows, row{model: reflect.Zero(w.model.ModelType), expected: given})
 	}
 	return nil
 }
@@ -354,8 +371,14 @@ func (w *write) roomForKey(parts int) []any {
 
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
 func (w *write) setNext() (err error) {
+	if w.model.version.byDatabase {
+		return nil
+	}
 	for i := range w.rows {
 		r := &w.rows[i]
+		if w.switches.unchecked && !w.model.version.isAdvancedInSQL() {
+			continue // the row is read first
+		}
 		if r.next, err = w.model.version.kind.next(w.ctx, r.expected); err != nil {
 			return w.versionError(err)
 		}
@@ -388,6 +411,9 @@ func (w *write) advance(r *row, version any) {
 	w.remember(r)
 	w.note(r.model)
 	w.model.version.put(w.ctx, r.model, version)
+	if base := w.model.base; base != nil && base != w.model.version {
+		w.putBase(r.model, Snapshot{})
+	}
 }
 
 // putBack gives the models in memory the versions they had: nothing was written.
@@ -404,8 +430,12 @@ func (w *write) remember(r *row) {
 	if !r.model.CanAddr() {
 		return
 	}
-	m := memory{field: w.model.version, model: r.model, version: r.before, isWhole: w.isWhole}
+	w.keep(memory{field: w.model.version, model: r.model, version: r.before, isWhole: w.isWhole})
+}
+
+func (w *write) keep(m memory) {
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
+		m.key = keyOfModel(w.ctx, w.model.Schema, m.model)
 		j.memories = append(j.memories, m)
 		return
 	}

@@ -17,6 +17,13 @@ type Dialect struct {
 	// UpdateReturning: UPDATE ... RETURNING works. MariaDB has it for INSERT and DELETE alone, whatever GORM's clause
 	// list says.
 	UpdateReturning bool
+	// UpdateReturnsWritten, InsertReturnsWritten: RETURNING shows what the database itself wrote. SQLite's shows the row
+	// before its triggers, which are AFTER ones where they write.
+	UpdateReturnsWritten, InsertReturnsWritten bool
+	// CountsChangedRows: rows that hold already what an UPDATE sets them to may not count as affected.
+	CountsChangedRows bool
+	// HasXmin: rows have PostgreSQL's system columns.
+	HasXmin bool
 	// ConflictTarget: ON CONFLICT names the unique key it minds. MySQL's ON DUPLICATE KEY minds every one of them.
 	ConflictTarget bool
 	// CurrentRead makes a SELECT inside a transaction see the rows as they are now instead of its snapshot; nil where
@@ -51,8 +58,11 @@ func Of(db *gorm.DB) Dialect {
 	case sqlite:
 		d.LockAtBegin = []string{"ROLLBACK", "BEGIN IMMEDIATE"}
 	}
+	d.HasXmin = d.Name == postgres
+	d.UpdateReturnsWritten = d.Name == postgres && d.UpdateReturning
+	d.InsertReturnsWritten = d.Name != sqlite && slices.Contains(db.Callback().Create().Clauses, "RETURNING")
 	if d.Name == mysql {
-		d.HasUnsigned64, d.UpdateReturning, d.ConflictTarget = true, false, false
+		d.HasUnsigned64, d.UpdateReturning, d.ConflictTarget, d.CountsChangedRows = true, false, false, true
 		d.CurrentRead = clause.Locking{Strength: clause.LockingStrengthShare}
 	}
 	return d

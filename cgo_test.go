@@ -1,0 +1,5 @@
+//go:build cgo
+
+package occ_test
+
+const hasCgo = true

@@ -1,0 +1,630 @@
+package occ_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/testdb"
+)
+
+// Part is what the models of all kinds have in common.
+type Part struct {
+	ID        uint
+	Name      string
+	Price     int
+	DeletedAt gorm.DeletedAt
+}
+
+func (p *Part) part() *Part { return p }
+
+// partOf is a model of a kind: a Part and a field Version.
+type partOf[M any] interface {
+	*M
+	part() *Part
+}
+
+// The models of the kinds that the type alone decides, and of those that a tag names.
+type (
+	typedPart[V any] struct {
+		Part
+		Version V `gorm:"version"`
+	}
+	shortTimePart struct {
+		Part
+		Version time.Time `gorm:"version:time;precision:2"`
+	}
+	nativePart[V any] struct {
+		Part
+		Version V `gorm:"version:uuid;type:uuid"`
+	}
+	binaryPart[V any] struct {
+		Part
+		Version V `gorm:"version;type:binary(16)"`
+	}
+	byteaPart struct {
+		Part
+		Version uuid.UUID `gorm:"version;type:bytea"`
+	}
+	generatedPart[V any] struct {
+		Part
+		Version V `gorm:"version:mine"`
+	}
+	databasePart[V any] struct {
+		Part
+		Version V `gorm:"version:database"`
+	}
+	xminPart struct {
+		Part
+		Version occ.Xmin
+	}
+)
+
+func (typedPart[V]) TableName() string     { return "parts" }
+func (nativePart[V]) TableName() string    { return "parts" }
+func (binaryPart[V]) TableName() string    { return "parts" }
+func (generatedPart[V]) TableName() string { return "parts" }
+func (databasePart[V]) TableName() string  { return "parts" }
+func (shortTimePart) TableName() string    { return "parts" }
+func (byteaPart) TableName() string        { return "parts" }
+func (xminPart) TableName() string         { return "parts" }
+
+// Types of the application's own.
+type (
+	smallCount uint8
+	revision   string
+	bareID     [16]byte // neither Value nor Scan
+	ownID      [16]byte // bytes, as binary(16) wants them
+)
+
+func (id ownID) Value() (driver.Value, error) { return id[:], nil }
+func (id *ownID) Scan(src any) error {
+	switch src := src.(type) {
+	case []byte:
+		copy(id[:], src)
+	case string:
+		copy(id[:], src)
+	}
+	return nil
+}
+
+// numbers is a generator: a running number in the form that the field needs.
+type numbers struct {
+	n    atomic.Int64
+	form func(n int64) any
+}
+
+func (g *numbers) Next(context.Context, any) (any, error) { return g.form(g.n.Add(1)), nil }
+
+func counting(form func(n int64) any) occ.Option {
+	return occ.WithGenerator("mine", &numbers{form: form})
+}
+
+// kindCase is a kind of version: its model's behaviours, and where and how they run.
+type kindCase struct {
+	name       string
+	model      any
+	behaviours func() []behaviour
+	opts       []occ.Option
+	on         []string          // databases; all by default
+	setup      map[string]string // SQL by database, after the migration
+	lacks      []string          // behaviours that are not of this kind
+}
+
+func kindOf[M any, P partOf[M]](name string, opts ...occ.Option) kindCase {
+	return kindCase{name: name, model: new(M), opts: opts, behaviours: kindBehaviours[M, P]}
+}
+
+func (k kindCase) only(databases ...string) kindCase {
+	k.on = databases
+	return k
+}
+
+func (k kindCase) without(behaviours ...string) kindCase {
+	k.lacks = behaviours
+	return k
+}
+
+func (k kindCase) with(setup map[string]string) kindCase {
+	k.setup = setup
+	return k
+}
+
+func kinds() []kindCase {
+	text := func(n int64) any { return fmt.Sprint("rev-", n) }
+	return []kindCase{
+		kindOf[typedPart[occ.Version]]("occ.Version").without("a version of NULL counts as zero"),
+		kindOf[typedPart[int8]]("int8"),
+		kindOf[typedPart[int16]]("int16"),
+		kindOf[typedPart[int32]]("int32"),
+		kindOf[typedPart[int64]]("int64"),
+		kindOf[typedPart[int]]("int"),
+		kindOf[typedPart[uint8]]("uint8"),
+		kindOf[typedPart[uint16]]("uint16"),
+		kindOf[typedPart[uint32]]("uint32"),
+		kindOf[typedPart[uint64]]("uint64"),
+		kindOf[typedPart[uint]]("uint"),
+		kindOf[typedPart[smallCount]]("named uint8"),
+		kindOf[typedPart[*int64]]("*int64"),
+		kindOf[typedPart[sql.NullInt64]]("sql.NullInt64"),
+		kindOf[typedPart[sql.NullInt32]]("sql.NullInt32"),
+		kindOf[typedPart[sql.NullInt16]]("sql.NullInt16"),
+		kindOf[typedPart[sql.Null[int64]]]("sql.Null of int64"),
+
+		kindOf[typedPart[time.Time]]("time.Time"),
+		kindOf[typedPart[*time.Time]]("*time.Time"),
+		kindOf[typedPart[sql.NullTime]]("sql.NullTime"),
+		kindOf[typedPart[sql.Null[time.Time]]]("sql.Null of time.Time"),
+		kindOf[shortTimePart]("time with precision"),
+
+		kindOf[typedPart[string]]("string"),
+		kindOf[typedPart[revision]]("named string"),
+		kindOf[typedPart[*string]]("*string"),
+		kindOf[typedPart[sql.NullString]]("sql.NullString"),
+		kindOf[typedPart[uuid.UUID]]("uuid.UUID"),
+		kindOf[typedPart[*uuid.UUID]]("*uuid.UUID"),
+		kindOf[typedPart[uuid.NullUUID]]("uuid.NullUUID"),
+		kindOf[typedPart[bareID]]("16 bytes without Value"),
+		kindOf[typedPart[*bareID]]("pointer to 16 bytes without Value"),
+		kindOf[typedPart[ownID]]("16 bytes with Value").without("a version of NULL counts as zero"),
+		kindOf[nativePart[uuid.UUID]]("uuid.UUID in a uuid column"),
+		kindOf[nativePart[string]]("string in a uuid column"),
+		kindOf[nativePart[bareID]]("16 bytes in a uuid column"),
+		kindOf[binaryPart[uuid.UUID]]("uuid.UUID in binary(16)").only("sqlite", "mariadb"),
+		kindOf[binaryPart[ownID]]("16 bytes in binary(16)").only("sqlite", "mariadb"),
+		kindOf[byteaPart]("uuid.UUID in bytea").only("postgres"),
+
+		kindOf[generatedPart[int64]]("generated int64", counting(func(n int64) any { return n })),
+		kindOf[generatedPart[sql.NullInt32]]("generated sql.NullInt32", counting(func(n int64) any { return int32(n) })),
+		kindOf[generatedPart[string]]("generated string", counting(text)),
+		kindOf[generatedPart[revision]]("generated named string", counting(text)),
+		kindOf[generatedPart[[]byte]]("generated []byte", counting(func(n int64) any { return []byte{byte(n)} })),
+		kindOf[generatedPart[uuid.UUID]]("generated uuid.UUID", counting(func(int64) any { return uuid.New() })),
+		kindOf[generatedPart[time.Time]]("generated time.Time", counting(func(n int64) any { return time.Now().Add(time.Duration(n) * time.Second) })),
+
+		kindOf[databasePart[int64]]("database int64").with(databaseCounter).without(writtenByTriggers...),
+		kindOf[databasePart[time.Time]]("database time.Time").with(databaseTime).without(writtenByTriggers...).only("mariadb", "postgres"),
+		kindOf[xminPart]("occ.Xmin").only("postgres").without(writtenByTriggers...),
+	}
+}
+
+// writtenByTriggers are the behaviours that set a column the database answers for.
+var writtenByTriggers = []string{
+	"a version of NULL counts as zero", "a preset version is kept", "a version that was read in another form is compared by value",
+}
+
+// databaseCounter has the database count, in the way each of them does it.
+var databaseCounter = map[string]string{
+	"sqlite": `CREATE TRIGGER i AFTER INSERT ON parts WHEN NEW.version IS NULL BEGIN UPDATE parts SET version = 1 WHERE id = NEW.id; END;
+		CREATE TRIGGER u AFTER UPDATE ON parts WHEN NEW.version IS OLD.version BEGIN UPDATE parts SET version = OLD.version + 1 WHERE id = NEW.id; END`,
+	"postgres": `ALTER TABLE parts ALTER COLUMN version SET DEFAULT 1;
+		CREATE FUNCTION bump() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.version = OLD.version + 1; RETURN NEW; END';
+		CREATE TRIGGER u BEFORE UPDATE ON parts FOR EACH ROW EXECUTE FUNCTION bump()`,
+	"mariadb": `ALTER TABLE parts ALTER COLUMN version SET DEFAULT 1;
+		CREATE TRIGGER u BEFORE UPDATE ON parts FOR EACH ROW SET NEW.version = OLD.version + 1`,
+}
+
+var databaseTime = map[string]string{
+	"postgres": `ALTER TABLE parts ALTER COLUMN version SET DEFAULT clock_timestamp();
+		CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.version = clock_timestamp(); RETURN NEW; END';
+		CREATE TRIGGER u BEFORE UPDATE ON parts FOR EACH ROW EXECUTE FUNCTION stamp()`,
+	"mariadb": `ALTER TABLE parts MODIFY version TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)`,
+}
+
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds() {
+		kind.runOn(t, testdb.All())
+	}
+}
+
+// TestKindsUnderConfigurations runs the kinds that a driver's settings can trip up.
+func TestKindsUnderConfigurations(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds() {
+		if slices.Contains([]string{
+			"sql.NullInt64", "time.Time", "uuid.UUID", "uuid.UUID in a uuid column", "16 bytes without Value",
+			"generated string", "database int64", "database time.Time", "occ.Xmin",
+		}, kind.name) {
+			kind.runOn(t, testdb.Configurations())
+		}
+	}
+}
+
+func (k kindCase) runOn(t *testing.T, databases []testdb.Database) {
+	for _, database := range databases {
+		dialect, _, _ := strings.Cut(database.Name, " ")
+		if len(k.on) > 0 && !slices.Contains(k.on, dialect) {
+			continue
+		}
+		t.Run(k.name+"/"+database.Name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, database, []any{k.model}, k.opts...)
+			execAll(t, db, k.setup[dialect])
+			for _, b := range k.behaviours() {
+				if !slices.Contains(k.lacks, b.name) {
+					t.Run(b.name, func(t *testing.T) { b.test(t, db) })
+				}
+			}
+		})
+	}
+}
+
+func kindBehaviours[M any, P partOf[M]]() []behaviour {
+	versionOf := func(m *M) any { return plainVersion(reflect.ValueOf(m).Elem().FieldByName("Version").Interface()) }
+	newPart := func(t *testing.T, db *gorm.DB) *M {
+		m := new(M)
+		P(m).part().Name, P(m).part().Price = "pen", 10
+		require.NoError(t, db.Create(m).Error)
+		return m
+	}
+	stored := func(t *testing.T, db *gorm.DB, m *M) *M {
+		row := new(M)
+		require.NoError(t, db.Unscoped().First(row, P(m).part().ID).Error)
+		return row
+	}
+	price := func(m *M) int { return P(m).part().Price }
+	// stalePair is a row that has been written since mine was read.
+	stalePair := func(t *testing.T, db *gorm.DB) (mine, theirs *M) {
+		mine = newPart(t, db)
+		theirs = stored(t, db, mine)
+		require.NoError(t, db.Model(theirs).Update("price", 30).Error)
+		return mine, theirs
+	}
+	requireStored := func(t *testing.T, db *gorm.DB, m *M, wantPrice int) {
+		t.Helper()
+		row := stored(t, db, m)
+		require.Equal(t, wantPrice, price(row))
+		require.Equal(t, versionOf(row), versionOf(m), "memory and row")
+	}
+	return []behaviour{
+		{"a new row gets a version, in memory and stored", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+
+			require.NotNil(t, versionOf(m))
+			require.NotZero(t, versionOf(m))
+			requireStored(t, db, m, 10)
+		}},
+		{"new rows of one call get versions", func(t *testing.T, db *gorm.DB) {
+			ms := []*M{new(M), new(M), new(M)}
+
+			require.NoError(t, db.Create(ms).Error)
+
+			for _, m := range ms {
+				require.NotNil(t, versionOf(m))
+				requireStored(t, db, m, 0)
+			}
+		}},
+		{"each write moves the version, and the same model writes again", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			seen := []any{versionOf(m)}
+			for i, write := range []func() error{
+				func() error { return db.Model(m).Update("price", 20).Error },
+				func() error { return db.Model(m).Updates(map[string]any{"price": 21}).Error },
+				func() error { P(m).part().Price = 22; return db.Save(m).Error },
+				func() error { return db.Model(m).UpdateColumn("price", 23).Error },
+				func() error { return db.Model(m).Clauses(occ.Unchecked()).Update("price", 24).Error },
+			} {
+				require.NoError(t, write())
+				require.NotContains(t, seen, versionOf(m))
+				requireStored(t, db, m, 20+i)
+				seen = append(seen, versionOf(m))
+			}
+		}},
+		{"a stale write is refused and writes nothing", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := stalePair(t, db)
+			before := versionOf(mine)
+			for _, write := range []func(m *M) error{
+				func(m *M) error { return db.Model(m).Update("price", 70).Error },
+				func(m *M) error { return db.Save(m).Error },
+				func(m *M) error { return db.Delete(m).Error },
+				func(m *M) error { return db.Unscoped().Delete(m).Error },
+				func(m *M) error { return db.Model(*m).UpdateColumn("price", 70).Error },
+			} {
+				m := *mine
+				row := stale(t, write(&m))
+
+				require.Equal(t, occ.ReasonChanged, row.Reason)
+				require.Equal(t, before, plainVersion(row.Expected))
+				require.Equal(t, versionOf(theirs), plainVersion(row.Actual))
+				require.Equal(t, before, versionOf(&m))
+				requireStored(t, db, theirs, 30)
+			}
+		}},
+		{"a current row is deleted", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+
+			require.NoError(t, db.Unscoped().Delete(m).Error)
+
+			require.ErrorIs(t, db.Unscoped().First(new(M), P(m).part().ID).Error, gorm.ErrRecordNotFound)
+		}},
+		{"a soft delete moves the version", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			old := *m
+
+			require.NoError(t, db.Delete(m).Error)
+
+			require.NotEqual(t, versionOf(&old), versionOf(m))
+			requireStored(t, db, m, 10)
+			require.Equal(t, occ.ReasonDeleted, stale(t, db.Model(&old).Update("price", 5).Error).Reason)
+		}},
+		{"writes by condition move the version of every row", func(t *testing.T, db *gorm.DB) {
+			first, second := newPart(t, db), newPart(t, db)
+			ids := []uint{P(first).part().ID, P(second).part().ID}
+
+			result := db.Model(new(M)).Where("id IN ?", ids).Update("price", 40)
+			require.NoError(t, result.Error)
+			require.EqualValues(t, 2, result.RowsAffected)
+
+			require.ErrorIs(t, db.Model(first).Update("price", 1).Error, occ.ErrStaleData)
+			require.ErrorIs(t, db.Model(second).Update("price", 1).Error, occ.ErrStaleData)
+			again := stored(t, db, first)
+			require.Equal(t, 40, price(again))
+			require.NoError(t, db.Delete(new(M), ids).Error)
+			require.Equal(t, occ.ReasonDeleted, stale(t, db.Model(again).Update("price", 1).Error).Reason)
+			require.NotEqual(t, versionOf(again), versionOf(stored(t, db, first)))
+		}},
+		{"a write by table and condition moves the version too", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+
+			result := db.Table("parts").Where("id = ?", P(m).part().ID).Updates(map[string]any{"price": 41})
+			require.NoError(t, result.Error)
+			require.EqualValues(t, 1, result.RowsAffected)
+
+			require.ErrorIs(t, db.Model(m).Update("price", 1).Error, occ.ErrStaleData)
+			require.Equal(t, 41, price(stored(t, db, m)))
+		}},
+		{"a write by condition needs a condition, and one that matches nothing is no error", func(t *testing.T, db *gorm.DB) {
+			newPart(t, db)
+
+			require.ErrorIs(t, db.Model(new(M)).Update("price", 1).Error, gorm.ErrMissingWhereClause)
+			result := db.Model(new(M)).Where("id = ?", 987654).Update("price", 1)
+
+			require.NoError(t, result.Error)
+			require.Zero(t, result.RowsAffected)
+		}},
+		{"a write by condition computes from the row", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+
+			require.NoError(t, db.Model(new(M)).Where("id = ? OR id = ?", P(m).part().ID, 987654).Update("price", gorm.Expr("price * 2")).Error)
+
+			require.Equal(t, 20, price(stored(t, db, m)))
+		}},
+		{"a slice is saved, updated and deleted, each row with its own version", func(t *testing.T, db *gorm.DB) {
+			ms := []*M{newPart(t, db), newPart(t, db), newPart(t, db)}
+			require.NoError(t, db.Model(ms[1]).Update("price", 15).Error)
+
+			P(ms[0]).part().Price = 33
+			require.NoError(t, db.Save(&ms).Error)
+			requireStored(t, db, ms[0], 33)
+			requireStored(t, db, ms[1], 15)
+			require.NoError(t, db.Model(&ms).Update("price", 34).Error)
+			requireStored(t, db, ms[2], 34)
+			require.NoError(t, db.Model(&ms).Clauses(occ.Unchecked()).Update("price", 35).Error)
+			requireStored(t, db, ms[2], 35)
+			require.NoError(t, db.Delete(&ms).Error)
+			requireStored(t, db, ms[1], 35)
+			require.NoError(t, db.Unscoped().Delete(&ms).Error)
+			require.ErrorIs(t, db.Unscoped().First(new(M), P(ms[2]).part().ID).Error, gorm.ErrRecordNotFound)
+		}},
+		{"a slice with a stale row is refused as a whole", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := stalePair(t, db)
+			other := newPart(t, db)
+			before := versionOf(other)
+			for _, write := range []func(ms []*M) error{
+				func(ms []*M) error { return db.Save(&ms).Error },
+				func(ms []*M) error { return db.Model(&ms).Update("price", 99).Error },
+				func(ms []*M) error { return db.Delete(&ms).Error },
+			} {
+				row := stale(t, write([]*M{other, mine}))
+
+				require.Equal(t, 1, row.Index)
+				require.Equal(t, occ.ReasonChanged, row.Reason)
+				require.Equal(t, before, versionOf(other))
+				requireStored(t, db, other, 10)
+				requireStored(t, db, theirs, 30)
+			}
+		}},
+		{"a save of new and loaded models writes both", func(t *testing.T, db *gorm.DB) {
+			loaded, fresh := newPart(t, db), new(M)
+			P(loaded).part().Price = 44
+
+			require.NoError(t, db.Save([]*M{fresh, loaded}).Error)
+
+			requireStored(t, db, loaded, 44)
+			requireStored(t, db, fresh, 0)
+			require.NoError(t, db.Model(fresh).Update("price", 45).Error)
+		}},
+		{"a save of a new model with a key inserts it once", func(t *testing.T, db *gorm.DB) {
+			m := new(M)
+			P(m).part().ID = 4711
+
+			require.NoError(t, db.Save(m).Error)
+			requireStored(t, db, m, 0)
+			again := new(M)
+			P(again).part().ID = 4711
+			require.ErrorIs(t, db.Save(again).Error, occ.ErrVersionMissing)
+
+			require.NoError(t, db.Unscoped().Delete(m).Error)
+			require.ErrorIs(t, db.Save(m).Error, occ.ErrStaleData)
+		}},
+		{"Unchecked deletes and soft-deletes whatever the version", func(t *testing.T, db *gorm.DB) {
+			mine, _ := stalePair(t, db)
+
+			require.NoError(t, db.Clauses(occ.Unchecked()).Delete(mine).Error)
+			requireStored(t, db, mine, 30)
+			require.NoError(t, db.Unscoped().Clauses(occ.Unchecked()).Delete(mine).Error)
+			require.ErrorIs(t, db.Unscoped().First(new(M), P(mine).part().ID).Error, gorm.ErrRecordNotFound)
+		}},
+		{"Expect stands in for the model's version", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := stalePair(t, db)
+			expected := reflect.ValueOf(theirs).Elem().FieldByName("Version").Interface()
+			old := reflect.ValueOf(mine).Elem().FieldByName("Version").Interface()
+
+			require.ErrorIs(t, db.Clauses(occ.Expect(old)).Model(theirs).Update("price", 1).Error, occ.ErrStaleData)
+			require.NoError(t, db.Clauses(occ.Expect(expected)).Model(mine).Update("price", 50).Error)
+
+			requireStored(t, db, mine, 50)
+		}},
+		{"a version that was never loaded is refused", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			unloaded := new(M)
+			P(unloaded).part().ID = P(m).part().ID
+
+			err := db.Model(unloaded).Update("price", 1).Error
+
+			require.ErrorIs(t, err, occ.ErrVersionMissing)
+			requireStored(t, db, m, 10)
+		}},
+		{"a version of NULL counts as zero", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			require.NoError(t, db.Exec("UPDATE parts SET version = NULL WHERE id = ?", P(m).part().ID).Error)
+			legacy := stored(t, db, m)
+
+			require.NoError(t, db.Model(legacy).Update("price", 60).Error)
+
+			require.NotZero(t, versionOf(legacy))
+			requireStored(t, db, legacy, 60)
+			require.NoError(t, db.Model(legacy).Update("price", 61).Error)
+		}},
+		{"a model by value is compared", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+
+			require.NoError(t, db.Model(*m).Update("price", 80).Error)
+
+			require.ErrorIs(t, db.Model(*m).Update("price", 81).Error, occ.ErrStaleData)
+			require.Equal(t, 80, price(stored(t, db, m)))
+		}},
+		{"a transaction that is rolled back leaves the version as it was", func(t *testing.T, db *gorm.DB) {
+			if db.SkipDefaultTransaction {
+				t.Skip("there is no transaction")
+			}
+			m := newPart(t, db)
+			before := versionOf(m)
+			failed := errors.New("failed")
+			require.NoError(t, db.Callback().Update().Before("gorm:commit_or_rollback_transaction").Register("fail", func(tx *gorm.DB) {
+				if _, fails := tx.Get("fails"); fails {
+					_ = tx.AddError(failed)
+				}
+			}))
+
+			require.ErrorIs(t, db.Set("fails", true).Model(m).Update("price", 1).Error, failed)
+			require.NoError(t, db.Callback().Update().Remove("fail"))
+
+			require.Equal(t, before, versionOf(m))
+			P(m).part().Price = 10
+			requireStored(t, db, m, 10)
+			require.NoError(t, db.Model(m).Update("price", 11).Error)
+		}},
+		{"a preset version is kept", func(t *testing.T, db *gorm.DB) {
+			other := newPart(t, db)
+			m := new(M)
+			reflect.ValueOf(m).Elem().FieldByName("Version").Set(reflect.ValueOf(other).Elem().FieldByName("Version"))
+
+			require.NoError(t, db.Create(m).Error)
+
+			require.Equal(t, versionOf(other), versionOf(m))
+			requireStored(t, db, m, 0)
+		}},
+		{"an unchanged row is written too", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+
+			require.NoError(t, db.Model(m).Update("price", 10).Error)
+			require.NoError(t, db.Save(m).Error)
+
+			requireStored(t, db, m, 10)
+		}},
+		{"DryRun changes nothing", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			before := versionOf(m)
+
+			statement := db.Session(&gorm.Session{DryRun: true}).Model(m).Update("price", 90).Statement
+
+			require.Contains(t, statement.SQL.String(), "UPDATE")
+			require.Equal(t, before, versionOf(m))
+			P(m).part().Price = 10
+			requireStored(t, db, m, 10)
+		}},
+		{"clause.Returning works beside it", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			if db.Name() == "mysql" {
+				t.Skip("MariaDB's UPDATE has no RETURNING")
+			}
+
+			require.NoError(t, db.Model(m).Clauses(clause.Returning{}).Update("price", gorm.Expr("price + 1")).Error)
+
+			require.Equal(t, 11, price(m))
+			require.NoError(t, db.Model(m).Update("price", 12).Error)
+			requireStored(t, db, m, 12)
+		}},
+	}
+}
+
+// plainVersion is a version in a form that compares: what a pointer points to, NULL as nil, times in UTC.
+func plainVersion(version any) any {
+	rv := reflect.ValueOf(version)
+	for rv.Kind() == reflect.Pointer {
+		rv = rv.Elem()
+	}
+	if !rv.IsValid() {
+		return nil
+	}
+	if valuer, ok := rv.Interface().(driver.Valuer); ok && rv.Kind() == reflect.Struct && rv.Type() != reflect.TypeFor[time.Time]() {
+		value, _ := valuer.Value()
+		return plainVersion(value)
+	}
+	if at, ok := rv.Interface().(time.Time); ok {
+		return at.UTC().Format(time.RFC3339Nano)
+	}
+	return rv.Interface()
+}
+
+// execAll runs statements that are separated by lines ending in a semicolon.
+func execAll(t *testing.T, db *gorm.DB, statements string) {
+	t.Helper()
+	for _, statement := range splitStatements(statements) {
+		require.NoError(t, db.Exec(statement).Error)
+	}
+}
+
+func splitStatements(text string) (statements []string) {
+	for part := range strings.SplitSeq(text, ";\n") {
+		if part = strings.TrimSpace(part); part != "" {
+			statements = append(statements, part)
+		}
+	}
+	return statements
+}
+
+func TestAModelThatManyMeetAtOnce(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Use(occ.New()))
+		require.NoError(t, db.AutoMigrate(&typedPart[bareID]{}))
+		errs := make(chan error, 8)
+		for range cap(errs) {
+			go func() {
+				m := typedPart[bareID]{}
+				err := db.Create(&m).Error
+				errs <- errors.Join(err, db.First(&typedPart[bareID]{}, m.ID).Error, db.Model(&m).Update("price", 1).Error)
+			}()
+		}
+		for range cap(errs) {
+			require.NoError(t, <-errs)
+		}
+	})
+}

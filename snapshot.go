@@ -1,0 +1,280 @@
+package occ
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+)
+
+// Snapshot is for models whose table can have no version column: the plugin keeps the column values that a model was
+// loaded with, and a write compares the row with them. Embed it; there is nothing to migrate:
+//
+//	type Product struct {
+//		ID    uint
+//		Name  string
+//		Price int
+//		occ.Snapshot
+//	}
+//
+// An update or delete compares all columns, NULL with NULL and text byte for byte, except those that GORM keeps by itself
+// (`autoUpdateTime`) or that are tagged `gorm:"unversioned"`. Tags choose less:
+//
+//   - `gorm:"snapshot:dirty"` on the embedded field compares the columns that the write sets, and a delete all of them, so
+//     that writes of different columns do not get into each other's way;
+//   - `gorm:"token"` on columns compares those alone, whatever is written. It may name an automatic timestamp, too.
+//
+// The values are those of GORM's own queries: Find, First, Take, Last, FindInBatches, Preload, Joins, gorm.G, with the
+// columns that these have loaded. After a write they are the row as written, read back before the transaction ends, so
+// rounding, defaults and triggers do not matter; that costs a SELECT. A model that was not loaded so (Scan, ScanRows, Raw, a
+// JSON body), or without the columns to compare, is refused with [ErrVersionMissing].
+//
+// Like a version it is copied with the model, and a copy is independent: what it holds is never changed, only replaced.
+// The zero value is a model that was never loaded. It adds nothing to JSON.
+//
+// In a model that also has a version, the version is what is compared; the snapshot then only is the base of [Merge].
+type Snapshot struct{ image *rowImage }
+
+var snapshotType = reflect.TypeFor[Snapshot]()
+
+// rowImage is a row as it was read, by the columns of its model's plan. It is never changed: copies of models share it.
+type rowImage struct {
+	columns []string // the plan's
+	types   []string // what the database calls their types
+	values  []any    // as the driver gave them; notLoaded where the query did not ask for the column
+	key     []any    // the primary key as the model held it
+}
+
+// notLoaded stands for a column that a query left out.
+type notLoaded struct{}
+
+func (i *rowImage) has(column int) bool {
+	return i.values[column] != notLoaded{}
+}
+
+// snapshotPlan is how models of one schema are compared with their snapshots.
+type snapshotPlan struct {
+	path     []int // to the Snapshot in the model; the index of an embedded pointer is as positive as any
+	fields   []*schema.Field
+	columns  []string
+	compared []int // what a write compares, of columns
+	isDirty  bool  // compare the columns that are written
+	keys     []*schema.Field
+}
+
+const (
+	snapshotTag   = "SNAPSHOT"
+	snapshotDirty = "dirty"
+	tokenTag      = "TOKEN"
+)
+
+// findSnapshot looks for an embedded Snapshot; nil if there is none.
+func findSnapshot(s *schema.Schema) (*snapshotPlan, error) {
+	found, err := snapshotsIn(s.ModelType, nil)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	if len(found) > 1 {
+		return nil, errors.New("it embeds two Snapshots: keep one")
+	}
+	plan := &snapshotPlan{path: found[0].Index, keys: s.PrimaryFields}
+	switch mode := schema.ParseTagSetting(found[0].Tag.Get("gorm"), ";")[snapshotTag]; mode {
+	case "", snapshotTag:
+	case snapshotDirty:
+		plan.isDirty = true
+	default:
+		return nil, fmt.Errorf("field Snapshot: there is no mode called %q: tag it snapshot:dirty, or not at all", mode)
+	}
+	return plan, plan.choose(s)
+}
+
+// snapshotsIn finds the fields of type Snapshot, in embedded structs too.
+func snapshotsIn(t reflect.Type, path []int) (found []reflect.StructField, err error) {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if !ast.IsExported(field.Name) {
+			continue
+		}
+		field.Index = append(slices.Clone(path), i)
+		_, tagged := schema.ParseTagSetting(field.Tag.Get("gorm"), ";")["EMBEDDED"]
+		isEmbedded, typ := field.Anonymous || tagged, field.Type
+		if typ.Kind() == reflect.Pointer {
+			typ = typ.Elem()
+		}
+		switch {
+		case typ == snapshotType && (!isEmbedded || typ != field.Type):
+			return nil, fmt.Errorf("field %s: embed occ.Snapshot itself, without a name or a pointer", field.Name)
+		case typ == snapshotType:
+			found = append(found, field)
+		case isEmbedded && typ.Kind() == reflect.Struct:
+			deeper, err := snapshotsIn(typ, field.Index)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, deeper...)
+		}
+	}
+	return found, nil
+}
+
+// choose finds the columns that a snapshot holds, those that a model both loads and writes, and the ones to be compared.
+func (p *snapshotPlan) choose(s *schema.Schema) error {
+	var tokens, all []int
+	for _, name := range s.DBNames {
+		field := s.FieldsByDBName[name]
+		if field.PrimaryKey || !field.Readable || !field.Creatable && !field.Updatable {
+			continue
+		}
+		column := len(p.columns)
+		p.fields, p.columns = append(p.fields, field), append(p.columns, name)
+		_, isToken := field.TagSettings[tokenTag]
+		switch {
+		case isToken && isUnversioned(field):
+			return fmt.Errorf("field %s: it is tagged token and unversioned: keep one", field.Name)
+		case isToken:
+			tokens = append(tokens, column)
+		case field.AutoUpdateTime == 0 && !isUnversioned(field):
+			all = append(all, column)
+		}
+	}
+	p.compared = all
+	if len(tokens) > 0 {
+		p.compared, p.isDirty = tokens, false
+	}
+	return nil
+}
+
+// isToken tells a column that is compared by name, so that writing it counts even if it is a timestamp.
+func isToken(field *schema.Field) bool {
+	_, tagged := field.TagSettings[tokenTag]
+	return tagged
+}
+
+// versionField is the plan in the place of a version: it has a name, but no column.
+func (p *snapshotPlan) versionField(s *schema.Schema) *versionField {
+	field := &schema.Field{Name: snapshotType.Name(), FieldType: snapshotType, IndirectFieldType: snapshotType, Schema: s}
+	field.ValueOf = func(_ context.Context, model reflect.Value) (any, bool) {
+		snapshot := p.of(model)
+		return snapshot, snapshot.image == nil
+	}
+	return &versionField{Field: field, kind: snapshotKind{}, byDatabase: true, plan: p}
+}
+
+// of is the snapshot of a model; the zero one where its values are not of this model's columns.
+func (p *snapshotPlan) of(model reflect.Value) Snapshot {
+	field, ok := p.fieldIn(reflect.Indirect(model), false)
+	if !ok {
+		return Snapshot{}
+	}
+	snapshot := field.Interface().(Snapshot)
+	if image := snapshot.image; image != nil && !slices.Equal(image.columns, p.columns) {
+		return Snapshot{}
+	}
+	return snapshot
+}
+
+// put replaces the snapshot of a model in memory; a model that was passed by value is left as it is.
+func (p *snapshotPlan) put(model reflect.Value, snapshot Snapshot) {
+	if field, ok := p.fieldIn(model, snapshot.image != nil); ok && field.CanSet() {
+		field.Set(reflect.ValueOf(snapshot))
+	}
+}
+
+// fieldIn goes to the Snapshot in a model, past embedded pointers; with create, through those that are nil.
+func (p *snapshotPlan) fieldIn(model reflect.Value, create bool) (reflect.Value, bool) {
+	for _, i := range p.path {
+		if model.Kind() == reflect.Pointer {
+			if model.IsNil() {
+				if !create || !model.CanSet() {
+					return reflect.Value{}, false
+				}
+				model.Set(reflect.New(model.Type().Elem()))
+			}
+			model = model.Elem()
+		}
+		model = model.Field(i)
+	}
+	return model, true
+}
+
+func (p *snapshotPlan) keyOf(ctx context.Context, model reflect.Value) []any {
+	key := make([]any, len(p.keys))
+	for i, field := range p.keys {
+		key[i], _ = field.ValueOf(ctx, model)
+	}
+	return key
+}
+
+func (p *snapshotPlan) indexOf(column string) int { return slices.Index(p.columns, column) }
+
+// snapshotKind is the kind of a version that is none: nothing of it is written.
+type snapshotKind struct{}
+
+var errNoVersion = errors.New("the model has a Snapshot, which holds values, no version")
+
+func (snapshotKind) convert(version any) (any, error) {
+	if snapshot, ok := version.(Snapshot); ok {
+		return snapshot, nil
+	}
+	return nil, errNoVersion
+}
+
+func (snapshotKind) isZero(version any) bool {
+	snapshot, _ := version.(Snapshot)
+	return snapshot.image == nil
+}
+
+func (snapshotKind) next(_ context.Context, current any) (any, error) { return current, nil }
+
+func (snapshotKind) nextInSQL(clause.Column) clause.Expression { return nil }
+
+func (snapshotKind) bind(version any) any { return version }
+
+func (snapshotKind) stored(version any) any { return version }
+
+func (snapshotKind) equals(clause.Column, any) clause.Expression { return nil }
+
+func (snapshotKind) isSame(a, b any) bool { return reflect.DeepEqual(a, b) }
+
+func (snapshotKind) zeroInSQL() any { return nil }
+
+func (snapshotKind) isAhead(any, any) bool { return false }
+
+const snapshotWaysOut = " (load the row with the columns to compare, through a query of GORM's own, before writing it; write by condition with Model(&T{}).Where(...), or skip the check with occ.Unchecked)"
+
+// describeImage says what became of a row that was compared with its snapshot, without saying what is in it. It is no
+// method: those of an embedded type become the model's.
+func describeImage(row StaleRow) string {
+	switch row.Reason {
+	case ReasonChanged:
+		return "changed since it was loaded" + changedColumns(row.Expected, row.Actual)
+	case ReasonDeleted:
+		return "was deleted"
+	case ReasonMissing:
+		return "is there, but the model was never loaded, or not with the columns to compare"
+	default:
+		return "is not as it was loaded"
+	}
+}
+
+// changedColumns names the columns in which two snapshots differ.
+func changedColumns(expected, actual any) string {
+	before, _ := expected.(Snapshot)
+	now, _ := actual.(Snapshot)
+	if before.image == nil || now.image == nil {
+		return ""
+	}
+	var names []string
+	for i, name := range before.image.columns {
+		if before.image.has(i) && i < len(now.image.values) && !reflect.DeepEqual(before.image.values[i], now.image.values[i]) {
+			names = append(names, name)
+		}
+	}
+	return ": " + strings.Join(names, ", ")
+}

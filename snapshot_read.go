@@ -1,0 +1,360 @@
+package occ
+
+import (
+	"database/sql"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/callbacks"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+	"gorm.io/gorm/utils"
+
+	"github.com/gorm-occ/occ/internal/dialect"
+)
+
+// query is GORM's query, which also gives models their snapshots, before any hook sees them. A model's fields do not tell
+// what is stored (NULL reads as zero, JSON loses its spaces), so the driver's values are kept as they go by.
+func (p *Plugin) query(db *gorm.DB) {
+	if db.Error != nil || db.DryRun || db.Statement.Schema == nil {
+		p.gorm.query(db)
+		return
+	}
+	takers := p.snapshotTakers(db.Statement)
+	if len(takers) == 0 {
+		p.gorm.query(db)
+		return
+	}
+	callbacks.BuildQuerySQL(db)
+	if db.Error != nil {
+		return
+	}
+	stmt := db.Statement
+	rows, err := stmt.ConnPool.QueryContext(stmt.Context, stmt.SQL.String(), stmt.Vars...)
+	if db.AddError(err) != nil {
+		return
+	}
+	defer func() { _ = db.AddError(rows.Close()) }()
+	seen, err := p.newWitness(rows, stmt, takers)
+	if db.AddError(err) != nil {
+		return
+	}
+	gorm.Scan(seen, db, 0)
+	if stmt.Result != nil {
+		stmt.Result.RowsAffected = db.RowsAffected
+	}
+	seen.testify(db)
+}
+
+// snapshotTaker is a model that a query fills: the one it is about or, through Joins, a relation of it.
+type snapshotTaker struct {
+	plan   *snapshotPlan
+	prefix string          // of its columns in the result
+	path   []*schema.Field // from the model that the query is about
+	known  func(column string) bool
+	at     []int    // where the plan's columns are in the result; -1 where they are not, or cannot be told for sure
+	types  []string // of the plan's columns
+}
+
+func (p *Plugin) snapshotTakers(stmt *gorm.Statement) (takers []*snapshotTaker) {
+	plan := p.modelOfSchema(stmt.Schema).snapshot
+	if plan == nil && len(stmt.Joins) == 0 || !holdsModels(stmt) {
+		return nil
+	}
+	if plan != nil {
+		takers = append(takers, &snapshotTaker{plan: plan, known: readsStored(stmt)})
+	}
+	for _, join := range stmt.Joins {
+		takers = p.addJoined(takers, stmt.Schema, join.Name, join.Alias)
+	}
+	return takers
+}
+
+// holdsModels tells a query into models of its own type: not a count, not a smaller struct, not a map.
+func holdsModels(stmt *gorm.Statement) bool {
+	if !stmt.ReflectValue.IsValid() {
+		return false
+	}
+	t := stmt.ReflectValue.Type()
+	if t.Kind() == reflect.Slice || t.Kind() == reflect.Array {
+		t = t.Elem()
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+	}
+	return t == stmt.Schema.ModelType
+}
+
+// addJoined adds the relations that Joins("Company.Owner") loads; raw joins load none.
+func (p *Plugin) addJoined(takers []*snapshotTaker, s *schema.Schema, name, alias string) []*snapshotTaker {
+	var path []*schema.Field
+	names := strings.Split(name, ".")
+	for i, part := range names {
+		relation, ok := s.Relationships.Relations[part]
+		if !ok {
+			return takers
+		}
+		s, path = relation.FieldSchema, append(path, relation.Field)
+		plan := p.modelOfSchema(s).snapshot
+		if plan == nil {
+			continue
+		}
+		prefix := utils.JoinNestedRelationNames(names[:i+1])
+		if alias != "" && i == len(names)-1 {
+			prefix = alias
+		}
+		taken := func(t *snapshotTaker) bool { return t.prefix == prefix }
+		if !slices.ContainsFunc(takers, taken) {
+			takers = append(takers, &snapshotTaker{plan: plan, prefix: prefix, path: slices.Clone(path), known: anyColumn})
+		}
+	}
+	return takers
+}
+
+func anyColumn(string) bool { return true }
+func noColumn(string) bool  { return false }
+
+// readsStored tells of which columns a query gives what is stored, as far as that is certain without reading SQL: with a
+// SELECT of the caller's own, "price" can be anything.
+func readsStored(stmt *gorm.Statement) func(column string) bool {
+	from, _ := stmt.Clauses["FROM"].Expression.(clause.From)
+	switch table := stmt.TableExpr; {
+	case stmt.SQL.Len() > 0, stmt.Clauses["SELECT"].Expression != nil, len(from.Tables) > 0:
+		return noColumn
+	case table != nil && (len(table.Vars) > 0 || strings.ContainsRune(table.SQL, '(')):
+		return noColumn
+	case len(stmt.Selects) == 0:
+		return anyColumn
+	}
+	var named []string
+	for _, selected := range stmt.Selects {
+		if field := stmt.Schema.LookUpField(selected); field != nil {
+			named = append(named, field.DBName)
+			continue
+		}
+		if strings.ContainsAny(selected, "()'") {
+			continue
+		}
+		for item := range strings.SplitSeq(selected, ",") {
+			named = append(named, strings.TrimPrefix(strings.TrimSpace(item), stmt.Table+"."))
+		}
+	}
+	if slices.Contains(named, "*") {
+		return anyColumn
+	}
+	return func(column string) bool { return slices.Contains(named, column) }
+}
+
+// witness is the rows of a query, and remembers what it saw of them.
+type witness struct {
+	gorm.Rows
+	takers []*snapshotTaker
+	kept   []seenValue // by column of the result
+	dest   []any       // pointers to kept, or blind
+	rows   [][][]any   // by row and taker: values by column of the plan
+}
+
+func (p *Plugin) newWitness(rows gorm.Rows, stmt *gorm.Statement, takers []*snapshotTaker) (*witness, error) {
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	columns = slices.Clone(columns)
+	for i, column := range columns {
+		if mapped, ok := stmt.ColumnMapping[column]; ok {
+			columns[i] = mapped
+		}
+	}
+	w := &witness{Rows: rows, takers: takers, kept: make([]seenValue, len(columns)), dest: make([]any, len(columns))}
+	for i := range w.dest {
+		w.dest[i] = unseen{}
+	}
+	for _, taker := range takers {
+		taker.locate(columns)
+		taker.types = make([]string, len(taker.at))
+		for column, at := range taker.at {
+			if at >= 0 {
+				taker.types[column] = types[at].DatabaseTypeName()
+				w.kept[at], w.dest[at] = seenValue{dialect: &p.dialect, columnType: taker.types[column]}, &w.kept[at]
+			}
+		}
+	}
+	return w, nil
+}
+
+// locate finds the plan's columns in the result. One that is there twice could be either.
+func (t *snapshotTaker) locate(columns []string) {
+	t.at = make([]int, len(t.plan.columns))
+	for i, name := range t.plan.columns {
+		known := t.known(name)
+		if t.prefix != "" {
+			name = utils.NestedRelationName(t.prefix, name)
+		}
+		t.at[i] = slices.Index(columns, name)
+		if !known || t.at[i] >= 0 && slices.Contains(columns[t.at[i]+1:], name) {
+			t.at[i] = -1
+		}
+	}
+}
+
+// seenValue is a value of the row that is being read.
+type seenValue struct {
+	dialect    *dialect.Dialect
+	columnType string
+	value      any
+}
+
+// Scan implements sql.Scanner.
+func (v *seenValue) Scan(value any) error {
+	v.value = v.dialect.Keep(v.columnType, value)
+	return nil
+}
+
+// unseen is a value that nobody asks for.
+type unseen struct{}
+
+// Scan implements sql.Scanner.
+func (unseen) Scan(any) error { return nil }
+
+// Scan gives GORM the row, and then has the driver give it once more as it is.
+func (w *witness) Scan(dest ...any) error {
+	if err := w.Rows.Scan(dest...); err != nil {
+		return err
+	}
+	if err := w.Rows.Scan(w.dest...); err != nil {
+		return err
+	}
+	row := make([][]any, len(w.takers))
+	for i, taker := range w.takers {
+		row[i] = taker.valuesOf(w.kept)
+	}
+	w.rows = append(w.rows, row)
+	return nil
+}
+
+func (t *snapshotTaker) valuesOf(kept []seenValue) []any {
+	values := make([]any, len(t.at))
+	for column, at := range t.at {
+		values[column] = notLoaded{}
+		if at >= 0 {
+			values[column] = kept[at].value
+		}
+	}
+	return values
+}
+
+// testify gives the models that GORM has filled what was seen of their rows, which are in the same order.
+func (w *witness) testify(db *gorm.DB) {
+	models := db.Statement.ReflectValue
+	if db.Error != nil {
+		return
+	}
+	for i, row := range w.rows {
+		model := models
+		if models.Kind() != reflect.Struct {
+			if i >= models.Len() {
+				return
+			}
+			model = reflect.Indirect(models.Index(i))
+		}
+		for j, taker := range w.takers {
+			taker.give(db, model, row[j])
+		}
+	}
+}
+
+func (t *snapshotTaker) give(db *gorm.DB, model reflect.Value, values []any) {
+	ctx := db.Statement.Context
+	for _, relation := range t.path {
+		model = relation.ReflectValueOf(ctx, model)
+		if model.Kind() == reflect.Pointer {
+			if model.IsNil() {
+				return
+			}
+			model = model.Elem()
+		}
+	}
+	if len(t.at) > 0 && !slices.ContainsFunc(t.at, func(at int) bool { return at >= 0 }) {
+		t.plan.put(model, Snapshot{}) // whatever it held was of another row, or is no longer
+		return
+	}
+	image := &rowImage{columns: t.plan.columns, types: t.types, values: values, key: t.plan.keyOf(ctx, model)}
+	t.plan.put(model, Snapshot{image})
+}
+
+// versionColumns are what a query selects to learn the versions of rows: one column, or all that a snapshot has, and the key.
+func (w *write) versionColumns() (columns []clause.Expression) {
+	names := []string{w.model.version.DBName}
+	if plan := w.model.version.plan; plan != nil {
+		names = slices.Concat(plan.columns, w.model.PrimaryFieldDBNames)
+	}
+	for _, name := range names {
+		column := clause.Column{Table: clause.CurrentTable, Name: name}
+		columns = append(columns, clause.Expr{SQL: "?", Vars: []any{column}})
+	}
+	return columns
+}
+
+// versionScan takes the version of one row out of a query that selects versionColumns first.
+type versionScan struct {
+	w       *write
+	targets []any
+	seen    []seenValue
+}
+
+func (w *write) newVersionScan() *versionScan {
+	plan := w.model.version.plan
+	if plan == nil {
+		return &versionScan{w: w, targets: []any{w.model.version.NewValuePool.Get()}}
+	}
+	s := &versionScan{w: w, seen: make([]seenValue, len(plan.columns))}
+	for i := range s.seen {
+		s.seen[i].dialect = &w.plugin.dialect
+		s.targets = append(s.targets, &s.seen[i])
+	}
+	for _, key := range plan.keys {
+		s.targets = append(s.targets, key.NewValuePool.Get())
+	}
+	return s
+}
+
+// scan reads the row, with further values behind the version.
+func (s *versionScan) scan(rows *sql.Rows, others ...any) error {
+	if len(s.seen) > 0 {
+		types, err := rows.ColumnTypes()
+		if err != nil {
+			return err
+		}
+		for i := range s.seen {
+			s.seen[i].columnType = types[i].DatabaseTypeName()
+		}
+	}
+	return rows.Scan(append(slices.Clip(s.targets), others...)...)
+}
+
+func (s *versionScan) value() (any, error) {
+	w, plan := s.w, s.w.model.version.plan
+	if plan == nil {
+		return w.model.version.scanned(w.ctx, s.targets[0])
+	}
+	image := &rowImage{columns: plan.columns}
+	for _, seen := range s.seen {
+		image.types, image.values = append(image.types, seen.columnType), append(image.values, seen.value)
+	}
+	model := reflect.New(w.model.ModelType).Elem()
+	for i, key := range plan.keys {
+		value := s.targets[len(s.seen)+i]
+		if err := key.Set(w.ctx, model, value); err != nil {
+			return nil, err
+		}
+		key.NewValuePool.Put(value)
+	}
+	image.key = plan.keyOf(w.ctx, model)
+	return Snapshot{image}, nil
+}
