@@ -316,3 +316,27 @@ func rename(c *Choir) {
 }
 
 func reflectOf(model any) reflect.Value { return reflect.Indirect(reflect.ValueOf(model)) }
+
+func TestBlindAssociations(t *testing.T) {
+	t.Parallel()
+	for _, database := range testdb.All() {
+		t.Run(database.Name+"/a child given by key alone is moved and overwritten", func(t *testing.T) {
+			t.Parallel()
+			db := open(t, database, choirModels, occ.WithBlindWrites())
+			c, other := createChoir(t, db), createChoir(t, db)
+			mine := Choir{ID: c.ID, Name: "x", Singers: []Singer{{ID: other.Singers[0].ID}}}
+
+			require.NoError(t, db.Updates(&mine).Error)
+
+			require.Equal(t, []occ.Version{2, 2}, []occ.Version{mine.Version, mine.Singers[0].Version})
+			require.EqualValues(t, c.ID, *reload[Singer](t, db, mine.Singers[0].ID).ChoirID)
+
+			mine = Choir{ID: c.ID, Name: "y", Singers: []Singer{{ID: other.Singers[0].ID, Name: "blind"}}}
+			require.NoError(t, full(db).Save(&mine).Error)
+
+			require.Equal(t, []occ.Version{3, 3}, []occ.Version{mine.Version, mine.Singers[0].Version})
+			require.NoError(t, occ.Verify(db, &mine, &mine.Singers[0]))
+			require.Equal(t, "blind", reload[Singer](t, db, mine.Singers[0].ID).Name)
+		})
+	}
+}

@@ -21,6 +21,8 @@ func (p *Plugin) guardUpdate(db *gorm.DB) {
 	if db.AddError(w.identify(w.updated(), w.payloadVersion())) != nil {
 		return
 	}
+	w.catchUp(w.pointers())
+	w.isWhole = w.isWholeRow()
 	set := w.assignments()
 	if db.Error == nil && (len(set) > 0 || w.isWholeRow() || w.switches.touch != nil) {
 		w.update(set)

@@ -70,6 +70,7 @@ func (w *write) keepAddressable() {
 // insert has GORM insert the rows with a first version where they have none of their own; whatever keeps a row from being
 // inserted leaves its model as it was.
 func (w *write) insert() {
+	w.isWhole = true
 	if w.hasSnapshots() {
 		w.insertSnapshots()
 		return

@@ -172,3 +172,16 @@ func (e *StaleDataError) Is(target error) bool {
 
 // Unwrap gives the database's own error, if there is one.
 func (e *StaleDataError) Unwrap() error { return e.Err }
+
+// sayOnce undoes what GORM does to a refusal of an association: each further association that it then does not save adds
+// the same error once more.
+func sayOnce(err error) error {
+	var refusal *StaleDataError
+	if err == nil || !errors.As(err, &refusal) {
+		return err
+	}
+	if others := strings.ReplaceAll(err.Error(), refusal.Error(), ""); strings.Trim(others, "; ") == "" {
+		return refusal
+	}
+	return err
+}

@@ -18,6 +18,7 @@ type memory struct {
 	field   *versionField
 	model   reflect.Value
 	version any
+	isWhole bool   // all columns were written
 	key     string // of the row it was the model of, where the caller may have used the variable for another row since
 }
 
@@ -52,9 +53,15 @@ type journal struct {
 	calls int // calls in the transaction that may write several rows and have not ended
 	// written are the models that the outermost of those calls has written or is going to delete, by type
 	written map[reflect.Type][]reflect.Value
+	began   int     // how many memories there were before that call
+	rows    written // those since then, by row
 }
 
-func (j *journal) enter() { j.calls++ }
+func (j *journal) enter() {
+	if j.calls++; j.calls == 1 {
+		j.began, j.rows = len(j.memories), written{}
+	}
+}
 
 func (j *journal) note(model reflect.Value) {
 	if j.written == nil {
@@ -65,7 +72,7 @@ func (j *journal) note(model reflect.Value) {
 
 func (j *journal) leave() {
 	if j.calls--; j.calls == 0 {
-		j.written = nil
+		j.written, j.rows = nil, written{}
 	}
 }
 
@@ -73,7 +80,7 @@ func (j *journal) leave() {
 func (j *journal) rollBackTo(ctx context.Context, mark int) {
 	mark = min(mark, len(j.memories))
 	putBack(ctx, j.memories[mark:])
-	j.memories = j.memories[:mark]
+	j.memories, j.rows = j.memories[:mark], written{}
 }
 
 // wentBack notes how going back to a savepoint went. The transaction can be used again; if it failed, part of what was to

@@ -48,7 +48,7 @@ func (w *write) assignedFields(conflict clause.OnConflict) (fields []*schema.Fie
 // sortChildren tells the children that are not there, and those that belong to another owner, from the rest.
 func (w *write) sortChildren(fields []*schema.Field) (missing, moved []row, err error) {
 	children := w.candidates()
-	stored, err := w.stored(w.snapshotSession, children, fields)
+	stored, err := w.stored(w.snapshotSession(), children, fields)
 	for _, r := range children {
 		r.expected = r.before
 		row, isThere := stored[w.keyText(r.model, w.model.PrimaryFields)]
@@ -85,9 +85,8 @@ func (w *write) refuseDuplicates(rows []row) {
 // moveChildren gives children that are there to their new owner, each compared with its own version.
 func (w *write) moveChildren(fields []*schema.Field, rows []row) {
 	w.op, w.own, w.rows = OpUpdate, clause.Clause{}, rows
-	if w.db.AddError(w.setNext()) != nil {
-		return
-	}
-	w.counters().checked.Add(1)
-	w.writeSeveral(w.pointers(), w.modelsUpdate(w.pointers(), fields, nil, true))
+	w.catchUp(w.pointers())
+	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
+		return w.modelsUpdate(rows, fields, nil, compared)
+	})
 }

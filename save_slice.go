@@ -36,14 +36,20 @@ type savedSlice struct {
 
 // saveSlice updates the loaded models of a slice and inserts the others, all or none.
 func (w *write) saveSlice() {
-	w.op, w.own = OpUpdate, w.stmt.Clauses["WHERE"]
-	if w.db.AddError(w.collectSaved()) != nil || len(w.rows) == 0 {
+	w.op, w.own, w.isWhole = OpUpdate, w.stmt.Clauses["WHERE"], true
+	switch err := w.collectSaved(); {
+	case w.db.AddError(err) != nil:
+		return
+	case len(w.rows) == 0:
 		w.insert() // an empty slice is GORM's own error
 		return
 	}
-	delete(w.stmt.Clauses, "ON CONFLICT")
-	rows, agree := w.distinct(w.pointers())
+	rows, agree := w.savedOnce()
 	saved := w.sortSaved(rows)
+	if saved.isEmpty() {
+		return // the call has written all of them already
+	}
+	delete(w.stmt.Clauses, "ON CONFLICT")
 	if w.db.AddError(w.setNexts(saved.loaded)) != nil {
 		return
 	}
@@ -77,6 +83,16 @@ func (w *write) collectSaved() error {
 		w.rows = append(w.rows, r)
 		return nil
 	})
+}
+
+// savedOnce are the rows of the slice, each once, less those that a save of associations has written already.
+func (w *write) savedOnce() (rows []*row, agree bool) {
+	rows = w.pointers()
+	if w.isLinked {
+		rows = w.dropWritten(rows)
+	}
+	w.catchUp(rows)
+	return w.distinct(rows)
 }
 
 func (w *write) sortSaved(rows []*row) (s savedSlice) {
@@ -118,6 +134,10 @@ func (w *write) refuseCopies() {
 	rows := slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil })
 	states, err := w.readRows(rows, "")
 	w.refuseRows(rows, states, err)
+}
+
+func (s *savedSlice) isEmpty() bool {
+	return len(s.loaded)+len(s.unchecked)+len(s.keyed)+len(s.fresh) == 0
 }
 
 func (s *savedSlice) isOfOneSort() bool {

@@ -14,6 +14,7 @@ import (
 // which they are, GORM cannot tell of several, so the plugin finds out. Models that come along with their owner and are
 // loaded already are linked, not written: inserting one would bring back a deleted row.
 func (w *write) insertOrSkip() {
+	w.isWhole = true
 	candidates := w.candidates()
 	if w.db.DryRun || len(candidates) == 0 {
 		w.insert() // maps, or no write at all
@@ -125,6 +126,7 @@ func (w *write) insertAll(rows []row) error {
 			w.model.version.put(w.ctx, r.model, r.before)
 		} else {
 			w.remember(&r)
+			w.note(r.model)
 		}
 	}
 	if err == nil && w.hasSnapshots() {
@@ -191,7 +193,7 @@ func (w *write) withModels(rows []row, do func()) {
 
 // missing are the rows whose key is not there, and those that have none.
 func (w *write) missing(rows []row) (missing []row, err error) {
-	there, err := w.stored(w.snapshotSession, rows, nil)
+	there, err := w.stored(w.snapshotSession(), rows, nil)
 	for _, r := range rows {
 		if _, isThere := there[w.keyText(r.model, w.model.PrimaryFields)]; r.key == nil || !isThere {
 			missing = append(missing, r)
@@ -202,7 +204,7 @@ func (w *write) missing(rows []row) (missing []row, err error) {
 
 // stored reads the rows that are there, by key: the key and the given fields of each. What it is asked with decides
 // whether the rows are locked.
-func (w *write) stored(session func() *gorm.DB, rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
+func (w *write) stored(session *gorm.DB, rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
 	identity := w.identityFields()
 	var keys, columns = []any{}, []clause.Column{}
 	for _, r := range rows {
@@ -215,13 +217,14 @@ func (w *write) stored(session func() *gorm.DB, rows []row, fields []*schema.Fie
 			return nil, err
 		}
 	}
+	session = session.Session(&gorm.Session{})
 	for _, field := range slices.Concat(identity, fields) {
 		columns = append(columns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
 	}
 	stored := map[string]reflect.Value{}
 	for part := range slices.Chunk(keys, maxKeys) {
 		found := reflect.New(reflect.SliceOf(w.model.ModelType))
-		err := session().Clauses(clause.Select{Columns: columns}).
+		err := session.Clauses(clause.Select{Columns: columns}).
 			Where(clause.IN{Column: columns[:len(identity)], Values: part}).Find(found.Interface()).Error
 		if err != nil {
 			return nil, err

@@ -15,21 +15,21 @@ import (
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
-// Yard, Rack, Tray and Badge are related in every way, and have snapshots.
-type Yard struct {
+// Warehouse, Rack, Tray and Badge are related in every way, and have snapshots.
+type Warehouse struct {
 	ID        uint
 	Name      string
 	UpdatedAt time.Time
 	Racks     []Rack
-	Main      *Tray `gorm:"foreignKey:YardID"`
+	Main      *Tray `gorm:"foreignKey:WarehouseID"`
 	occ.Snapshot
 }
 
 type Rack struct {
 	ID     uint
 	Name   string
-	YardID *uint
-	Yard   *Yard
+	WarehouseID *uint
+	Warehouse   *Warehouse
 	Badges []*Badge `gorm:"many2many:rack_badges"`
 	occ.Snapshot
 }
@@ -37,8 +37,8 @@ type Rack struct {
 type Tray struct {
 	ID     uint
 	Name   string
-	YardID uint
-	Yard   Yard
+	WarehouseID uint
+	Warehouse   Warehouse
 	occ.Snapshot
 }
 
@@ -48,80 +48,80 @@ type Badge struct {
 	occ.Snapshot
 }
 
-func createYard(t *testing.T, db *gorm.DB) Yard {
-	yard := Yard{
+func createWarehouse(t *testing.T, db *gorm.DB) Warehouse {
+	warehouse := Warehouse{
 		Name:  "d",
 		Racks: []Rack{{Name: "r1", Badges: []*Badge{{Name: "b"}}}, {Name: "r2"}},
 		Main:  &Tray{Name: "t"},
 	}
-	require.NoError(t, db.Create(&yard).Error)
-	return yard
+	require.NoError(t, db.Create(&warehouse).Error)
+	return warehouse
 }
 
 func TestSnapshotOfRelations(t *testing.T) {
 	t.Parallel()
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"a graph that was created can be written", func(t *testing.T, db *gorm.DB) {
-			yard := createYard(t, db)
-			for i, model := range []any{&yard, &yard.Racks[0], &yard.Racks[1], yard.Main, yard.Racks[0].Badges[0]} {
+			warehouse := createWarehouse(t, db)
+			for i, model := range []any{&warehouse, &warehouse.Racks[0], &warehouse.Racks[1], warehouse.Main, warehouse.Racks[0].Badges[0]} {
 				require.NoError(t, db.Model(model).Update("name", "x").Error, i)
 			}
 		}},
 		{"Preload and Joins load snapshots", func(t *testing.T, db *gorm.DB) {
-			created := createYard(t, db)
-			var yard Yard
-			require.NoError(t, db.Preload("Racks.Badges").Preload("Main").First(&yard).Error)
-			require.Equal(t, created.Snapshot, yard.Snapshot)
-			require.Equal(t, created.Racks[0].Snapshot, yard.Racks[0].Snapshot)
-			require.Equal(t, created.Racks[0].Badges[0].Snapshot, yard.Racks[0].Badges[0].Snapshot)
-			require.Equal(t, created.Main.Snapshot, yard.Main.Snapshot)
+			created := createWarehouse(t, db)
+			var warehouse Warehouse
+			require.NoError(t, db.Preload("Racks.Badges").Preload("Main").First(&warehouse).Error)
+			require.Equal(t, created.Snapshot, warehouse.Snapshot)
+			require.Equal(t, created.Racks[0].Snapshot, warehouse.Racks[0].Snapshot)
+			require.Equal(t, created.Racks[0].Badges[0].Snapshot, warehouse.Racks[0].Badges[0].Snapshot)
+			require.Equal(t, created.Main.Snapshot, warehouse.Main.Snapshot)
 
 			var trays []Tray
-			require.NoError(t, db.Joins("Yard").Joins("Yard.Main").Find(&trays).Error)
-			require.Equal(t, created.Snapshot, trays[0].Yard.Snapshot)
+			require.NoError(t, db.Joins("Warehouse").Joins("Warehouse.Main").Find(&trays).Error)
+			require.Equal(t, created.Snapshot, trays[0].Warehouse.Snapshot)
 			require.Equal(t, created.Main.Snapshot, trays[0].Snapshot)
-			require.Equal(t, created.Main.Snapshot, trays[0].Yard.Main.Snapshot)
-			require.NoError(t, db.Model(&trays[0].Yard).Update("name", "y").Error)
+			require.Equal(t, created.Main.Snapshot, trays[0].Warehouse.Main.Snapshot)
+			require.NoError(t, db.Model(&trays[0].Warehouse).Update("name", "y").Error)
 
 			var racks []Rack
 			require.NoError(t, db.Create(&Rack{Name: "loose"}).Error)
-			require.NoError(t, db.Joins("Yard", db.Omit("name")).Order("racks.id").Find(&racks).Error)
-			require.Nil(t, racks[2].Yard)
+			require.NoError(t, db.Joins("Warehouse", db.Omit("name")).Order("racks.id").Find(&racks).Error)
+			require.Nil(t, racks[2].Warehouse)
 			require.NotZero(t, racks[2].Snapshot)
-			require.ErrorIs(t, db.Model(racks[0].Yard).Update("name", "z").Error, occ.ErrVersionMissing)
-			require.NoError(t, db.InnerJoins("Yard").Order("racks.id").Find(&racks).Error)
-			require.NoError(t, db.Model(racks[0].Yard).Update("name", "z").Error)
+			require.ErrorIs(t, db.Model(racks[0].Warehouse).Update("name", "z").Error, occ.ErrVersionMissing)
+			require.NoError(t, db.InnerJoins("Warehouse").Order("racks.id").Find(&racks).Error)
+			require.NoError(t, db.Model(racks[0].Warehouse).Update("name", "z").Error)
 
 			var found []Rack
 			require.NoError(t, db.Model(&created).Association("Racks").Find(&found))
 			require.NoError(t, db.Save(&found).Error)
 		}},
 		{"stale associations are refused with their owner", func(t *testing.T, db *gorm.DB) {
-			yard := createYard(t, db)
+			warehouse := createWarehouse(t, db)
 			require.NoError(t, db.Model(&Rack{}).Where("name = 'r1'").Update("name", "theirs").Error)
 			full := db.Session(&gorm.Session{FullSaveAssociations: true})
-			yard.Name, yard.Racks[0].Name = "mine", "mine"
+			warehouse.Name, warehouse.Racks[0].Name = "mine", "mine"
 
-			require.ErrorIs(t, full.Save(&yard).Error, occ.ErrStaleData)
-			require.Equal(t, "d", reload[Yard](t, db, yard.ID).Name)
-			require.Equal(t, "theirs", reload[Rack](t, db, yard.Racks[0].ID).Name)
+			require.ErrorIs(t, full.Save(&warehouse).Error, occ.ErrStaleData)
+			require.Equal(t, "d", reload[Warehouse](t, db, warehouse.ID).Name)
+			require.Equal(t, "theirs", reload[Rack](t, db, warehouse.Racks[0].ID).Name)
 
-			yard.Racks[0] = reload[Rack](t, db, yard.Racks[0].ID)
-			yard.Racks[0].Name = "mine"
-			require.NoError(t, full.Save(&yard).Error)
-			require.NoError(t, full.Save(&yard).Error)
-			require.Equal(t, "mine", reload[Rack](t, db, yard.Racks[0].ID).Name)
+			warehouse.Racks[0] = reload[Rack](t, db, warehouse.Racks[0].ID)
+			warehouse.Racks[0].Name = "mine"
+			require.NoError(t, full.Save(&warehouse).Error)
+			require.NoError(t, full.Save(&warehouse).Error)
+			require.Equal(t, "mine", reload[Rack](t, db, warehouse.Racks[0].ID).Name)
 		}},
 		{"saving an owner neither writes nor compares what is linked already", func(t *testing.T, db *gorm.DB) {
-			yard := createYard(t, db)
+			warehouse := createWarehouse(t, db)
 			require.NoError(t, db.Model(&Rack{}).Where("1 = 1").Update("name", "theirs").Error)
-			yard.Name = "mine"
-			require.NoError(t, db.Save(&yard).Error)
-			require.Equal(t, "theirs", reload[Rack](t, db, yard.Racks[0].ID).Name)
+			warehouse.Name = "mine"
+			require.NoError(t, db.Save(&warehouse).Error)
+			require.Equal(t, "theirs", reload[Rack](t, db, warehouse.Racks[0].ID).Name)
 		}},
 		{"two sessions can add to one owner", func(t *testing.T, db *gorm.DB) {
-			mine := createYard(t, db)
-			theirs := reload[Yard](t, db, mine.ID)
+			mine := createWarehouse(t, db)
+			theirs := reload[Warehouse](t, db, mine.ID)
 			require.NoError(t, db.Model(&theirs).Association("Racks").Append(&Rack{Name: "r3"}))
 			require.NoError(t, db.Model(&mine).Association("Racks").Append(&Rack{Name: "r4"}))
 			require.NoError(t, db.Model(&mine).Update("name", "x").Error)
@@ -131,21 +131,21 @@ func TestSnapshotOfRelations(t *testing.T) {
 			require.NoError(t, db.Model(&mine).Association("Racks").Clear())
 		}},
 		{"a child that somebody else has moved is not pulled back", func(t *testing.T, db *gorm.DB) {
-			mine, other := createYard(t, db), createYard(t, db)
+			mine, other := createWarehouse(t, db), createWarehouse(t, db)
 			moved := mine.Racks[0]
-			require.NoError(t, db.Model(&moved).Update("yard_id", other.ID).Error)
+			require.NoError(t, db.Model(&moved).Update("warehouse_id", other.ID).Error)
 			mine.Name = "mine"
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
-			require.Equal(t, other.ID, *reload[Rack](t, db, moved.ID).YardID)
-			require.Equal(t, "d", reload[Yard](t, db, mine.ID).Name)
+			require.Equal(t, other.ID, *reload[Rack](t, db, moved.ID).WarehouseID)
+			require.Equal(t, "d", reload[Warehouse](t, db, mine.ID).Name)
 		}},
 		{"with its dependants, a stale owner is not deleted", func(t *testing.T, db *gorm.DB) {
-			mine := createYard(t, db)
-			require.NoError(t, db.Model(&Yard{}).Where("1 = 1").Update("name", "theirs").Error)
+			mine := createWarehouse(t, db)
+			require.NoError(t, db.Model(&Warehouse{}).Where("1 = 1").Update("name", "theirs").Error)
 			require.ErrorIs(t, db.Select("Main").Delete(&mine).Error, occ.ErrStaleData)
 			require.NotZero(t, reload[Tray](t, db, mine.Main.ID))
 		}},
-	}, &Yard{}, &Rack{}, &Tray{}, &Badge{})
+	}, &Warehouse{}, &Rack{}, &Tray{}, &Badge{})
 }
 
 // Counted has a version and a snapshot: the version is compared.

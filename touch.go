@@ -248,6 +248,9 @@ func (w *write) touching(set clause.Set, write func()) {
 		return
 	}
 	before, err := w.children()
+	if err == nil {
+		err = w.lockParents()
+	}
 	if w.db.AddError(err) != nil {
 		return
 	}
@@ -297,7 +300,7 @@ func (w *write) childrenInConflict() ([]reflect.Value, error) {
 }
 
 func (w *write) childrenByKey(rows []row) (children []reflect.Value, err error) {
-	stored, err := w.stored(w.session, rows, w.foreignKeys())
+	stored, err := w.stored(w.session(), rows, w.foreignKeys())
 	for _, child := range stored {
 		children = append(children, child)
 	}
@@ -390,10 +393,7 @@ func (w *write) touchParents(relation *schema.Relationship, children []reflect.V
 		err = touchLoaded(tx, loaded)
 	}
 	if err == nil && len(others) > 0 {
-		var columns []clause.Column
-		for _, reference := range relation.References {
-			columns = append(columns, clause.Column{Table: clause.CurrentTable, Name: reference.PrimaryKey.DBName})
-		}
+		columns := referencedColumns(relation)
 		err = tx.Clauses(&touch{}).Model(reflect.New(relation.FieldSchema.ModelType).Interface()).
 			Where(clause.IN{Column: columns, Values: others}).UpdateColumns(map[string]any{}).Error
 	}

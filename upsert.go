@@ -70,8 +70,7 @@ func (w *write) lockStored(conflict clause.OnConflict, rows []row) (there, missi
 	for i := range rows {
 		rows[i].key = w.keyOf(rows[i].model)
 	}
-	session := func() *gorm.DB { return w.session().Clauses(w.locking(clause.LockingStrengthUpdate)) }
-	stored, err := w.stored(session, rows, []*schema.Field{w.model.version.Field})
+	stored, err := w.stored(w.session().Clauses(w.locking(clause.LockingStrengthUpdate)), rows, []*schema.Field{w.model.version.Field})
 	for _, r := range rows {
 		if row, isThere := stored[w.keyText(r.model, w.identity)]; isThere && r.key != nil {
 			r.expected = w.model.version.of(w.ctx, row)

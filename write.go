@@ -34,6 +34,7 @@ type write struct {
 	isQuiet     bool            // the end of a Save that has nothing to insert
 	isCreate    bool            // the call goes through GORM's create callbacks
 	isLinked    bool            // GORM saves associations along with their owner
+	isWhole     bool            // all columns of the rows are written
 	refusal     *StaleDataError // to be reported
 	memories    []memory        // to be undone if the default transaction is rolled back
 	snapshot    *snapshotWrite  // set while models are compared with their snapshots
@@ -218,7 +219,9 @@ func (p *Plugin) close(db *gorm.DB) {
 	if !ok || w.stmt != db.Statement {
 		return
 	}
+	w.followCopies()
 	w.closeUnit()
+	db.Error = sayOnce(db.Error)
 	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
 		putBack(w.ctx, w.memories)
 	}
@@ -430,7 +433,7 @@ func (w *write) remember(r *row) {
 	if !r.model.CanAddr() {
 		return
 	}
-	w.keep(memory{field: w.model.version, model: r.model, version: r.before})
+	w.keep(memory{field: w.model.version, model: r.model, version: r.before, isWhole: w.isWhole})
 }
 
 func (w *write) keep(m memory) {

@@ -29,6 +29,10 @@ func (d Dialect) TypesFromFirstRow() bool { return d.Name == postgres }
 // LocksNamedTable: FOR UPDATE in a query of several tables can say which one it means.
 func (d Dialect) LocksNamedTable() bool { return d.Name == postgres }
 
+// ForeignKeyLocksParent: an INSERT takes a lock on the row it refers to that others can have too and that keeps them all
+// from writing the row.
+func (d Dialect) ForeignKeyLocksParent() bool { return d.Name == mysql }
+
 // LocksWholeDatabase: there are no row locks, and a transaction that has read cannot write any more once another has; it
 // has to take the one lock there is first.
 func (d Dialect) LocksWholeDatabase() bool { return d.Name == sqlite }
