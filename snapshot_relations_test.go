@@ -26,17 +26,17 @@ type Warehouse struct {
 }
 
 type Rack struct {
-	ID     uint
-	Name   string
+	ID          uint
+	Name        string
 	WarehouseID *uint
 	Warehouse   *Warehouse
-	Badges []*Badge `gorm:"many2many:rack_badges"`
+	Badges      []*Badge `gorm:"many2many:rack_badges"`
 	occ.Snapshot
 }
 
 type Tray struct {
-	ID     uint
-	Name   string
+	ID          uint
+	Name        string
 	WarehouseID uint
 	Warehouse   Warehouse
 	occ.Snapshot
