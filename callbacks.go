@@ -490,7 +490,8 @@ func (w *write) check() {
 	case w.db.DryRun:
 	case w.db.Error != nil:
 		w.checkError()
-	case w.db.RowsAffected == 0 && w.isSaveOfNew(&w.rows[0]): // Save goes on to insert it
+	case w.db.RowsAffected == 0 && w.isSaveOfNew(&w.rows[0]):
+		w.insertBeforeAssociations()
 	case w.db.RowsAffected == 0:
 		w.refuse(nil)
 	case w.op != OpDelete || w.wasSoftDelete():

@@ -237,8 +237,9 @@ func (w *write) namesVersion(omitted string) bool {
 
 // isSaveOfMissing tells the INSERT of a Save whose UPDATE found no row.
 func (w *write) isSaveOfMissing() bool {
+	_, isAhead := w.stmt.Clauses[savingClause]
 	return w.stmt.ReflectValue.Kind() == reflect.Struct && w.stmt.SkipHooks && !w.switches.unchecked &&
-		!w.plugin.blindWrites && calledBySave()
+		!w.plugin.blindWrites && (isAhead || calledBySave())
 }
 
 // insertMissing inserts a model that Save did not find. If the row is there after all, because another session was faster

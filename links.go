@@ -48,7 +48,7 @@ func (w *write) assignedFields(conflict clause.OnConflict) (fields []*schema.Fie
 // sortChildren tells the children that are not there, and those that belong to another owner, from the rest.
 func (w *write) sortChildren(fields []*schema.Field) (missing, moved []row, err error) {
 	children := w.candidates()
-	stored, err := w.stored(children, fields)
+	stored, err := w.stored(w.snapshotSession, children, fields)
 	for _, r := range children {
 		r.expected = r.before
 		row, isThere := stored[w.keyText(r.model, w.model.PrimaryFields)]
@@ -63,8 +63,22 @@ func (w *write) sortChildren(fields []*schema.Field) (missing, moved []row, err 
 }
 
 func (w *write) insertChildren(rows []row) {
-	if len(rows) > 0 {
-		w.withModels(rows, w.insert)
+	if len(rows) == 0 {
+		return
+	}
+	w.withModels(rows, w.insert)
+	if w.isDuplicateKey(w.db.Error) {
+		w.refuseDuplicates(rows)
+	}
+}
+
+// refuseDuplicates turns the database's duplicate key into a refusal of the rows whose primary key is there: somebody
+// else has inserted them meanwhile.
+func (w *write) refuseDuplicates(rows []row) {
+	w.op, w.own, w.rows = OpUpdate, clause.Clause{}, rows
+	there, _, states, err := w.divideByPresence(w.pointers())
+	if err == nil && len(there) > 0 {
+		w.refuseRows(there, states, nil)
 	}
 }
 

@@ -124,14 +124,21 @@ func (w *write) readWhere(condition clause.Expression, options ...clause.Express
 	return state, rows.Err()
 }
 
-// session is a query on the write's table and connection that nothing of the write itself can get into.
+// session is a query on the write's table and connection that nothing of the write itself can get into. It sees the rows
+// as they are now.
 func (w *write) session() *gorm.DB {
-	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped()
-	tx = tx.Set(readPrimary, true).Model(w.model.newModel())
-	tx.Statement.Table, tx.Statement.TableExpr = w.stmt.Table, w.stmt.TableExpr
+	tx := w.snapshotSession()
 	if current := w.plugin.dialect.CurrentRead; current != nil && isTransaction(w.stmt.ConnPool) {
 		tx = tx.Clauses(current)
 	}
+	return tx
+}
+
+// snapshotSession is a session that sees the rows as the transaction does, and locks none.
+func (w *write) snapshotSession() *gorm.DB {
+	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped()
+	tx = tx.Set(readPrimary, true).Model(w.model.newModel())
+	tx.Statement.Table, tx.Statement.TableExpr = w.stmt.Table, w.stmt.TableExpr
 	return tx
 }
 

@@ -3,6 +3,7 @@ package occ
 import (
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -107,5 +108,32 @@ func resume(db *gorm.DB) {
 	delete(db.Statement.Clauses, pausedClause)
 	if p, ok := c.Expression.(paused); ok {
 		db.Config = p.config
+	}
+}
+
+// savingClause marks the INSERT that goes ahead of the one that Save would send.
+const savingClause = "occ:saving"
+
+type saving struct{}
+
+func (saving) ModifyStatement(stmt *gorm.Statement) {
+	stmt.Clauses[savingClause] = clause.Clause{Expression: saving{}}
+}
+
+// Build writes nothing.
+func (saving) Build(clause.Builder) {}
+
+// insertBeforeAssociations inserts the model that the UPDATE of a Save did not find, if it comes with associations: GORM
+// would save those first, and they would stay if the model then turned out to be there.
+func (w *write) insertBeforeAssociations() {
+	if w.unit == nil || !savesAssociations(w.stmt, w.model, w.rows[0].model, false) {
+		return // Save goes on to insert it
+	}
+	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Clauses(saving{}, clause.OnConflict{UpdateAll: true})
+	tx = tx.Omit(append(slices.Clip(w.stmt.Omits), clause.Associations)...)
+	tx.Statement.Table, tx.Statement.TableExpr, tx.Statement.Unscoped = w.stmt.Table, w.stmt.TableExpr, w.stmt.Unscoped
+	tx = tx.Create(w.stmt.Dest)
+	if w.db.AddError(tx.Error) == nil {
+		w.setRowsAffected(tx.RowsAffected)
 	}
 }

@@ -37,24 +37,19 @@ type savedSlice struct {
 // saveSlice updates the loaded models of a slice and inserts the others, all or none.
 func (w *write) saveSlice() {
 	w.op, w.own = OpUpdate, w.stmt.Clauses["WHERE"]
-	saved, agree, err := w.sortSaved()
-	if w.db.AddError(err) != nil || len(w.rows) == 0 {
+	if w.db.AddError(w.collectSaved()) != nil || len(w.rows) == 0 {
 		w.insert() // an empty slice is GORM's own error
 		return
 	}
 	delete(w.stmt.Clauses, "ON CONFLICT")
-	if w.db.AddError(w.setNext()) != nil {
+	rows, agree := w.distinct(w.pointers())
+	saved := w.sortSaved(rows)
+	if w.db.AddError(w.setNexts(saved.loaded)) != nil {
 		return
 	}
-	if len(saved.loaded) > 0 || len(saved.keyed) > 0 {
-		w.counters().checked.Add(1)
-	} else if len(saved.unchecked) > 0 {
-		w.counters().blind.Add(1)
-	}
-	if !agree {
-		rows := slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil })
-		states, err := w.readRows(rows, "")
-		w.refuseRows(rows, states, err)
+	w.countSaved(saved)
+	if !agree && !w.db.DryRun {
+		w.refuseCopies()
 		return
 	}
 	w.neverLoaded = saved.keyed
@@ -63,6 +58,66 @@ func (w *write) saveSlice() {
 		return
 	}
 	w.together(func() { w.saveEach(saved) })
+}
+
+// collectSaved makes rows of the models of the slice, those without a key too.
+func (w *write) collectSaved() error {
+	given, err := w.givenVersion(nil)
+	if err != nil {
+		return err
+	}
+	return w.eachModel(func(index int, model reflect.Value) error {
+		if model.Kind() != reflect.Struct || model.Type() != w.model.ModelType {
+			return fmt.Errorf("occ: element %d of the slice is no %s: %w", index, w.model.Name, gorm.ErrInvalidData)
+		}
+		r := row{index: index, model: model, key: w.keyOf(model), before: w.model.version.of(w.ctx, model)}
+		if r.expected = r.before; w.expects && r.key != nil {
+			r.expected = given
+		}
+		w.rows = append(w.rows, r)
+		return nil
+	})
+}
+
+func (w *write) sortSaved(rows []*row) (s savedSlice) {
+	for _, r := range rows {
+		switch {
+		case r.key == nil:
+			s.fresh = append(s.fresh, r)
+		case w.isUnchecked(r):
+			s.unchecked = append(s.unchecked, r)
+		case w.model.version.kind.isZero(r.expected):
+			s.keyed = append(s.keyed, r)
+		default:
+			s.loaded = append(s.loaded, r)
+		}
+	}
+	return s
+}
+
+func (w *write) setNexts(rows []*row) error {
+	for _, r := range rows {
+		if err := w.setNextOf(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *write) countSaved(s savedSlice) {
+	switch {
+	case len(s.loaded) > 0 || len(s.keyed) > 0:
+		w.counters().checked.Add(1)
+	case len(s.unchecked) > 0:
+		w.counters().blind.Add(1)
+	}
+}
+
+// refuseCopies ends a Save of copies of one row that are at different versions.
+func (w *write) refuseCopies() {
+	rows := slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil })
+	states, err := w.readRows(rows, "")
+	w.refuseRows(rows, states, err)
 }
 
 func (s *savedSlice) isOfOneSort() bool {
@@ -103,42 +158,6 @@ func (w *write) saveEach(s savedSlice) {
 	if !w.db.DryRun {
 		w.setRowsAffected(affected)
 	}
-}
-
-// sortSaved sorts the models of the slice. With agree false, two copies of one row are at different versions.
-func (w *write) sortSaved() (s savedSlice, agree bool, err error) {
-	given, err := w.givenVersion(nil)
-	if err != nil {
-		return s, false, err
-	}
-	err = w.eachModel(func(index int, model reflect.Value) error {
-		if model.Kind() != reflect.Struct || model.Type() != w.model.ModelType {
-			return fmt.Errorf("occ: element %d of the slice is no %s: %w", index, w.model.Name, gorm.ErrInvalidData)
-		}
-		r := row{index: index, model: model, key: w.keyOf(model), before: w.model.version.of(w.ctx, model)}
-		if r.expected = r.before; w.expects && r.key != nil {
-			r.expected = given
-		}
-		w.rows = append(w.rows, r)
-		return nil
-	})
-	if err != nil {
-		return s, false, err
-	}
-	rows, agree := w.distinct(w.pointers())
-	for _, r := range rows {
-		switch {
-		case r.key == nil:
-			s.fresh = append(s.fresh, r)
-		case w.isUnchecked(r):
-			s.unchecked = append(s.unchecked, r)
-		case w.model.version.kind.isZero(r.expected):
-			s.keyed = append(s.keyed, r)
-		default:
-			s.loaded = append(s.loaded, r)
-		}
-	}
-	return s, agree, nil
 }
 
 // saveLoaded is the one UPDATE of all loaded models.
@@ -296,6 +315,9 @@ func (w *write) saveNew(rows []*row) {
 	}
 	if !w.areCurrent(there, states) {
 		w.refuseRows(there, states, nil)
+		return
+	}
+	if w.db.AddError(w.setNexts(there)) != nil {
 		return
 	}
 	w.together(func() {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 )
@@ -57,6 +58,11 @@ var errSkipped = errors.New("occ: a row was there already")
 // insertSkipping inserts the rows that are not there, in one statement where all are new. Where one was not, that is undone
 // and the rows go one by one: no database says which of several it has skipped.
 func (w *write) insertSkipping(rows []row) (inserted int64, err error) {
+	if !w.plugin.dialect.ConflictTarget {
+		if rows, err = w.missing(rows); err != nil { // a duplicate key would leave locks behind, and two of those deadlock
+			return 0, err
+		}
+	}
 	if len(rows) < 2 {
 		return w.insertEach(rows)
 	}
@@ -185,7 +191,7 @@ func (w *write) withModels(rows []row, do func()) {
 
 // missing are the rows whose key is not there, and those that have none.
 func (w *write) missing(rows []row) (missing []row, err error) {
-	there, err := w.stored(rows, nil)
+	there, err := w.stored(w.snapshotSession, rows, nil)
 	for _, r := range rows {
 		if _, isThere := there[w.keyText(r.model, w.model.PrimaryFields)]; r.key == nil || !isThere {
 			missing = append(missing, r)
@@ -194,13 +200,19 @@ func (w *write) missing(rows []row) (missing []row, err error) {
 	return missing, err
 }
 
-// stored reads the rows that are there, by key: the key and the given fields of each.
-func (w *write) stored(rows []row, fields []*schema.Field, locking ...clause.Expression) (map[string]reflect.Value, error) {
+// stored reads the rows that are there, by key: the key and the given fields of each. What it is asked with decides
+// whether the rows are locked.
+func (w *write) stored(session func() *gorm.DB, rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
 	identity := w.identityFields()
 	var keys, columns = []any{}, []clause.Column{}
 	for _, r := range rows {
 		if r.key != nil {
 			keys = append(keys, r.key)
+		}
+	}
+	if len(keys) > 0 {
+		if err := w.lockFirst(); err != nil {
+			return nil, err
 		}
 	}
 	for _, field := range slices.Concat(identity, fields) {
@@ -209,7 +221,7 @@ func (w *write) stored(rows []row, fields []*schema.Field, locking ...clause.Exp
 	stored := map[string]reflect.Value{}
 	for part := range slices.Chunk(keys, maxKeys) {
 		found := reflect.New(reflect.SliceOf(w.model.ModelType))
-		err := w.session().Clauses(locking...).Clauses(clause.Select{Columns: columns}).
+		err := session().Clauses(clause.Select{Columns: columns}).
 			Where(clause.IN{Column: columns[:len(identity)], Values: part}).Find(found.Interface()).Error
 		if err != nil {
 			return nil, err
