@@ -203,6 +203,49 @@ func TestSnapshot(t *testing.T) {
 			require.NoError(t, db.Model(&mine).Updates(payload).Error)
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 		}},
+		{"RETURNING gives the model what it asks for", func(t *testing.T, db *gorm.DB) {
+			if db.Name() == "mysql" {
+				t.Skip("MariaDB's UPDATE has no RETURNING")
+			}
+			c := createCasket(t, db)
+			require.NoError(t, db.Model(&c).Clauses(clause.Returning{}).Update("weight", gorm.Expr("weight + 4")).Error)
+			require.Equal(t, 5, c.Weight)
+			require.Equal(t, reload[Casket](t, db, c.ID), c)
+			require.NoError(t, db.Model(&c).Clauses(clause.Returning{Columns: []clause.Column{{Name: "label"}}}).Update("weight", 6).Error)
+			require.NoError(t, db.Model(&[]*Casket{&c}).Clauses(clause.Returning{}).Update("weight", 7).Error)
+			require.Equal(t, reload[Casket](t, db, c.ID).Snapshot, c.Snapshot)
+			require.NoError(t, db.Clauses(clause.Returning{}).Delete(&c).Error)
+		}},
+		{"copies of one row in a slice count once, and are refused if they differ", func(t *testing.T, db *gorm.DB) {
+			c := createCasket(t, db)
+			twice := []Casket{c, reload[Casket](t, db, c.ID)}
+			twice[1].Label = "last"
+			require.NoError(t, db.Save(&twice).Error)
+			require.Equal(t, "last", reload[Casket](t, db, c.ID).Label)
+			require.Equal(t, twice[0].Snapshot, twice[1].Snapshot)
+			require.ErrorIs(t, db.Save(&[]Casket{twice[0], c}).Error, occ.ErrStaleData)
+			require.NoError(t, db.Model(&twice).Update("label", "x").Error)
+			require.NoError(t, db.Delete(&twice).Error)
+		}},
+		{"every part of a key counts", func(t *testing.T, db *gorm.DB) {
+			all := []Pallet{{Dock: "a", Slot: 0}, {Dock: "a", Slot: 1}, {Dock: "b", Slot: 1}}
+			require.NoError(t, db.Create(&all).Error)
+			require.NotZero(t, all[0].Snapshot)
+			for i := range all {
+				all[i].Load = i + 1
+				require.NoError(t, db.Model(&all[i]).Update("load", i+1).Error)
+			}
+			require.NoError(t, db.Save(&all[0]).Error)
+			require.NoError(t, db.Save(&all).Error)
+			stale := all[0]
+			require.NoError(t, db.Model(&all[0]).Update("load", 9).Error)
+			require.ErrorIs(t, db.Model(&stale).Update("load", 8).Error, occ.ErrStaleData)
+			require.ErrorIs(t, db.Delete(&stale).Error, occ.ErrStaleData)
+			require.NoError(t, db.Delete(&all[0]).Error)
+			var left []Pallet
+			require.NoError(t, db.Find(&left).Error)
+			require.Len(t, left, 2)
+		}},
 		{"NULL is not the zero value", func(t *testing.T, db *gorm.DB) {
 			mine := createCasket(t, db)
 			require.NoError(t, db.Exec("UPDATE caskets SET note = ''").Error)
@@ -377,7 +420,34 @@ func TestSnapshot(t *testing.T) {
 			require.NoError(t, db.Save(&caskets).Error)
 			require.ErrorIs(t, db.Save(&stored).Error, occ.ErrStaleData)
 		}},
-	}, &Casket{})
+	}, &Casket{}, &Pallet{})
+}
+
+// Pallet has a key of two parts, one of which may be zero.
+type Pallet struct {
+	Dock string `gorm:"primaryKey;size:10"`
+	Slot int    `gorm:"primaryKey;autoIncrement:false"`
+	Load int
+	occ.Snapshot
+}
+
+func TestSnapshotUnderBlindWrites(t *testing.T) {
+	t.Parallel()
+	for _, database := range testdb.All() {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, database, []any{&Casket{}}, occ.WithBlindWrites())
+			stored := createCasket(t, db)
+			blind := Casket{ID: stored.ID, Label: "blind"}
+
+			require.NoError(t, db.Save(&blind).Error)
+
+			require.Equal(t, reload[Casket](t, db, stored.ID), blind)
+			require.ErrorIs(t, db.Save(&stored).Error, occ.ErrStaleData)
+			require.NoError(t, db.Save(&[]Casket{{ID: stored.ID, Label: "again"}, {Label: "new"}}).Error)
+			require.Equal(t, "again", reload[Casket](t, db, stored.ID).Label)
+		})
+	}
 }
 
 func TestSnapshotModes(t *testing.T) {
