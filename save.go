@@ -1,9 +1,11 @@
 package occ
 
 import (
+	"maps"
 	"reflect"
 	"runtime"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -71,10 +73,38 @@ type paused struct{ config *gorm.Config }
 // Build writes nothing.
 func (paused) Build(clause.Builder) {}
 
+// Name makes it a plugin, so that a configuration can hold it.
+func (paused) Name() string { return pausedClause }
+
+// Initialize does nothing.
+func (paused) Initialize(*gorm.DB) error { return nil }
+
 // pause keeps Save from inserting after an UPDATE that rightly wrote nothing: Save does not go on in a dry run. The
 // statement is given a configuration of its own for that; resume takes it back if the caller uses the statement again.
+//
+// The note of it is where sessions that are derived from the statement find it as well: else they would be dry for ever.
 func pause(db *gorm.DB) {
-	configure(db, func(config *gorm.Config) { config.DryRun = true })
+	config := *db.Config
+	config.DryRun = true
+	config.Plugins = maps.Clone(db.Plugins)
+	config.Plugins[pausedClause] = paused{db.Config}
+	// GORM forgets the SQL of a dry run neither before it is used again nor in sessions: raw SQL would get its parameters
+	trace(db, time.Now())
+	db.Statement.SQL.Reset()
+	db.Statement.Vars = nil
+	db.Config = &config
+}
+
+// unpause has a statement or session that came out of a paused one send its SQL.
+func unpause(db *gorm.DB) {
+	if !db.DryRun {
+		return
+	}
+	if p, ok := db.Plugins[pausedClause].(paused); ok {
+		config := *db.Config
+		config.DryRun, config.Plugins = false, p.config.Plugins
+		db.Config = &config
+	}
 }
 
 // configure gives a statement a configuration of its own until resume takes it back.
@@ -86,6 +116,7 @@ func configure(db *gorm.DB, change func(config *gorm.Config)) {
 }
 
 func resume(db *gorm.DB) {
+	unpause(db)
 	c, ok := db.Statement.Clauses[pausedClause]
 	if !ok {
 		return

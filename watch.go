@@ -21,7 +21,8 @@ func (p *Plugin) registerWatch(db *gorm.DB) []error {
 		query.After("gorm:query").Register("occ:leave_query", p.leaveQuery),
 		row.Before("gorm:row").Register("occ:enter_row", p.enterRow),
 		row.After("gorm:row").Register("occ:leave_row", p.leaveRow),
-		raw.Before("gorm:raw").Register("occ:enter_raw", p.enter),
+		raw.Before("gorm:raw").Register("occ:resume_raw", unpause),
+		raw.Before("gorm:raw").After("occ:resume_raw").Register("occ:enter_raw", p.enter),
 		raw.After("gorm:raw").Register("occ:leave_raw", p.leaveRaw),
 	}
 }
