@@ -70,14 +70,10 @@ func (p *Plugin) modelOfTable(stmt *gorm.Statement) *model {
 		return named.(*model)
 	}
 	words := strings.Fields(stmt.TableExpr.SQL)
-	if len(words) == 0 {
+	if len(words) == 0 || stmt.Table == "" { // without a name, columns cannot be told whose they are
 		return nil
 	}
 	table := unquoted.Replace(words[0])
-	if len(stmt.TableExpr.Vars) > 0 && words[0] == "?" {
-		given, _ := stmt.TableExpr.Vars[0].(clause.Table)
-		table = given.Name
-	}
 	for _, name := range []string{table, table[strings.LastIndexByte(table, '.')+1:]} {
 		if named, ok := p.models.byTable.Load(name); ok {
 			return named.(*model)
