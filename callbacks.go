@@ -3,6 +3,7 @@ package occ
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
@@ -18,14 +19,42 @@ func (p *Plugin) guardUpdate(db *gorm.DB) {
 	}
 	w.keepClauses("WHERE", "SET", "RETURNING", softDeleteMark)
 	defer w.giveBackClauses()
+	w.keepReturnable()
 	if db.AddError(w.identify(w.updated(), w.payloadVersion())) != nil {
 		return
 	}
 	w.catchUp(w.pointers())
 	w.isWhole = w.isWholeRow()
 	set := w.assignments()
+	defer w.keepKeys()
 	if db.Error == nil && (len(set) > 0 || w.isWholeRow() || w.switches.touch != nil) {
 		w.update(set)
+	}
+}
+
+// keepReturnable copies a model that was passed by value where GORM is going to scan what RETURNING gives into it.
+func (w *write) keepReturnable() {
+	passed := w.stmt.ReflectValue
+	if _, returning := w.stmt.Clauses["RETURNING"]; !returning || passed.Kind() != reflect.Struct || passed.CanAddr() {
+		return
+	}
+	w.stmt.ReflectValue = reflect.New(passed.Type()).Elem()
+	w.stmt.ReflectValue.Set(passed)
+}
+
+// keepKeys gives models the keys back that the payload was to change, where nothing was written: a model must not name
+// another row than the one that its version is of.
+func (w *write) keepKeys() {
+	if w.db.Error == nil && w.db.RowsAffected > 0 && !w.db.DryRun {
+		return
+	}
+	for _, r := range w.rows {
+		for i := range r.key {
+			field := w.model.PrimaryFields[i]
+			if value, _ := field.ValueOf(w.ctx, r.model); r.model.CanAddr() && !reflect.DeepEqual(value, r.key[i]) {
+				_ = field.Set(w.ctx, r.model, r.key[i])
+			}
+		}
 	}
 }
 
@@ -166,9 +195,17 @@ func (w *write) writesModel() bool {
 		reflect.TypeOf(w.stmt.Model) == dest.Type() && w.keyOf(dest) != nil
 }
 
+// isVersionColumn tells the column of the version by any name that GORM or the database takes for it.
 func (w *write) isVersionColumn(name string) bool {
-	field := w.model.LookUpField(name)
-	return field != nil && w.model.version != nil && field.DBName == w.model.version.DBName && field.DBName != ""
+	version := w.model.version
+	if version == nil || version.DBName == "" {
+		return false
+	}
+	if field := w.model.LookUpField(name); field != nil {
+		return field.DBName == version.DBName
+	}
+	// databases take a name in other letters and with its table too, GORM's schema does not
+	return strings.EqualFold(name[strings.LastIndexByte(name, '.')+1:], version.DBName)
 }
 
 // isWholeRow tells a call that writes all columns of the model itself, as Save does.
@@ -314,6 +351,9 @@ func (w *write) delete() {
 // statement's model, as GORM has it. One passed by value is copied, since GORM's soft delete writes to it.
 func (w *write) deleted() reflect.Value {
 	passed := w.stmt.ReflectValue
+	if passed.Kind() == reflect.Slice || passed.Kind() == reflect.Array {
+		return w.deletedOf(passed)
+	}
 	if passed.Kind() != reflect.Struct {
 		return passed
 	}
@@ -324,6 +364,21 @@ func (w *write) deleted() reflect.Value {
 	}
 	model := indirect(reflect.ValueOf(w.stmt.Model))
 	if passed.Type() != w.model.ModelType || w.keyOf(passed) == nil && model.IsValid() {
+		return model
+	}
+	return passed
+}
+
+// deletedOf is a slice that was passed to Delete, unless none of its elements names a row: it may be there only to be
+// filled by RETURNING.
+func (w *write) deletedOf(passed reflect.Value) reflect.Value {
+	for i := range passed.Len() {
+		elem := indirect(passed.Index(i))
+		if elem.Type() != w.model.ModelType || w.keyOf(elem) != nil {
+			return passed
+		}
+	}
+	if model := indirect(reflect.ValueOf(w.stmt.Model)); model.IsValid() {
 		return model
 	}
 	return passed
@@ -454,7 +509,7 @@ func (w *write) whereRow(compared bool) {
 		if compared {
 			row.version = w.comparedWith(&w.rows[0])
 		}
-		if w.op == OpDelete {
+		if w.op == OpDelete && w.isPassed(w.rows[0].model) {
 			row.key = nil
 		}
 		if row.key != nil || compared {
@@ -467,6 +522,27 @@ func (w *write) whereRow(compared bool) {
 		c.Name, c.Expression = "WHERE", clause.Where{Exprs: conditions}
 		w.stmt.Clauses["WHERE"] = c
 	}
+}
+
+// isPassed tells the model that was itself passed to a Delete, whose key GORM adds; it does not always add that of the
+// statement's model.
+func (w *write) isPassed(model reflect.Value) bool {
+	passed := w.stmt.ReflectValue
+	switch passed.Kind() {
+	case reflect.Struct:
+		return isSameModel(passed, model)
+	case reflect.Slice, reflect.Array:
+		for i := range passed.Len() {
+			if isSameModel(indirect(passed.Index(i)), model) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isSameModel(a, b reflect.Value) bool {
+	return a.CanAddr() && b.CanAddr() && a.Addr().Pointer() == b.Addr().Pointer()
 }
 
 // group is conditions in parentheses. GORM puts some only where it sees an OR in the text.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -56,12 +57,32 @@ func (p *Plugin) modelOf(stmt *gorm.Statement) *model {
 		}
 	}
 	if stmt.TableExpr != nil {
-		if named, ok := p.models.byTable.Load(stmt.Table); ok {
-			return named.(*model)
+		if named := p.modelOfTable(stmt); named != nil {
+			return named
 		}
 	}
 	return m
 }
+
+// modelOfTable is the model of the table that a statement names: by itself, with its schema, quoted, or with an alias.
+func (p *Plugin) modelOfTable(stmt *gorm.Statement) *model {
+	if named, ok := p.models.byTable.Load(stmt.Table); ok {
+		return named.(*model)
+	}
+	words := strings.Fields(stmt.TableExpr.SQL)
+	if len(words) == 0 || stmt.Table == "" { // without a name, columns cannot be told whose they are
+		return nil
+	}
+	table := unquoted.Replace(words[0])
+	for _, name := range []string{table, table[strings.LastIndexByte(table, '.')+1:]} {
+		if named, ok := p.models.byTable.Load(name); ok {
+			return named.(*model)
+		}
+	}
+	return nil
+}
+
+var unquoted = strings.NewReplacer("\"", "", "`", "", "[", "", "]", "")
 
 func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 	if m, ok := p.models.bySchema.Load(s); ok {
