@@ -40,12 +40,12 @@ type Role struct {
 
 // Yard has a natural key that parts refer to, and a composite one.
 type Yard struct {
-	Region string    `gorm:"primaryKey;size:20"`
-	Number int       `gorm:"primaryKey;autoIncrement:false"`
-	Code   string    `gorm:"size:20;uniqueIndex"`
-	Barrels []Barrel   `gorm:"foreignKey:YardRegion,YardNumber;references:Region,Number"`
-	Carts  []Trolley `gorm:"foreignKey:YardCode;references:Code"`
-	Boss   *Boss     `gorm:"foreignKey:YardCode;references:Code"`
+	Region  string    `gorm:"primaryKey;size:20"`
+	Number  int       `gorm:"primaryKey;autoIncrement:false"`
+	Code    string    `gorm:"size:20;uniqueIndex"`
+	Barrels []Barrel  `gorm:"foreignKey:YardRegion,YardNumber;references:Region,Number"`
+	Carts   []Trolley `gorm:"foreignKey:YardCode;references:Code"`
+	Boss    *Boss     `gorm:"foreignKey:YardCode;references:Code"`
 	occ.Version
 }
 
