@@ -181,7 +181,7 @@ func TestAppendAtOnce(t *testing.T) {
 
 			now := loadChoir(t, db, stored.ID)
 			require.Equal(t, []int{2 + sessions, 2 + sessions, 2 + sessions}, []int{len(now.Singers), len(now.Songs), len(now.Photos)})
-			for _, version := range partVersions(now.parts()) {
+			for _, version := range versionsIn(now.parts()) {
 				require.EqualValues(t, 1, version)
 			}
 		}},
