@@ -155,6 +155,27 @@ func TestAssociationMode(t *testing.T) {
 				require.GreaterOrEqual(t, int(s.Version), 1)
 			}
 		}},
+		{"a part of another owner is taken over if it is current, never by key alone", func(t *testing.T, db *gorm.DB) {
+			c, other := createChoir(t, db), createChoir(t, db)
+			current, outdated := other.Singers[0], other.Singers[1]
+			somebodyWrites(t, db, &outdated)
+			add := func(singers ...any) error {
+				mine := loadChoir(t, db, c.ID)
+				return db.Model(&mine).Association("Singers").Append(singers...)
+			}
+
+			require.Equal(t, occ.ReasonMissing, stale(t, add(&Singer{ID: current.ID})).Reason)
+			require.Equal(t, occ.ReasonChanged, stale(t, add(&Singer{Name: "new"}, &outdated)).Reason)
+			require.NoError(t, add(&current))
+
+			require.Equal(t, []occ.Version{2, 1}, []occ.Version{current.Version, outdated.Version})
+			require.NoError(t, occ.Verify(db, &current, &c))
+			require.Len(t, all[Singer](t, db), 4)
+			require.EqualValues(t, c.ID, *reload[Singer](t, db, current.ID).ChoirID)
+			require.EqualValues(t, other.ID, *reload[Singer](t, db, outdated.ID).ChoirID)
+			require.NoError(t, db.Model(&Choir{ID: c.ID}).Association("Singers").Append(&Singer{Name: "new"}))
+			require.ErrorIs(t, db.Model(&Choir{ID: c.ID}).Association("Patron").Append(&Patron{Name: "new"}), occ.ErrVersionMissing)
+		}},
 		{"a has-one is replaced: the old one takes its next version, a stale new one is refused", func(t *testing.T, db *gorm.DB) {
 			c := createChoir(t, db)
 			old := *c.Hall
