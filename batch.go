@@ -158,7 +158,7 @@ func (b *batchUpdate) prepare(part batchPart) {
 	stmt.Vars = nil
 	delete(stmt.Clauses, softDeleteMark)
 	stmt.Clauses["WHERE"] = b.w.groupedWhere(b.conditions)
-	set, behind := clause.Clause{Name: "SET", Expression: b.w.targets(b.set)}, expressions(nil)
+	set, behind := clause.Clause{Name: "SET", Expression: b.w.targets(b.w.orNothing(b.set))}, expressions(nil)
 	if b.behindSet {
 		set, behind = clause.Clause{}, expressions{furtherAssignments(b.w.targets(b.set))}
 	}

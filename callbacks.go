@@ -353,6 +353,9 @@ func (w *write) alsoSet(set clause.Set, assignment clause.Assignment) clause.Set
 type furtherAssignments clause.Set
 
 func (a furtherAssignments) Build(builder clause.Builder) {
+	if len(a) == 0 {
+		return
+	}
 	_ = builder.WriteByte(',')
 	clause.Set(a).Build(builder)
 }

@@ -76,6 +76,14 @@
 // in a transaction of the caller's too. An upsert writes the next version of the row that is there; a loaded model is
 // compared.
 //
+// # Associations
+//
+// An associated row that is saved with its owner is compared before it is overwritten, and a stale one refuses the whole
+// save. A row that is linked already is left alone, and so is a loaded one that is linked by belongs-to or many-to-many;
+// one whose foreign key changes is compared and takes its next version. Adding to a collection does not bump the owner:
+// tag the belongs-to field `gorm:"touch"` to have the version of an aggregate root advance with its parts. Association
+// mode's Delete, Replace and Clear are writes by condition: models that still hold those rows must be loaded again.
+//
 // # What is not counted
 //
 // A write of nothing but automatic timestamps, or of columns tagged `gorm:"unversioned"`, neither compares nor writes the

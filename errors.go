@@ -67,7 +67,7 @@ type StaleRow struct {
 	Index int
 	// PrimaryKey maps column names to values; it is empty where the write named no key.
 	PrimaryKey map[string]any
-	// Expected is the version that was compared, as the model's field type holds it.
+	// Expected is the version that was compared, as the model's field type holds it: a [Snapshot] where that is compared.
 	Expected any
 	// Actual is the version the row has now; nil where it is gone or could not be read.
 	Actual any

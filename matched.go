@@ -184,9 +184,10 @@ func (w *write) followStored(rows []*row) (there []*row, err error) {
 	return there, nil
 }
 
-// lockFirst takes the write lock of a database that has only one, before anything is read in the transaction.
+// lockFirst takes the write lock of a database that has only one, before anything is read in the transaction: after a
+// foreign write, one that has read cannot write any more.
 func (w *write) lockFirst() error {
-	if !w.plugin.dialect.LocksWholeDatabase() {
+	if !w.plugin.dialect.LocksWholeDatabase() || !isTransaction(w.stmt.ConnPool) {
 		return nil
 	}
 	stmt := w.session().Statement

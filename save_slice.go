@@ -37,29 +37,25 @@ type savedSlice struct {
 // saveSlice updates the loaded models of a slice and inserts the others, all or none.
 func (w *write) saveSlice() {
 	w.op, w.own, w.isWhole = OpUpdate, w.stmt.Clauses["WHERE"], true
-	saved, agree, err := w.sortSaved()
-	switch {
+	switch err := w.collectSaved(); {
 	case w.db.AddError(err) != nil:
 		return
 	case len(w.rows) == 0:
 		w.insert() // an empty slice is GORM's own error
 		return
-	case saved.isEmpty():
+	}
+	rows, agree := w.savedOnce()
+	saved := w.sortSaved(rows)
+	if saved.isEmpty() {
 		return // the call has written all of them already
 	}
 	delete(w.stmt.Clauses, "ON CONFLICT")
-	if w.db.AddError(w.setNext()) != nil {
+	if w.db.AddError(w.setNexts(saved.loaded)) != nil {
 		return
 	}
-	if len(saved.loaded) > 0 || len(saved.keyed) > 0 {
-		w.counters().checked.Add(1)
-	} else if len(saved.unchecked) > 0 {
-		w.counters().blind.Add(1)
-	}
-	if !agree {
-		rows := slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil })
-		states, err := w.readRows(rows, "")
-		w.refuseRows(rows, states, err)
+	w.countSaved(saved)
+	if !agree && !w.db.DryRun {
+		w.refuseCopies()
 		return
 	}
 	w.neverLoaded = saved.keyed
@@ -68,6 +64,76 @@ func (w *write) saveSlice() {
 		return
 	}
 	w.together(func() { w.saveEach(saved) })
+}
+
+// collectSaved makes rows of the models of the slice, those without a key too.
+func (w *write) collectSaved() error {
+	given, err := w.givenVersion(nil)
+	if err != nil {
+		return err
+	}
+	return w.eachModel(func(index int, model reflect.Value) error {
+		if model.Kind() != reflect.Struct || model.Type() != w.model.ModelType {
+			return fmt.Errorf("occ: element %d of the slice is no %s: %w", index, w.model.Name, gorm.ErrInvalidData)
+		}
+		r := row{index: index, model: model, key: w.keyOf(model), before: w.model.version.of(w.ctx, model)}
+		if r.expected = r.before; w.expects && r.key != nil {
+			r.expected = given
+		}
+		w.rows = append(w.rows, r)
+		return nil
+	})
+}
+
+// savedOnce are the rows of the slice, each once, less those that a save of associations has written already.
+func (w *write) savedOnce() (rows []*row, agree bool) {
+	rows = w.pointers()
+	if w.isLinked {
+		rows = w.dropWritten(rows)
+	}
+	w.catchUp(rows)
+	return w.distinct(rows)
+}
+
+func (w *write) sortSaved(rows []*row) (s savedSlice) {
+	for _, r := range rows {
+		switch {
+		case r.key == nil:
+			s.fresh = append(s.fresh, r)
+		case w.isUnchecked(r):
+			s.unchecked = append(s.unchecked, r)
+		case w.model.version.kind.isZero(r.expected):
+			s.keyed = append(s.keyed, r)
+		default:
+			s.loaded = append(s.loaded, r)
+		}
+	}
+	return s
+}
+
+func (w *write) setNexts(rows []*row) error {
+	for _, r := range rows {
+		if err := w.setNextOf(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *write) countSaved(s savedSlice) {
+	switch {
+	case len(s.loaded) > 0 || len(s.keyed) > 0:
+		w.counters().checked.Add(1)
+	case len(s.unchecked) > 0:
+		w.counters().blind.Add(1)
+	}
+}
+
+// refuseCopies ends a Save of copies of one row that are at different versions.
+func (w *write) refuseCopies() {
+	rows := slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil })
+	states, err := w.readRows(rows, "")
+	w.refuseRows(rows, states, err)
 }
 
 func (s *savedSlice) isEmpty() bool {
@@ -112,47 +178,6 @@ func (w *write) saveEach(s savedSlice) {
 	if !w.db.DryRun {
 		w.setRowsAffected(affected)
 	}
-}
-
-// sortSaved sorts the models of the slice. With agree false, two copies of one row are at different versions.
-func (w *write) sortSaved() (s savedSlice, agree bool, err error) {
-	given, err := w.givenVersion(nil)
-	if err != nil {
-		return s, false, err
-	}
-	err = w.eachModel(func(index int, model reflect.Value) error {
-		if model.Kind() != reflect.Struct || model.Type() != w.model.ModelType {
-			return fmt.Errorf("occ: element %d of the slice is no %s: %w", index, w.model.Name, gorm.ErrInvalidData)
-		}
-		r := row{index: index, model: model, key: w.keyOf(model), before: w.model.version.of(w.ctx, model)}
-		if r.expected = r.before; w.expects && r.key != nil {
-			r.expected = given
-		}
-		w.rows = append(w.rows, r)
-		return nil
-	})
-	if err != nil {
-		return s, false, err
-	}
-	rows := w.pointers()
-	if w.isLinked {
-		rows = w.dropWritten(rows)
-	}
-	w.catchUp(rows)
-	rows, agree = w.distinct(rows)
-	for _, r := range rows {
-		switch {
-		case r.key == nil:
-			s.fresh = append(s.fresh, r)
-		case w.isUnchecked(r):
-			s.unchecked = append(s.unchecked, r)
-		case w.model.version.kind.isZero(r.expected):
-			s.keyed = append(s.keyed, r)
-		default:
-			s.loaded = append(s.loaded, r)
-		}
-	}
-	return s, agree, nil
 }
 
 // saveLoaded is the one UPDATE of all loaded models.
@@ -310,6 +335,9 @@ func (w *write) saveNew(rows []*row) {
 	}
 	if !w.areCurrent(there, states) {
 		w.refuseRows(there, states, nil)
+		return
+	}
+	if w.db.AddError(w.setNexts(there)) != nil {
 		return
 	}
 	w.together(func() {

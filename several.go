@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm/clause"
@@ -263,30 +263,37 @@ func (w *write) together(writes func()) {
 
 // keyText tells keys apart; parts of a key come as the fields of the model hold them.
 func keyText(key []any) string {
-	var text strings.Builder
+	text := make([]byte, 0, 32)
 	for _, part := range key {
-		if valuer, ok := part.(driver.Valuer); ok {
-			if value, err := valuer.Value(); err == nil {
-				part = value
-			}
-		}
-		rv := reflect.ValueOf(part)
-		for rv.Kind() == reflect.Pointer && !rv.IsNil() {
-			rv = rv.Elem()
-		}
-		if rv.IsValid() {
-			part = rv.Interface()
-		}
-		switch v := part.(type) {
-		case time.Time:
-			fmt.Fprintf(&text, "%d.%d;", v.Unix(), v.Nanosecond())
-		case string:
-			fmt.Fprintf(&text, "%q;", v)
-		default:
-			fmt.Fprintf(&text, "%v;", v)
+		text = append(appendKeyPart(text, part), ';')
+	}
+	return string(text)
+}
+
+func appendKeyPart(text []byte, part any) []byte {
+	rv := reflect.ValueOf(part)
+	if isNil := rv.Kind() == reflect.Pointer && rv.IsNil(); isNil {
+		return append(text, "NULL"...)
+	}
+	if valuer, ok := part.(driver.Valuer); ok {
+		if value, err := valuer.Value(); err == nil {
+			part, rv = value, reflect.ValueOf(value)
 		}
 	}
-	return text.String()
+	if at, ok := part.(time.Time); ok {
+		return fmt.Appendf(text, "%d.%d", at.Unix(), at.Nanosecond())
+	}
+	switch {
+	case rv.CanInt():
+		return strconv.AppendInt(text, rv.Int(), 10)
+	case rv.CanUint():
+		return strconv.AppendUint(text, rv.Uint(), 10)
+	case rv.Kind() == reflect.String:
+		return strconv.AppendQuote(text, rv.String())
+	case rv.Kind() == reflect.Pointer:
+		return appendKeyPart(text, rv.Elem().Interface())
+	}
+	return fmt.Appendf(text, "%v", part)
 }
 
 // refuseRows ends a write of several rows that did not find all of them at their expected versions: it names the stale

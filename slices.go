@@ -82,9 +82,6 @@ func (w *write) batchOf(columns []batchColumn, set clause.Set, send func(*gorm.D
 // are at.
 func (w *write) advancing(set clause.Set, rows []*row, compared bool, send func(*gorm.DB)) *batchUpdate {
 	version := w.model.version
-	if version.byDatabase {
-		set = w.orNothing(set)
-	}
 	update := w.batchOf(w.keyColumns(), slices.Clone(set), send)
 	if compared && version.plan == nil {
 		update.compare(rows)

@@ -30,15 +30,21 @@ import (
 //     that writes of different columns do not get into each other's way;
 //   - `gorm:"token"` on columns compares those alone, whatever is written. It may name an automatic timestamp, too.
 //
-// The values are those of GORM's own queries: Find, First, Take, Last, FindInBatches, Preload, Joins, gorm.G, with the
-// columns that these have loaded. After a write they are the row as written, read back before the transaction ends, so
-// rounding, defaults and triggers do not matter; that costs a SELECT. A model that was not loaded so (Scan, ScanRows, Raw, a
-// JSON body), or without the columns to compare, is refused with [ErrVersionMissing].
+// The values are the driver's, of GORM's own queries: Find, First, Take, Last, FindInBatches, Preload, Joins, gorm.G, as far
+// as these certainly load columns as they are stored. A model that was loaded otherwise (Scan, ScanRows, Raw, an expression in
+// Select, a JSON body), or without the columns to compare, is refused with [ErrVersionMissing]. After a write the snapshot is
+// the row as written, so rounding, defaults and triggers are no conflict: PostgreSQL returns it with the UPDATE, elsewhere,
+// and after an INSERT, a SELECT before the transaction ends reads it. Several rows of one call are locked, read and compared
+// before they are written. A value that SQL does not find again, such as a time that SQLite holds in another form than the
+// driver's, is looked at once more under a lock, instead of being refused or not compared.
 //
-// Like a version it is copied with the model, and a copy is independent: what it holds is never changed, only replaced.
-// The zero value is a model that was never loaded. It adds nothing to JSON.
+// Like a version a snapshot is copied with the model, and a copy is independent: what it holds is never changed, only
+// replaced. The zero value is a model that was never loaded. A snapshot adds nothing to JSON; it takes as much memory as the
+// row. There is nothing to [Expect] or to [Touch]; the Expected and Actual of a [StaleRow] are Snapshots, and a model that is
+// given the latter is as if it were loaded now.
 //
-// In a model that also has a version, the version is what is compared; the snapshot then only is the base of [Merge].
+// In a model that also has a version, the version is what is compared. The snapshot is then the base of [Merge] alone, and
+// is empty after an insert or a write of several rows, until the model is loaded again.
 type Snapshot struct{ image *rowImage }
 
 var snapshotType = reflect.TypeFor[Snapshot]()

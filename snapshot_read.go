@@ -27,10 +27,13 @@ func (p *Plugin) query(db *gorm.DB) {
 		p.gorm.query(db)
 		return
 	}
-	callbacks.BuildQuerySQL(db)
-	if db.Error != nil {
-		return
+	if callbacks.BuildQuerySQL(db); db.Error == nil {
+		p.load(db, takers)
 	}
+}
+
+// load sends a query and scans what it gives as GORM does, under the eyes of a witness.
+func (p *Plugin) load(db *gorm.DB, takers []*snapshotTaker) {
 	stmt := db.Statement
 	rows, err := stmt.ConnPool.QueryContext(stmt.Context, stmt.SQL.String(), stmt.Vars...)
 	if db.AddError(err) != nil {
@@ -290,15 +293,18 @@ func (t *snapshotTaker) give(db *gorm.DB, model reflect.Value, values []any) {
 
 // versionColumns are what a query selects to learn the versions of rows: one column, or all that a snapshot has, and the key.
 func (w *write) versionColumns() (columns []clause.Expression) {
-	names := []string{w.model.version.DBName}
-	if plan := w.model.version.plan; plan != nil {
-		names = slices.Concat(plan.columns, w.model.PrimaryFieldDBNames)
-	}
-	for _, name := range names {
+	for _, name := range w.versionNames() {
 		column := clause.Column{Table: clause.CurrentTable, Name: name}
 		columns = append(columns, clause.Expr{SQL: "?", Vars: []any{column}})
 	}
 	return columns
+}
+
+func (w *write) versionNames() []string {
+	if plan := w.model.version.plan; plan != nil {
+		return slices.Concat(plan.columns, w.model.PrimaryFieldDBNames)
+	}
+	return []string{w.model.version.DBName}
 }
 
 // versionScan takes the version of one row out of a query that selects versionColumns first.

@@ -15,30 +15,30 @@ import (
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
-// Depot, Rack, Tray and Badge are related in every way, and have snapshots.
-type Depot struct {
+// Warehouse, Rack, Tray and Badge are related in every way, and have snapshots.
+type Warehouse struct {
 	ID        uint
 	Name      string
 	UpdatedAt time.Time
 	Racks     []Rack
-	Main      *Tray `gorm:"foreignKey:DepotID"`
+	Main      *Tray `gorm:"foreignKey:WarehouseID"`
 	occ.Snapshot
 }
 
 type Rack struct {
-	ID      uint
-	Name    string
-	DepotID *uint
-	Depot   *Depot
-	Badges  []*Badge `gorm:"many2many:rack_badges"`
+	ID          uint
+	Name        string
+	WarehouseID *uint
+	Warehouse   *Warehouse
+	Badges      []*Badge `gorm:"many2many:rack_badges"`
 	occ.Snapshot
 }
 
 type Tray struct {
-	ID      uint
-	Name    string
-	DepotID uint
-	Depot   Depot
+	ID          uint
+	Name        string
+	WarehouseID uint
+	Warehouse   Warehouse
 	occ.Snapshot
 }
 
@@ -48,80 +48,80 @@ type Badge struct {
 	occ.Snapshot
 }
 
-func createDepot(t *testing.T, db *gorm.DB) Depot {
-	depot := Depot{
+func createWarehouse(t *testing.T, db *gorm.DB) Warehouse {
+	warehouse := Warehouse{
 		Name:  "d",
 		Racks: []Rack{{Name: "r1", Badges: []*Badge{{Name: "b"}}}, {Name: "r2"}},
 		Main:  &Tray{Name: "t"},
 	}
-	require.NoError(t, db.Create(&depot).Error)
-	return depot
+	require.NoError(t, db.Create(&warehouse).Error)
+	return warehouse
 }
 
 func TestSnapshotOfRelations(t *testing.T) {
 	t.Parallel()
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"a graph that was created can be written", func(t *testing.T, db *gorm.DB) {
-			depot := createDepot(t, db)
-			for i, model := range []any{&depot, &depot.Racks[0], &depot.Racks[1], depot.Main, depot.Racks[0].Badges[0]} {
+			warehouse := createWarehouse(t, db)
+			for i, model := range []any{&warehouse, &warehouse.Racks[0], &warehouse.Racks[1], warehouse.Main, warehouse.Racks[0].Badges[0]} {
 				require.NoError(t, db.Model(model).Update("name", "x").Error, i)
 			}
 		}},
 		{"Preload and Joins load snapshots", func(t *testing.T, db *gorm.DB) {
-			created := createDepot(t, db)
-			var depot Depot
-			require.NoError(t, db.Preload("Racks.Badges").Preload("Main").First(&depot).Error)
-			require.Equal(t, created.Snapshot, depot.Snapshot)
-			require.Equal(t, created.Racks[0].Snapshot, depot.Racks[0].Snapshot)
-			require.Equal(t, created.Racks[0].Badges[0].Snapshot, depot.Racks[0].Badges[0].Snapshot)
-			require.Equal(t, created.Main.Snapshot, depot.Main.Snapshot)
+			created := createWarehouse(t, db)
+			var warehouse Warehouse
+			require.NoError(t, db.Preload("Racks.Badges").Preload("Main").First(&warehouse).Error)
+			require.Equal(t, created.Snapshot, warehouse.Snapshot)
+			require.Equal(t, created.Racks[0].Snapshot, warehouse.Racks[0].Snapshot)
+			require.Equal(t, created.Racks[0].Badges[0].Snapshot, warehouse.Racks[0].Badges[0].Snapshot)
+			require.Equal(t, created.Main.Snapshot, warehouse.Main.Snapshot)
 
 			var trays []Tray
-			require.NoError(t, db.Joins("Depot").Joins("Depot.Main").Find(&trays).Error)
-			require.Equal(t, created.Snapshot, trays[0].Depot.Snapshot)
+			require.NoError(t, db.Joins("Warehouse").Joins("Warehouse.Main").Find(&trays).Error)
+			require.Equal(t, created.Snapshot, trays[0].Warehouse.Snapshot)
 			require.Equal(t, created.Main.Snapshot, trays[0].Snapshot)
-			require.Equal(t, created.Main.Snapshot, trays[0].Depot.Main.Snapshot)
-			require.NoError(t, db.Model(&trays[0].Depot).Update("name", "y").Error)
+			require.Equal(t, created.Main.Snapshot, trays[0].Warehouse.Main.Snapshot)
+			require.NoError(t, db.Model(&trays[0].Warehouse).Update("name", "y").Error)
 
 			var racks []Rack
 			require.NoError(t, db.Create(&Rack{Name: "loose"}).Error)
-			require.NoError(t, db.Joins("Depot", db.Omit("name")).Order("racks.id").Find(&racks).Error)
-			require.Nil(t, racks[2].Depot)
+			require.NoError(t, db.Joins("Warehouse", db.Omit("name")).Order("racks.id").Find(&racks).Error)
+			require.Nil(t, racks[2].Warehouse)
 			require.NotZero(t, racks[2].Snapshot)
-			require.ErrorIs(t, db.Model(racks[0].Depot).Update("name", "z").Error, occ.ErrVersionMissing)
-			require.NoError(t, db.InnerJoins("Depot").Order("racks.id").Find(&racks).Error)
-			require.NoError(t, db.Model(racks[0].Depot).Update("name", "z").Error)
+			require.ErrorIs(t, db.Model(racks[0].Warehouse).Update("name", "z").Error, occ.ErrVersionMissing)
+			require.NoError(t, db.InnerJoins("Warehouse").Order("racks.id").Find(&racks).Error)
+			require.NoError(t, db.Model(racks[0].Warehouse).Update("name", "z").Error)
 
 			var found []Rack
 			require.NoError(t, db.Model(&created).Association("Racks").Find(&found))
 			require.NoError(t, db.Save(&found).Error)
 		}},
 		{"stale associations are refused with their owner", func(t *testing.T, db *gorm.DB) {
-			depot := createDepot(t, db)
+			warehouse := createWarehouse(t, db)
 			require.NoError(t, db.Model(&Rack{}).Where("name = 'r1'").Update("name", "theirs").Error)
 			full := db.Session(&gorm.Session{FullSaveAssociations: true})
-			depot.Name, depot.Racks[0].Name = "mine", "mine"
+			warehouse.Name, warehouse.Racks[0].Name = "mine", "mine"
 
-			require.ErrorIs(t, full.Save(&depot).Error, occ.ErrStaleData)
-			require.Equal(t, "d", reload[Depot](t, db, depot.ID).Name)
-			require.Equal(t, "theirs", reload[Rack](t, db, depot.Racks[0].ID).Name)
+			require.ErrorIs(t, full.Save(&warehouse).Error, occ.ErrStaleData)
+			require.Equal(t, "d", reload[Warehouse](t, db, warehouse.ID).Name)
+			require.Equal(t, "theirs", reload[Rack](t, db, warehouse.Racks[0].ID).Name)
 
-			depot.Racks[0] = reload[Rack](t, db, depot.Racks[0].ID)
-			depot.Racks[0].Name = "mine"
-			require.NoError(t, full.Save(&depot).Error)
-			require.NoError(t, full.Save(&depot).Error)
-			require.Equal(t, "mine", reload[Rack](t, db, depot.Racks[0].ID).Name)
+			warehouse.Racks[0] = reload[Rack](t, db, warehouse.Racks[0].ID)
+			warehouse.Racks[0].Name = "mine"
+			require.NoError(t, full.Save(&warehouse).Error)
+			require.NoError(t, full.Save(&warehouse).Error)
+			require.Equal(t, "mine", reload[Rack](t, db, warehouse.Racks[0].ID).Name)
 		}},
 		{"saving an owner neither writes nor compares what is linked already", func(t *testing.T, db *gorm.DB) {
-			depot := createDepot(t, db)
+			warehouse := createWarehouse(t, db)
 			require.NoError(t, db.Model(&Rack{}).Where("1 = 1").Update("name", "theirs").Error)
-			depot.Name = "mine"
-			require.NoError(t, db.Save(&depot).Error)
-			require.Equal(t, "theirs", reload[Rack](t, db, depot.Racks[0].ID).Name)
+			warehouse.Name = "mine"
+			require.NoError(t, db.Save(&warehouse).Error)
+			require.Equal(t, "theirs", reload[Rack](t, db, warehouse.Racks[0].ID).Name)
 		}},
 		{"two sessions can add to one owner", func(t *testing.T, db *gorm.DB) {
-			mine := createDepot(t, db)
-			theirs := reload[Depot](t, db, mine.ID)
+			mine := createWarehouse(t, db)
+			theirs := reload[Warehouse](t, db, mine.ID)
 			require.NoError(t, db.Model(&theirs).Association("Racks").Append(&Rack{Name: "r3"}))
 			require.NoError(t, db.Model(&mine).Association("Racks").Append(&Rack{Name: "r4"}))
 			require.NoError(t, db.Model(&mine).Update("name", "x").Error)
@@ -131,21 +131,21 @@ func TestSnapshotOfRelations(t *testing.T) {
 			require.NoError(t, db.Model(&mine).Association("Racks").Clear())
 		}},
 		{"a child that somebody else has moved is not pulled back", func(t *testing.T, db *gorm.DB) {
-			mine, other := createDepot(t, db), createDepot(t, db)
+			mine, other := createWarehouse(t, db), createWarehouse(t, db)
 			moved := mine.Racks[0]
-			require.NoError(t, db.Model(&moved).Update("depot_id", other.ID).Error)
+			require.NoError(t, db.Model(&moved).Update("warehouse_id", other.ID).Error)
 			mine.Name = "mine"
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
-			require.Equal(t, other.ID, *reload[Rack](t, db, moved.ID).DepotID)
-			require.Equal(t, "d", reload[Depot](t, db, mine.ID).Name)
+			require.Equal(t, other.ID, *reload[Rack](t, db, moved.ID).WarehouseID)
+			require.Equal(t, "d", reload[Warehouse](t, db, mine.ID).Name)
 		}},
 		{"with its dependants, a stale owner is not deleted", func(t *testing.T, db *gorm.DB) {
-			mine := createDepot(t, db)
-			require.NoError(t, db.Model(&Depot{}).Where("1 = 1").Update("name", "theirs").Error)
+			mine := createWarehouse(t, db)
+			require.NoError(t, db.Model(&Warehouse{}).Where("1 = 1").Update("name", "theirs").Error)
 			require.ErrorIs(t, db.Select("Main").Delete(&mine).Error, occ.ErrStaleData)
 			require.NotZero(t, reload[Tray](t, db, mine.Main.ID))
 		}},
-	}, &Depot{}, &Rack{}, &Tray{}, &Badge{})
+	}, &Warehouse{}, &Rack{}, &Tray{}, &Badge{})
 }
 
 // Counted has a version and a snapshot: the version is compared.
@@ -245,7 +245,7 @@ func TestSnapshotUnderConcurrentWriters(t *testing.T) {
 	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		{"no update is lost", func(t *testing.T, db *gorm.DB) {
-			c := createCrate(t, db)
+			c := createCasket(t, db)
 			const writers, rounds = 4, 10
 			var all sync.WaitGroup
 			errs := make([]error, writers)
@@ -253,7 +253,7 @@ func TestSnapshotUnderConcurrentWriters(t *testing.T) {
 				all.Go(func() {
 					for n := range rounds {
 						errs[i] = errors.Join(errs[i], occ.Retry(context.Background(), db, func(tx *gorm.DB) error {
-							var mine Crate
+							var mine Casket
 							if err := tx.First(&mine, c.ID).Error; err != nil {
 								return err
 							}
@@ -262,7 +262,7 @@ func TestSnapshotUnderConcurrentWriters(t *testing.T) {
 							case 0:
 								return tx.Save(&mine).Error
 							case 1:
-								return tx.Save(&[]*Crate{&mine}).Error
+								return tx.Save(&[]*Casket{&mine}).Error
 							}
 							return tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&mine).Error
 						}, occ.WithMaxAttempts(1000)))
@@ -271,16 +271,38 @@ func TestSnapshotUnderConcurrentWriters(t *testing.T) {
 			}
 			all.Wait()
 			require.NoError(t, errors.Join(errs...))
-			require.Equal(t, 1+writers*rounds, reload[Crate](t, db, c.ID).Weight)
+			require.Equal(t, 1+writers*rounds, reload[Casket](t, db, c.ID).Weight)
 		}},
-	}, &Crate{})
+	}, &Casket{})
+}
+
+// Numbered has a key that may not be assigned to.
+type Numbered struct {
+	ID   int64
+	Name string
+	Gone gorm.DeletedAt
+	occ.Snapshot
+}
+
+func TestSnapshotOfGeneratedKey(t *testing.T) {
+	t.Parallel()
+	db := open(t, testdb.All()[1], nil)
+	require.NoError(t, db.Exec("CREATE TABLE numbereds (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, gone timestamptz)").Error)
+	all := []Numbered{{Name: "a"}, {Name: "b"}}
+	require.NoError(t, db.Create(&all).Error)
+
+	all[0].Name = "c"
+	require.NoError(t, db.Save(&all).Error)
+	require.NoError(t, db.Save(&all[0]).Error)
+	require.NoError(t, db.Delete(&all).Error)
+	require.Equal(t, "c", reload[Numbered](t, db, all[0].ID).Name)
 }
 
 type (
 	twoSnapshots struct {
 		ID uint
 		occ.Snapshot
-		CrateBase
+		CasketBase
 	}
 	pointedSnapshot struct {
 		ID uint
@@ -300,9 +322,9 @@ type (
 		occ.Snapshot
 	}
 	touchedSnapshot struct {
-		ID      uint
-		CrateID uint
-		Crate   Crate `gorm:"touch"`
+		ID       uint
+		CasketID uint
+		Casket   Casket `gorm:"touch"`
 		occ.Snapshot
 	}
 )
@@ -318,7 +340,7 @@ func TestSnapshotDeclaredWrongly(t *testing.T) {
 		{&hiddenSnapshot{}, "model hiddenSnapshot: field Snap: embed occ.Snapshot itself"},
 		{&wrongSnapshot{}, `model wrongSnapshot: field Snapshot: there is no mode called "nosuch"`},
 		{&freeToken{}, "model freeToken: field Views: it is tagged token and unversioned"},
-		{&touchedSnapshot{}, "model touchedSnapshot, field Crate: touch needs a version, and Crate has none"},
+		{&touchedSnapshot{}, "model touchedSnapshot, field Casket: touch needs a version, and Casket has none"},
 	} {
 		db := open(t, testdb.All()[0], nil)
 		for _, use := range []func() error{

@@ -15,8 +15,8 @@ import (
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
-// Crate has no version column.
-type Crate struct {
+// Casket has no version column.
+type Casket struct {
 	ID     uint
 	Label  string
 	Weight int
@@ -24,8 +24,8 @@ type Crate struct {
 	occ.Snapshot
 }
 
-// DirtyCrate compares what is written.
-type DirtyCrate struct {
+// DirtyCasket compares what is written.
+type DirtyCasket struct {
 	ID           uint
 	Label        string
 	Weight       int
@@ -33,8 +33,8 @@ type DirtyCrate struct {
 	occ.Snapshot `gorm:"snapshot:dirty"`
 }
 
-// TokenCrate compares one column.
-type TokenCrate struct {
+// TokenCasket compares one column.
+type TokenCasket struct {
 	ID        uint
 	Label     string
 	Weight    int
@@ -42,8 +42,8 @@ type TokenCrate struct {
 	occ.Snapshot
 }
 
-// CrateBase is embedded.
-type CrateBase struct {
+// CasketBase is embedded.
+type CasketBase struct {
 	ID uint
 	occ.Snapshot
 	CreatedAt time.Time
@@ -51,9 +51,9 @@ type CrateBase struct {
 	DeletedAt gorm.DeletedAt
 }
 
-// SoftCrate is soft-deleted, counts what needs no comparison, and rounds.
-type SoftCrate struct {
-	*CrateBase
+// SoftCasket is soft-deleted, counts what needs no comparison, and rounds.
+type SoftCasket struct {
+	*CasketBase
 	Label  string `gorm:"size:20"`
 	Price  float64
 	Views  int            `gorm:"unversioned"`
@@ -61,57 +61,57 @@ type SoftCrate struct {
 	Code   string         `gorm:"default:none"`
 }
 
-func createCrate(t *testing.T, db *gorm.DB) Crate {
-	c := Crate{Label: "a", Weight: 1}
+func createCasket(t *testing.T, db *gorm.DB) Casket {
+	c := Casket{Label: "a", Weight: 1}
 	require.NoError(t, db.Create(&c).Error)
 	return c
 }
 
-// createStaleCrate is a crate that somebody else has written since.
-func createStaleCrate(t *testing.T, db *gorm.DB) Crate {
-	c := createCrate(t, db)
+// createStaleCasket is a casket that somebody else has written since.
+func createStaleCasket(t *testing.T, db *gorm.DB) Casket {
+	c := createCasket(t, db)
 	theirs := c
 	require.NoError(t, db.Model(&theirs).Update("weight", 99).Error)
 	return c
 }
 
-func crateWrites(db *gorm.DB) []func(c *Crate) *gorm.DB {
-	return []func(c *Crate) *gorm.DB{
-		func(c *Crate) *gorm.DB { return db.Model(c).Update("label", "x") },
-		func(c *Crate) *gorm.DB { c.Label = "y"; return db.Save(c) },
-		func(c *Crate) *gorm.DB { return db.Delete(c) },
-		func(c *Crate) *gorm.DB { return db.Model(c).Updates(map[string]any{"Label": "z", "Weight": 1}) },
-		func(c *Crate) *gorm.DB { return db.Model(c).Updates(Crate{Label: "u"}) },
-		func(c *Crate) *gorm.DB { c.Label = "v"; return db.Select("*").Updates(c) },
-		func(c *Crate) *gorm.DB { return db.Model(c).UpdateColumn("weight", gorm.Expr("weight + 5")) },
-		func(c *Crate) *gorm.DB {
+func casketWrites(db *gorm.DB) []func(c *Casket) *gorm.DB {
+	return []func(c *Casket) *gorm.DB{
+		func(c *Casket) *gorm.DB { return db.Model(c).Update("label", "x") },
+		func(c *Casket) *gorm.DB { c.Label = "y"; return db.Save(c) },
+		func(c *Casket) *gorm.DB { return db.Delete(c) },
+		func(c *Casket) *gorm.DB { return db.Model(c).Updates(map[string]any{"Label": "z", "Weight": 1}) },
+		func(c *Casket) *gorm.DB { return db.Model(c).Updates(Casket{Label: "u"}) },
+		func(c *Casket) *gorm.DB { c.Label = "v"; return db.Select("*").Updates(c) },
+		func(c *Casket) *gorm.DB { return db.Model(c).UpdateColumn("weight", gorm.Expr("weight + 5")) },
+		func(c *Casket) *gorm.DB {
 			c.Label = "s"
 			return db.Clauses(clause.OnConflict{UpdateAll: true}).Create(c)
 		},
-		func(c *Crate) *gorm.DB {
+		func(c *Casket) *gorm.DB {
 			c.Label = "s"
 			return db.Clauses(clause.OnConflict{DoUpdates: clause.AssignmentColumns([]string{"label"})}).Create(c)
 		},
-		func(c *Crate) *gorm.DB {
-			crates := []*Crate{c, {Label: "new"}}
+		func(c *Casket) *gorm.DB {
+			caskets := []*Casket{c, {Label: "new"}}
 			c.Label = "slice"
-			return db.Save(&crates)
+			return db.Save(&caskets)
 		},
-		func(c *Crate) *gorm.DB {
-			crates := []*Crate{c}
-			return db.Model(&crates).Update("label", "slice")
+		func(c *Casket) *gorm.DB {
+			caskets := []*Casket{c}
+			return db.Model(&caskets).Update("label", "slice")
 		},
-		func(c *Crate) *gorm.DB {
-			second := Crate{Label: "second"}
+		func(c *Casket) *gorm.DB {
+			second := Casket{Label: "second"}
 			_ = db.Create(&second)
-			crates := []*Crate{&second, c}
-			return db.Model(&crates).Updates(map[string]any{"label": "slice"})
+			caskets := []*Casket{&second, c}
+			return db.Model(&caskets).Updates(map[string]any{"label": "slice"})
 		},
-		func(c *Crate) *gorm.DB {
-			second := Crate{Label: "second"}
+		func(c *Casket) *gorm.DB {
+			second := Casket{Label: "second"}
 			_ = db.Create(&second)
-			crates := []*Crate{&second, c}
-			return db.Delete(&crates)
+			caskets := []*Casket{&second, c}
+			return db.Delete(&caskets)
 		},
 	}
 }
@@ -120,15 +120,15 @@ func TestSnapshot(t *testing.T) {
 	t.Parallel()
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"what a create leaves is what a load gives", func(t *testing.T, db *gorm.DB) {
-			c := createCrate(t, db)
+			c := createCasket(t, db)
 
 			require.NotZero(t, c.Snapshot)
-			require.Equal(t, reload[Crate](t, db, c.ID), c)
+			require.Equal(t, reload[Casket](t, db, c.ID), c)
 		}},
 		{"a stale write is refused and changes nothing", func(t *testing.T, db *gorm.DB) {
-			mine := createStaleCrate(t, db)
-			theirs := reload[Crate](t, db, mine.ID)
-			for i, write := range crateWrites(db) {
+			mine := createStaleCasket(t, db)
+			theirs := reload[Casket](t, db, mine.ID)
+			for i, write := range casketWrites(db) {
 				m := mine
 				res := write(&m)
 
@@ -139,108 +139,175 @@ func TestSnapshot(t *testing.T) {
 				require.Equal(t, map[string]any{"id": mine.ID}, row.PrimaryKey)
 				require.Zero(t, res.RowsAffected)
 				require.Equal(t, mine.Snapshot, m.Snapshot, i)
-				require.Equal(t, theirs, reload[Crate](t, db, mine.ID), i)
+				require.Equal(t, theirs, reload[Casket](t, db, mine.ID), i)
 				require.ErrorContains(t, res.Error, "changed since it was loaded: weight", i)
 				require.NotContains(t, res.Error.Error(), "99")
 				require.ErrorIs(t, write(&m).Error, occ.ErrStaleData, i)
 			}
 		}},
 		{"a write of a row that is gone is refused, and inserts nothing", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
-			require.NoError(t, db.Delete(&Crate{}, mine.ID).Error)
-			for i, write := range crateWrites(db) {
+			mine := createCasket(t, db)
+			require.NoError(t, db.Delete(&Casket{}, mine.ID).Error)
+			for i, write := range casketWrites(db) {
 				m := mine
 				require.Equal(t, occ.ReasonDeleted, stale(t, write(&m).Error).Reason, i)
-				require.ErrorIs(t, db.First(&Crate{}, mine.ID).Error, gorm.ErrRecordNotFound)
+				require.ErrorIs(t, db.First(&Casket{}, mine.ID).Error, gorm.ErrRecordNotFound)
 			}
 		}},
 		{"a current write succeeds, and so does the next one with the same model", func(t *testing.T, db *gorm.DB) {
-			for i, write := range crateWrites(db) {
-				c := createCrate(t, db)
+			for i, write := range casketWrites(db) {
+				c := createCasket(t, db)
 				require.NoError(t, write(&c).Error, i)
-				var row Crate
+				var row Casket
 				if db.Find(&row, c.ID).RowsAffected == 0 {
 					continue // deleted
 				}
 				require.Equal(t, row.Snapshot, c.Snapshot, i)
 				require.NoError(t, db.Model(&c).Update("label", "last").Error, i)
-				require.Equal(t, "last", reload[Crate](t, db, c.ID).Label)
+				require.Equal(t, "last", reload[Casket](t, db, c.ID).Label)
 			}
 		}},
 		{"a model that was never loaded is refused", func(t *testing.T, db *gorm.DB) {
-			stored := createCrate(t, db)
-			for i, write := range crateWrites(db) {
+			stored := createCasket(t, db)
+			for i, write := range casketWrites(db) {
 				if i == 7 || i == 8 {
 					continue // an upsert of a model that was never loaded asks for no comparison
 				}
-				err := write(&Crate{ID: stored.ID, Label: "a", Weight: 1}).Error
+				err := write(&Casket{ID: stored.ID, Label: "a", Weight: 1}).Error
 				require.Equal(t, occ.ReasonMissing, stale(t, err).Reason, i)
 				require.ErrorIs(t, err, occ.ErrVersionMissing)
-				require.Equal(t, stored, reload[Crate](t, db, stored.ID), i)
+				require.Equal(t, stored, reload[Casket](t, db, stored.ID), i)
 			}
 		}},
-		{"NULL is not the zero value", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
-			require.NoError(t, db.Exec("UPDATE crates SET note = ''").Error)
-			require.ErrorIs(t, db.Model(&mine).Update("label", "b").Error, occ.ErrStaleData)
-			mine = reload[Crate](t, db, mine.ID)
+		{"a model that takes the snapshot of its refusal overwrites what it ran into", func(t *testing.T, db *gorm.DB) {
+			mine := createStaleCasket(t, db)
+			mine.Weight = 7
+			mine.Snapshot = stale(t, db.Save(&mine).Error).Actual.(occ.Snapshot)
+			require.NoError(t, db.Save(&mine).Error)
+			require.Equal(t, mine, reload[Casket](t, db, mine.ID))
+		}},
+		{"the snapshot of another row, or of another model, is none", func(t *testing.T, db *gorm.DB) {
+			mine, other := createCasket(t, db), createCasket(t, db)
+			mine.Snapshot = other.Snapshot
+			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrVersionMissing)
+			mine.Snapshot = HookedCasket{}.Snapshot
+			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrVersionMissing)
+		}},
+		{"a payload says by its snapshot what it was based on", func(t *testing.T, db *gorm.DB) {
+			mine := createStaleCasket(t, db)
+			theirs := reload[Casket](t, db, mine.ID)
+			payload := mine
+			payload.Label = "mine"
+			require.ErrorIs(t, db.Model(&theirs).Updates(&payload).Error, occ.ErrStaleData)
+			payload.Snapshot = reload[Casket](t, db, mine.ID).Snapshot
+			require.NoError(t, db.Model(&mine).Updates(payload).Error)
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
-			require.NoError(t, db.Exec("UPDATE crates SET note = NULL").Error)
+		}},
+		{"RETURNING gives the model what it asks for", func(t *testing.T, db *gorm.DB) {
+			if db.Name() == "mysql" {
+				t.Skip("MariaDB's UPDATE has no RETURNING")
+			}
+			c := createCasket(t, db)
+			require.NoError(t, db.Model(&c).Clauses(clause.Returning{}).Update("weight", gorm.Expr("weight + 4")).Error)
+			require.Equal(t, 5, c.Weight)
+			require.Equal(t, reload[Casket](t, db, c.ID), c)
+			require.NoError(t, db.Model(&c).Clauses(clause.Returning{Columns: []clause.Column{{Name: "label"}}}).Update("weight", 6).Error)
+			require.NoError(t, db.Model(&[]*Casket{&c}).Clauses(clause.Returning{}).Update("weight", 7).Error)
+			require.Equal(t, reload[Casket](t, db, c.ID).Snapshot, c.Snapshot)
+			require.NoError(t, db.Clauses(clause.Returning{}).Delete(&c).Error)
+		}},
+		{"copies of one row in a slice count once, and are refused if they differ", func(t *testing.T, db *gorm.DB) {
+			c := createCasket(t, db)
+			twice := []Casket{c, reload[Casket](t, db, c.ID)}
+			twice[1].Label = "last"
+			require.NoError(t, db.Save(&twice).Error)
+			require.Equal(t, "last", reload[Casket](t, db, c.ID).Label)
+			require.Equal(t, twice[0].Snapshot, twice[1].Snapshot)
+			require.ErrorIs(t, db.Save(&[]Casket{twice[0], c}).Error, occ.ErrStaleData)
+			require.NoError(t, db.Model(&twice).Update("label", "x").Error)
+			require.NoError(t, db.Delete(&twice).Error)
+		}},
+		{"every part of a key counts", func(t *testing.T, db *gorm.DB) {
+			all := []Pallet{{Dock: "a", Slot: 0}, {Dock: "a", Slot: 1}, {Dock: "b", Slot: 1}}
+			require.NoError(t, db.Create(&all).Error)
+			require.NotZero(t, all[0].Snapshot)
+			for i := range all {
+				all[i].Load = i + 1
+				require.NoError(t, db.Model(&all[i]).Update("load", i+1).Error)
+			}
+			require.NoError(t, db.Save(&all[0]).Error)
+			require.NoError(t, db.Save(&all).Error)
+			stale := all[0]
+			require.NoError(t, db.Model(&all[0]).Update("load", 9).Error)
+			require.ErrorIs(t, db.Model(&stale).Update("load", 8).Error, occ.ErrStaleData)
+			require.ErrorIs(t, db.Delete(&stale).Error, occ.ErrStaleData)
+			require.NoError(t, db.Delete(&all[0]).Error)
+			var left []Pallet
+			require.NoError(t, db.Find(&left).Error)
+			require.Len(t, left, 2)
+		}},
+		{"NULL is not the zero value", func(t *testing.T, db *gorm.DB) {
+			mine := createCasket(t, db)
+			require.NoError(t, db.Exec("UPDATE caskets SET note = ''").Error)
+			require.ErrorIs(t, db.Model(&mine).Update("label", "b").Error, occ.ErrStaleData)
+			mine = reload[Casket](t, db, mine.ID)
+			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
+			require.NoError(t, db.Exec("UPDATE caskets SET note = NULL").Error)
 			require.ErrorIs(t, db.Model(&mine).Update("label", "c").Error, occ.ErrStaleData)
 		}},
 		{"conditions of the caller's that do not hold are no conflict", func(t *testing.T, db *gorm.DB) {
-			c := createCrate(t, db)
+			c := createCasket(t, db)
 			for _, write := range []func() *gorm.DB{
 				func() *gorm.DB { return db.Model(&c).Where("weight > 5").Update("label", "b") },
 				func() *gorm.DB { return db.Where("weight > 5").Save(&c) },
 				func() *gorm.DB { return db.Where("weight > 5").Delete(&c) },
-				func() *gorm.DB { return db.Where("weight > 5").Or("weight > 6").Delete(&[]Crate{c}) },
+				func() *gorm.DB { return db.Where("weight > 5").Or("weight > 6").Delete(&[]Casket{c}) },
 			} {
 				res := write()
 				require.NoError(t, res.Error)
 				require.Zero(t, res.RowsAffected)
-				require.Equal(t, "a", reload[Crate](t, db, c.ID).Label)
+				require.Equal(t, "a", reload[Casket](t, db, c.ID).Label)
 			}
-			m := createStaleCrate(t, db)
+			m := createStaleCasket(t, db)
 			require.ErrorIs(t, db.Model(&m).Where("weight > 200").Update("label", "b").Error, occ.ErrStaleData)
 			require.NoError(t, db.Model(&c).Where("weight > 200 OR weight = 1").Update("label", "b").Error)
-			require.Equal(t, "b", reload[Crate](t, db, c.ID).Label)
+			require.Equal(t, "b", reload[Casket](t, db, c.ID).Label)
 		}},
 		{"an update that changes nothing succeeds", func(t *testing.T, db *gorm.DB) {
-			c := createCrate(t, db)
+			c := createCasket(t, db)
 			require.NoError(t, db.Save(&c).Error)
 			require.NoError(t, db.Model(&c).Update("label", "a").Error)
-			require.NoError(t, db.Save(&[]*Crate{&c}).Error)
-			require.NoError(t, db.Model(&[]*Crate{&c}).Update("label", "a").Error)
-			require.Equal(t, c, reload[Crate](t, db, c.ID))
+			require.NoError(t, db.Save(&[]*Casket{&c}).Error)
+			require.NoError(t, db.Model(&[]*Casket{&c}).Update("label", "a").Error)
+			require.Equal(t, c, reload[Casket](t, db, c.ID))
 		}},
 		{"Save inserts a new model with a key of its own, once", func(t *testing.T, db *gorm.DB) {
-			c := Crate{ID: 70, Label: "new"}
+			c := Casket{ID: 70, Label: "new"}
 			require.NoError(t, db.Save(&c).Error)
-			require.Equal(t, reload[Crate](t, db, 70), c)
-			require.ErrorIs(t, db.Save(&Crate{ID: 70, Label: "other"}).Error, occ.ErrVersionMissing)
+			require.Equal(t, reload[Casket](t, db, 70), c)
+			require.ErrorIs(t, db.Save(&Casket{ID: 70, Label: "other"}).Error, occ.ErrVersionMissing)
 			c.Label = "newer"
 			require.NoError(t, db.Save(&c).Error)
-			require.Equal(t, reload[Crate](t, db, 70), c)
+			require.Equal(t, reload[Casket](t, db, 70), c)
 		}},
 		{"a loaded model with another key is not that row's", func(t *testing.T, db *gorm.DB) {
-			mine, twin := createCrate(t, db), createCrate(t, db)
+			mine, twin := createCasket(t, db), createCasket(t, db)
 			mine.ID = twin.ID
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrVersionMissing)
 			mine.ID = 700
 			require.Equal(t, occ.ReasonDeleted, stale(t, db.Save(&mine).Error).Reason)
 		}},
 		{"copies are independent", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
+			mine := createCasket(t, db)
 			before := mine
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 			require.NotEqual(t, before.Snapshot, mine.Snapshot)
 			require.ErrorIs(t, db.Model(&before).Update("label", "c").Error, occ.ErrStaleData)
 		}},
 		{"a rolled back transaction puts snapshots back", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
-			before, fresh := mine.Snapshot, Crate{Label: "new"}
-			slice := []Crate{createCrate(t, db), createCrate(t, db)}
+			mine := createCasket(t, db)
+			before, fresh := mine.Snapshot, Casket{Label: "new"}
+			slice := []Casket{createCasket(t, db), createCasket(t, db)}
 			asLoaded := slice[0].Snapshot
 			boom := errors.New("boom")
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
@@ -258,108 +325,136 @@ func TestSnapshot(t *testing.T) {
 			require.NoError(t, db.Save(&slice).Error)
 		}},
 		{"Unchecked overwrites, and leaves the model with the row", func(t *testing.T, db *gorm.DB) {
-			for i, write := range []func(db *gorm.DB, c *Crate) error{
-				func(db *gorm.DB, c *Crate) error { return db.Model(c).Update("label", "b").Error },
-				func(db *gorm.DB, c *Crate) error { return db.Save(c).Error },
-				func(db *gorm.DB, c *Crate) error { return db.Save(&[]*Crate{c}).Error },
-				func(db *gorm.DB, c *Crate) error { return db.Model(&[]*Crate{c, c}).Update("label", "b").Error },
-				func(db *gorm.DB, c *Crate) error {
+			for i, write := range []func(db *gorm.DB, c *Casket) error{
+				func(db *gorm.DB, c *Casket) error { return db.Model(c).Update("label", "b").Error },
+				func(db *gorm.DB, c *Casket) error { return db.Save(c).Error },
+				func(db *gorm.DB, c *Casket) error { return db.Save(&[]*Casket{c}).Error },
+				func(db *gorm.DB, c *Casket) error { return db.Model(&[]*Casket{c, c}).Update("label", "b").Error },
+				func(db *gorm.DB, c *Casket) error {
 					return db.Clauses(clause.OnConflict{UpdateAll: true}).Create(c).Error
 				},
 			} {
-				mine := createStaleCrate(t, db)
+				mine := createStaleCasket(t, db)
 				require.NoError(t, write(db.Clauses(occ.Unchecked()), &mine), i)
-				require.Equal(t, reload[Crate](t, db, mine.ID).Snapshot, mine.Snapshot, i)
+				require.Equal(t, reload[Casket](t, db, mine.ID).Snapshot, mine.Snapshot, i)
 				require.NoError(t, db.Model(&mine).Update("label", "c").Error, i)
 			}
-			mine := createStaleCrate(t, db)
+			mine := createStaleCasket(t, db)
 			require.NoError(t, db.Clauses(occ.Unchecked()).Delete(&mine).Error)
 		}},
 		{"Expect is an error", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
+			mine := createCasket(t, db)
 			err := db.Clauses(occ.Expect(1)).Model(&mine).Update("label", "b").Error
-			require.ErrorContains(t, err, "Crate has no version")
-			require.Equal(t, "a", reload[Crate](t, db, mine.ID).Label)
+			require.ErrorContains(t, err, "Casket has no version")
+			require.Equal(t, "a", reload[Casket](t, db, mine.ID).Label)
 		}},
 		{"writes by condition are not compared", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
-			require.NoError(t, db.Model(&Crate{}).Where("id = ?", mine.ID).Update("label", "b").Error)
-			require.NoError(t, db.Table("crates").Where("id = ?", mine.ID).Updates(map[string]any{"label": "c"}).Error)
-			require.Equal(t, "c", reload[Crate](t, db, mine.ID).Label)
+			mine := createCasket(t, db)
+			require.NoError(t, db.Model(&Casket{}).Where("id = ?", mine.ID).Update("label", "b").Error)
+			require.NoError(t, db.Table("caskets").Where("id = ?", mine.ID).Updates(map[string]any{"label": "c"}).Error)
+			require.Equal(t, "c", reload[Casket](t, db, mine.ID).Label)
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
-			require.NoError(t, db.Delete(&Crate{}, mine.ID).Error)
+			require.NoError(t, db.Delete(&Casket{}, mine.ID).Error)
 		}},
 		{"a dry run shows the statement and changes nothing", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
+			mine := createCasket(t, db)
 			before := mine.Snapshot
 			dry := db.Session(&gorm.Session{DryRun: true})
 			stmt := dry.Model(&mine).Update("label", "b").Statement
 			require.Contains(t, stmt.SQL.String(), "note")
 			require.Contains(t, stmt.SQL.String(), "IS NULL")
 			require.Equal(t, before, mine.Snapshot)
-			dry.Save(&[]Crate{mine})
+			dry.Save(&[]Casket{mine})
 			dry.Delete(&mine)
-			require.Equal(t, reload[Crate](t, db, mine.ID).Snapshot, before)
+			require.Equal(t, reload[Casket](t, db, mine.ID).Snapshot, before)
 		}},
 		{"a statement that is used again works", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
+			mine := createCasket(t, db)
 			tx := db.Model(&mine)
 			require.NoError(t, tx.Update("label", "b").Error)
 			require.NoError(t, db.Model(&mine).Update("label", "c").Error)
 			require.NoError(t, tx.Update("label", "d").Error)
-			require.Equal(t, "d", reload[Crate](t, db, mine.ID).Label)
+			require.Equal(t, "d", reload[Casket](t, db, mine.ID).Label)
 		}},
 		{"a model passed by value is compared", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
+			mine := createCasket(t, db)
 			require.NoError(t, db.Model(mine).Update("label", "b").Error)
 			require.ErrorIs(t, db.Model(mine).Update("label", "c").Error, occ.ErrStaleData)
 		}},
 		{"Touch is an error, Verify compares", func(t *testing.T, db *gorm.DB) {
-			mine := createCrate(t, db)
-			require.ErrorContains(t, occ.Touch(db, &mine), "Crate")
+			mine := createCasket(t, db)
+			require.ErrorContains(t, occ.Touch(db, &mine), "Casket")
+			require.ErrorContains(t, occ.CreateTriggers(db, &Casket{}), "Casket")
 			require.NoError(t, occ.Verify(db, &mine))
-			mine = createStaleCrate(t, db)
+			mine = createStaleCasket(t, db)
 			require.ErrorIs(t, occ.Verify(db, &mine), occ.ErrStaleData)
 		}},
 		{"maps are inserted", func(t *testing.T, db *gorm.DB) {
-			require.NoError(t, db.Model(&Crate{}).Create(map[string]any{"label": "m", "weight": 3}).Error)
-			require.NoError(t, db.Model(&Crate{}).Create(&[]map[string]any{{"label": "n", "weight": 4}}).Error)
-			require.NoError(t, db.Model(&Crate{}).Clauses(clause.OnConflict{DoNothing: true}).Create(map[string]any{"label": "o", "weight": 3}).Error)
-			require.NoError(t, db.Model(&Crate{}).Clauses(clause.OnConflict{UpdateAll: true}).Create(map[string]any{"id": 5, "label": "p", "weight": 3}).Error)
-			var crates []Crate
-			require.NoError(t, db.Order("id").Find(&crates).Error)
-			require.Len(t, crates, 4)
-			require.NoError(t, db.Save(&crates).Error)
+			require.NoError(t, db.Model(&Casket{}).Create(map[string]any{"label": "m", "weight": 3}).Error)
+			require.NoError(t, db.Model(&Casket{}).Create(&[]map[string]any{{"label": "n", "weight": 4}}).Error)
+			require.NoError(t, db.Model(&Casket{}).Clauses(clause.OnConflict{DoNothing: true}).Create(map[string]any{"label": "o", "weight": 3}).Error)
+			require.NoError(t, db.Model(&Casket{}).Clauses(clause.OnConflict{UpdateAll: true}).Create(map[string]any{"id": 5, "label": "p", "weight": 3}).Error)
+			var caskets []Casket
+			require.NoError(t, db.Order("id").Find(&caskets).Error)
+			require.Len(t, caskets, 4)
+			require.NoError(t, db.Save(&caskets).Error)
 		}},
 		{"an insert that does nothing leaves the model without a snapshot", func(t *testing.T, db *gorm.DB) {
-			stored := createCrate(t, db)
-			crates := []Crate{{ID: stored.ID, Label: "b"}, {ID: stored.ID + 1, Label: "c"}}
-			require.NoError(t, db.Clauses(clause.OnConflict{DoNothing: true}).Create(&crates).Error)
-			require.Zero(t, crates[0].Snapshot)
-			require.Equal(t, reload[Crate](t, db, stored.ID+1), crates[1])
-			single := Crate{ID: stored.ID, Label: "d"}
+			stored := createCasket(t, db)
+			caskets := []Casket{{ID: stored.ID, Label: "b"}, {ID: stored.ID + 1, Label: "c"}}
+			require.NoError(t, db.Clauses(clause.OnConflict{DoNothing: true}).Create(&caskets).Error)
+			require.Zero(t, caskets[0].Snapshot)
+			require.Equal(t, reload[Casket](t, db, stored.ID+1), caskets[1])
+			single := Casket{ID: stored.ID, Label: "d"}
 			require.NoError(t, db.Clauses(clause.OnConflict{DoNothing: true}).Create(&single).Error)
 			require.Zero(t, single.Snapshot)
-			require.Equal(t, "a", reload[Crate](t, db, stored.ID).Label)
+			require.Equal(t, "a", reload[Casket](t, db, stored.ID).Label)
 		}},
 		{"an upsert leaves the models with their rows", func(t *testing.T, db *gorm.DB) {
-			stored := createCrate(t, db)
-			crates := []Crate{{ID: stored.ID + 5, Label: "b"}, {ID: stored.ID, Label: "c"}}
-			require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&crates).Error)
-			for _, c := range crates {
-				require.Equal(t, reload[Crate](t, db, c.ID), c)
+			stored := createCasket(t, db)
+			caskets := []Casket{{ID: stored.ID + 5, Label: "b"}, {ID: stored.ID, Label: "c"}}
+			require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&caskets).Error)
+			for _, c := range caskets {
+				require.Equal(t, reload[Casket](t, db, c.ID), c)
 			}
-			require.NoError(t, db.Save(&crates).Error)
+			require.NoError(t, db.Save(&caskets).Error)
 			require.ErrorIs(t, db.Save(&stored).Error, occ.ErrStaleData)
 		}},
-	}, &Crate{})
+	}, &Casket{}, &Pallet{})
+}
+
+// Pallet has a key of two parts, one of which may be zero.
+type Pallet struct {
+	Dock string `gorm:"primaryKey;size:10"`
+	Slot int    `gorm:"primaryKey;autoIncrement:false"`
+	Load int
+	occ.Snapshot
+}
+
+func TestSnapshotUnderBlindWrites(t *testing.T) {
+	t.Parallel()
+	for _, database := range testdb.All() {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			db := open(t, database, []any{&Casket{}}, occ.WithBlindWrites())
+			stored := createCasket(t, db)
+			blind := Casket{ID: stored.ID, Label: "blind"}
+
+			require.NoError(t, db.Save(&blind).Error)
+
+			require.Equal(t, reload[Casket](t, db, stored.ID), blind)
+			require.ErrorIs(t, db.Save(&stored).Error, occ.ErrStaleData)
+			require.NoError(t, db.Save(&[]Casket{{ID: stored.ID, Label: "again"}, {Label: "new"}}).Error)
+			require.Equal(t, "again", reload[Casket](t, db, stored.ID).Label)
+		})
+	}
 }
 
 func TestSnapshotModes(t *testing.T) {
 	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		{"dirty: writes of different columns do not conflict, of the same one they do", func(t *testing.T, db *gorm.DB) {
-			mine := DirtyCrate{Label: "a", Weight: 1}
+			mine := DirtyCasket{Label: "a", Weight: 1}
 			require.NoError(t, db.Create(&mine).Error)
 			theirs := mine
 			require.NoError(t, db.Model(&theirs).Update("weight", 2).Error)
@@ -368,32 +463,32 @@ func TestSnapshotModes(t *testing.T) {
 			require.NoError(t, db.Model(&mine).Update("label", "c").Error)
 			require.Equal(t, occ.ReasonChanged, stale(t, db.Model(&mine).Update("weight", 3).Error).Reason)
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
-			require.ErrorIs(t, db.Save(&[]*DirtyCrate{&mine}).Error, occ.ErrStaleData)
+			require.ErrorIs(t, db.Save(&[]*DirtyCasket{&mine}).Error, occ.ErrStaleData)
 			require.ErrorIs(t, db.Delete(&mine).Error, occ.ErrStaleData)
 			require.ErrorIs(t, db.Model(&theirs).Updates(map[string]any{"label": "d"}).Error, occ.ErrStaleData)
 
-			row := reload[DirtyCrate](t, db, mine.ID)
+			row := reload[DirtyCasket](t, db, mine.ID)
 			require.Equal(t, "c", row.Label)
 			require.Equal(t, 2, row.Weight)
 		}},
 		{"dirty: slices and upserts compare what they write, too", func(t *testing.T, db *gorm.DB) {
-			mine := []DirtyCrate{{Label: "a", Weight: 1}, {Label: "b", Weight: 1}}
+			mine := []DirtyCasket{{Label: "a", Weight: 1}, {Label: "b", Weight: 1}}
 			require.NoError(t, db.Create(&mine).Error)
-			require.NoError(t, db.Exec("UPDATE dirty_crates SET weight = 2").Error)
+			require.NoError(t, db.Exec("UPDATE dirty_caskets SET weight = 2").Error)
 
 			require.NoError(t, db.Model(&mine).Update("label", "c").Error)
 			require.ErrorIs(t, db.Model(&mine).Update("weight", 5).Error, occ.ErrStaleData)
 			upsert := db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"label"})})
 			mine[0].Label = "d"
 			require.NoError(t, upsert.Session(&gorm.Session{}).Create(&mine[0]).Error)
-			require.NoError(t, db.Exec("UPDATE dirty_crates SET label = 'z'").Error)
+			require.NoError(t, db.Exec("UPDATE dirty_caskets SET label = 'z'").Error)
 			require.ErrorIs(t, upsert.Session(&gorm.Session{}).Create(&mine).Error, occ.ErrStaleData)
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
 		}},
 		{"dirty: columns that were not loaded cannot be written, others can", func(t *testing.T, db *gorm.DB) {
-			c := DirtyCrate{Label: "a", Weight: 1}
+			c := DirtyCasket{Label: "a", Weight: 1}
 			require.NoError(t, db.Create(&c).Error)
-			var mine DirtyCrate
+			var mine DirtyCasket
 			require.NoError(t, db.Select("id", "label").First(&mine, c.ID).Error)
 
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
@@ -402,84 +497,84 @@ func TestSnapshotModes(t *testing.T) {
 			require.ErrorIs(t, db.Delete(&mine).Error, occ.ErrVersionMissing)
 		}},
 		{"token: those columns alone are compared", func(t *testing.T, db *gorm.DB) {
-			mine := TokenCrate{Label: "a", Weight: 1}
+			mine := TokenCasket{Label: "a", Weight: 1}
 			require.NoError(t, db.Create(&mine).Error)
-			require.NoError(t, db.Exec("UPDATE token_crates SET weight = 2").Error)
+			require.NoError(t, db.Exec("UPDATE token_caskets SET weight = 2").Error)
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 			require.NoError(t, db.Model(&mine).Update("label", "c").Error)
-			theirs := reload[TokenCrate](t, db, mine.ID)
+			theirs := reload[TokenCasket](t, db, mine.ID)
 			require.NoError(t, db.Model(&theirs).Update("weight", 3).Error)
 			require.ErrorIs(t, db.Model(&mine).Update("label", "d").Error, occ.ErrStaleData)
 			require.ErrorIs(t, db.Delete(&mine).Error, occ.ErrStaleData)
 			require.NoError(t, db.Delete(&theirs).Error)
 		}},
-	}, &DirtyCrate{}, &TokenCrate{})
+	}, &DirtyCasket{}, &TokenCasket{})
 }
 
 func TestSnapshotOfRicherModels(t *testing.T) {
 	t.Parallel()
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"rounding, defaults and serializers are no conflict", func(t *testing.T, db *gorm.DB) {
-			c := SoftCrate{Label: "a ", Price: 0.1, Labels: map[string]int{"b": 1, "a": 2}}
+			c := SoftCasket{Label: "a ", Price: 0.1, Labels: map[string]int{"b": 1, "a": 2}}
 			require.NoError(t, db.Create(&c).Error)
-			require.Equal(t, reload[SoftCrate](t, db, c.ID).Snapshot, c.Snapshot)
+			require.Equal(t, reload[SoftCasket](t, db, c.ID).Snapshot, c.Snapshot)
 			for i := range 3 {
 				c.Price, c.UpdatedAt = float64(i)/3, time.Now()
 				require.NoError(t, db.Save(&c).Error)
-				require.NoError(t, db.Model(&c).Updates(SoftCrate{Labels: map[string]int{"c": i}}).Error)
-				require.NoError(t, db.Save(&[]SoftCrate{c}).Error)
+				require.NoError(t, db.Model(&c).Updates(SoftCasket{Labels: map[string]int{"c": i}}).Error)
+				require.NoError(t, db.Save(&[]SoftCasket{c}).Error)
 			}
 		}},
 		{"a soft delete compares, and deletes no newer row", func(t *testing.T, db *gorm.DB) {
-			c := SoftCrate{Label: "a"}
+			c := SoftCasket{Label: "a"}
 			require.NoError(t, db.Create(&c).Error)
-			other := reload[SoftCrate](t, db, c.ID)
+			other := reload[SoftCasket](t, db, c.ID)
 			require.NoError(t, db.Model(&other).Update("label", "b").Error)
 			require.Equal(t, occ.ReasonChanged, stale(t, db.Delete(&c).Error).Reason)
 			require.NoError(t, db.Delete(&other).Error)
-			require.Equal(t, reload[SoftCrate](t, db, c.ID).Snapshot, other.Snapshot)
+			require.Equal(t, reload[SoftCasket](t, db, c.ID).Snapshot, other.Snapshot)
 			require.Equal(t, occ.ReasonDeleted, stale(t, db.Delete(&c).Error).Reason)
 			require.Equal(t, occ.ReasonDeleted, stale(t, db.Save(&other).Error).Reason)
 			require.NoError(t, db.Unscoped().Model(&other).Update("deleted_at", nil).Error)
 			require.NoError(t, db.Model(&other).Update("label", "c").Error)
-			slice := []SoftCrate{other}
+			slice := []SoftCasket{other}
 			require.NoError(t, db.Delete(&slice).Error)
 			require.NoError(t, db.Unscoped().Model(&slice).Update("label", "d").Error)
 			require.NoError(t, db.Unscoped().Delete(&slice).Error)
 		}},
 		{"unversioned columns and automatic timestamps are not compared", func(t *testing.T, db *gorm.DB) {
-			c := SoftCrate{Label: "a"}
+			c := SoftCasket{Label: "a"}
 			require.NoError(t, db.Create(&c).Error)
-			require.NoError(t, db.Model(&SoftCrate{}).Where("id = ?", c.ID).Updates(map[string]any{"views": 5, "updated_at": time.Now()}).Error)
+			require.NoError(t, db.Model(&SoftCasket{}).Where("id = ?", c.ID).Updates(map[string]any{"views": 5, "updated_at": time.Now()}).Error)
 			require.NoError(t, db.Model(&c).Update("views", 6).Error)
 			require.NoError(t, db.Save(&c).Error)
-			require.Equal(t, 6, reload[SoftCrate](t, db, c.ID).Views)
+			require.Equal(t, 6, reload[SoftCasket](t, db, c.ID).Views)
 		}},
-	}, &SoftCrate{})
+	}, &SoftCasket{})
 }
 
 func TestSnapshotIsLoaded(t *testing.T) {
 	t.Parallel()
 	run(t, testdb.All(), []behaviour{
 		{"by every query of GORM's own", func(t *testing.T, db *gorm.DB) {
-			stored := createCrate(t, db)
-			createCrate(t, db)
-			for i, load := range []func() (Crate, error){
-				func() (c Crate, err error) { return c, db.Take(&c, stored.ID).Error },
-				func() (c Crate, err error) { return c, db.Where("id = ?", stored.ID).Last(&c).Error },
-				func() (c Crate, err error) { return c, db.Where("label = 'a'").FirstOrCreate(&c).Error },
-				func() (c Crate, err error) { return c, db.Where("label = 'a'").Order("id").FirstOrInit(&c).Error },
-				func() (c Crate, err error) { return gorm.G[Crate](db).Where("id = ?", stored.ID).First(t.Context()) },
-				func() (c Crate, err error) {
-					cs, err := gorm.G[*Crate](db).Where("id = ?", stored.ID).Find(t.Context())
+			stored := createCasket(t, db)
+			createCasket(t, db)
+			for i, load := range []func() (Casket, error){
+				func() (c Casket, err error) { return c, db.Take(&c, stored.ID).Error },
+				func() (c Casket, err error) { return c, db.Where("id = ?", stored.ID).Last(&c).Error },
+				func() (c Casket, err error) { return c, db.Where("label = 'a'").FirstOrCreate(&c).Error },
+				func() (c Casket, err error) { return c, db.Where("label = 'a'").Order("id").FirstOrInit(&c).Error },
+				func() (c Casket, err error) { return gorm.G[Casket](db).Where("id = ?", stored.ID).First(t.Context()) },
+				func() (c Casket, err error) {
+					cs, err := gorm.G[*Casket](db).Where("id = ?", stored.ID).Find(t.Context())
 					return *cs[0], err
 				},
-				func() (c Crate, err error) {
-					var cs [3]Crate
+				func() (c Casket, err error) {
+					var cs [3]Casket
 					return cs[0], db.Order("id").Find(&cs).Error
 				},
-				func() (c Crate, err error) {
-					var cs []Crate
+				func() (c Casket, err error) {
+					var cs []Casket
 					err = db.FindInBatches(&cs, 1, func(*gorm.DB, int) error {
 						if c.ID == 0 {
 							c = cs[0]
@@ -488,22 +583,22 @@ func TestSnapshotIsLoaded(t *testing.T) {
 					}).Error
 					return c, err
 				},
-				func() (c Crate, err error) { return c, db.Table("crates AS k").Order("id").First(&c).Error },
-				func() (c Crate, err error) {
+				func() (c Casket, err error) { return c, db.Table("caskets AS k").Order("id").First(&c).Error },
+				func() (c Casket, err error) {
 					return c, db.Select("*", "weight * 2 AS twice").Order("id").First(&c).Error
 				},
-				func() (c Crate, err error) { return c, db.Select("crates.*, 1 AS one").Order("id").First(&c).Error },
-				func() (c Crate, err error) {
+				func() (c Casket, err error) { return c, db.Select("caskets.*, 1 AS one").Order("id").First(&c).Error },
+				func() (c Casket, err error) {
 					return c, db.Select("id, label, weight, note").Order("id").First(&c).Error
 				},
-				func() (c Crate, err error) {
-					return c, db.Joins("LEFT JOIN crates other ON other.id = crates.id").Order("crates.id").First(&c).Error
+				func() (c Casket, err error) {
+					return c, db.Joins("LEFT JOIN caskets other ON other.id = caskets.id").Order("caskets.id").First(&c).Error
 				},
-				func() (c Crate, err error) { return c, db.Omit("Nothing").Order("id").First(&c).Error },
-				func() (c Crate, err error) {
+				func() (c Casket, err error) { return c, db.Omit("Nothing").Order("id").First(&c).Error },
+				func() (c Casket, err error) {
 					return c, db.Session(&gorm.Session{QueryFields: true}).Order("id").First(&c).Error
 				},
-				func() (c Crate, err error) { return c, db.Distinct().Order("id").First(&c).Error },
+				func() (c Casket, err error) { return c, db.Distinct().Order("id").First(&c).Error },
 			} {
 				c, err := load()
 				require.NoError(t, err, i)
@@ -511,29 +606,31 @@ func TestSnapshotIsLoaded(t *testing.T) {
 			}
 		}},
 		{"but not where the columns could be anything", func(t *testing.T, db *gorm.DB) {
-			stored := createCrate(t, db)
-			for i, load := range []func(c *Crate) error{
-				func(c *Crate) error { return db.Raw("SELECT * FROM crates").First(c).Error },
-				func(c *Crate) error { return db.Model(&Crate{}).Scan(c).Error },
-				func(c *Crate) error { return db.Select("id", "label", "upper(label) AS note").First(c).Error },
-				func(c *Crate) error {
+			stored := createCasket(t, db)
+			for i, load := range []func(c *Casket) error{
+				func(c *Casket) error { return db.Raw("SELECT * FROM caskets").First(c).Error },
+				func(c *Casket) error { return db.Model(&Casket{}).Scan(c).Error },
+				func(c *Casket) error { return db.Select("id", "label", "upper(label) AS note").First(c).Error },
+				func(c *Casket) error {
 					return db.Select("id, label, weight, coalesce(note, label, note) AS note").First(c).Error
 				},
-				func(c *Crate) error { return db.Select("id, label, weight, ? AS note", "x").First(c).Error },
-				func(c *Crate) error { return db.Table("(?) AS crates", db.Model(&Crate{}).Select("*")).First(c).Error },
-				func(c *Crate) error {
+				func(c *Casket) error { return db.Select("id, label, weight, ? AS note", "x").First(c).Error },
+				func(c *Casket) error {
+					return db.Table("(?) AS caskets", db.Model(&Casket{}).Select("*")).First(c).Error
+				},
+				func(c *Casket) error {
 					return db.Clauses(clause.Select{Expression: clause.Expr{SQL: "*"}}).First(c).Error
 				},
-				func(c *Crate) error {
-					return db.Select("*").Joins("LEFT JOIN crates other ON other.id = crates.id").Order("crates.id").First(c).Error
+				func(c *Casket) error {
+					return db.Select("*").Joins("LEFT JOIN caskets other ON other.id = caskets.id").Order("caskets.id").First(c).Error
 				},
-				func(c *Crate) error { return db.Select("ID", "Label", "Weight").First(c).Error },
-				func(c *Crate) error { return db.Omit("weight").First(c).Error },
-				func(c *Crate) error { return json.Unmarshal(jsonOf(t, stored), c) },
-				func(c *Crate) error { *c = stored; return db.Raw("SELECT * FROM crates").First(c).Error },
-				func(c *Crate) error { *c = stored; return db.Select("label").First(c).Error },
+				func(c *Casket) error { return db.Select("ID", "Label", "Weight").First(c).Error },
+				func(c *Casket) error { return db.Omit("weight").First(c).Error },
+				func(c *Casket) error { return json.Unmarshal(jsonOf(t, stored), c) },
+				func(c *Casket) error { *c = stored; return db.Raw("SELECT * FROM caskets").First(c).Error },
+				func(c *Casket) error { *c = stored; return db.Select("label").First(c).Error },
 			} {
-				var c Crate
+				var c Casket
 				require.NoError(t, load(&c), i)
 				require.Equal(t, stored.ID, c.ID, i)
 				require.ErrorIs(t, db.Model(&c).Update("label", "b").Error, occ.ErrVersionMissing, i)
@@ -542,32 +639,32 @@ func TestSnapshotIsLoaded(t *testing.T) {
 			}
 		}},
 		{"before hooks", func(t *testing.T, db *gorm.DB) {
-			stored := HookedCrate{Label: "a"}
+			stored := HookedCasket{Label: "a"}
 			require.NoError(t, db.Create(&stored).Error)
 			stored.Seen = nil
-			mine := reload[HookedCrate](t, db, stored.ID)
+			mine := reload[HookedCasket](t, db, stored.ID)
 			require.Equal(t, []bool{true}, mine.Seen)
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 			require.Equal(t, []bool{true, true}, mine.Seen)
 		}},
-	}, &Crate{}, &HookedCrate{})
+	}, &Casket{}, &HookedCasket{})
 }
 
-// HookedCrate notes in its hooks whether it has a snapshot that is equal to the row.
-type HookedCrate struct {
+// HookedCasket notes in its hooks whether it has a snapshot that is equal to the row.
+type HookedCasket struct {
 	ID    uint
 	Label string
 	Seen  []bool `gorm:"-"`
 	occ.Snapshot
 }
 
-func (c *HookedCrate) AfterFind(*gorm.DB) error {
+func (c *HookedCasket) AfterFind(*gorm.DB) error {
 	c.Seen = append(c.Seen, c.Snapshot != occ.Snapshot{})
 	return nil
 }
 
-func (c *HookedCrate) AfterUpdate(tx *gorm.DB) error {
-	var stored HookedCrate
+func (c *HookedCasket) AfterUpdate(tx *gorm.DB) error {
+	var stored HookedCasket
 	err := tx.Session(&gorm.Session{NewDB: true}).First(&stored, c.ID).Error
 	c.Seen = append(c.Seen, reflect.DeepEqual(c.Snapshot, stored.Snapshot))
 	return err

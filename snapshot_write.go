@@ -14,6 +14,7 @@ type snapshotWrite struct {
 	compared []int  // the columns it compares
 	learned  []int  // the columns of which it knows afterwards what is stored, since it compared or wrote them
 	again    func() // runs the statement once more without comparing
+	returned any    // the row as RETURNING gave it
 }
 
 // hasSnapshots tells that snapshots are what the write compares.
@@ -132,9 +133,60 @@ func (w *write) writeSnapshot(set clause.Set, gormWrite func(*gorm.DB)) {
 	w.snapshot.again = func() { w.writeAgain(set, gormWrite) }
 	w.within(func() error {
 		w.whereRow(true)
-		w.run(set, gormWrite)
+		if w.returnsSnapshot() {
+			w.runReturning(set, gormWrite)
+		} else {
+			w.run(set, gormWrite)
+		}
 		return w.checkSnapshot()
 	})
+}
+
+// returnsSnapshot tells whether the statement itself can give the row as written.
+func (w *write) returnsSnapshot() bool {
+	_, asked := w.stmt.Clauses["RETURNING"]
+	return w.plugin.dialect.UpdateReturnsWritten && !asked && w.rows[0].model.CanAddr() && (w.op != OpDelete || w.isSoftDelete())
+}
+
+// runReturning has GORM build the statement with RETURNING, and sends it: GORM would scan what it gives into the model.
+func (w *write) runReturning(set clause.Set, gormWrite func(*gorm.DB)) {
+	returning := clause.Returning{}
+	for _, name := range w.versionNames() {
+		returning.Columns = append(returning.Columns, clause.Column{Name: name})
+	}
+	w.stmt.Clauses["RETURNING"] = clause.Clause{Name: "RETURNING", Expression: returning}
+	config := w.db.Config
+	dry := *config
+	dry.DryRun = true
+	w.db.Config = &dry
+	w.run(set, gormWrite)
+	w.db.Config = config
+	if w.db.Error == nil && !w.db.DryRun {
+		_ = w.db.AddError(w.query())
+		w.plugin.leave(w.db)
+	}
+}
+
+// query sends the statement that GORM has built and keeps what it returns.
+func (w *write) query() error {
+	rows, err := w.stmt.ConnPool.QueryContext(w.ctx, w.stmt.SQL.String(), w.stmt.Vars...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	affected := int64(0)
+	for rows.Next() {
+		version := w.newVersionScan()
+		if err := version.scan(rows); err != nil {
+			return err
+		}
+		if w.snapshot.returned, err = version.value(); err != nil {
+			return err
+		}
+		affected++
+	}
+	w.setRowsAffected(affected)
+	return rows.Err()
 }
 
 func (w *write) checkSnapshot() error {
@@ -185,13 +237,13 @@ func (w *write) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 func (w *write) startOver() {
 	w.stmt.SQL.Reset()
 	w.stmt.Vars = nil
-	for _, name := range []string{"SET", softDeleteMark} {
-		delete(w.stmt.Clauses, name)
-	}
-	if where, had := w.clausesBefore("WHERE"); had {
-		w.stmt.Clauses["WHERE"] = where
-	} else {
-		delete(w.stmt.Clauses, "WHERE")
+	delete(w.stmt.Clauses, "SET")
+	for _, name := range []string{"WHERE", "RETURNING", softDeleteMark} {
+		if c, had := w.clausesBefore(name); had {
+			w.stmt.Clauses[name] = c
+		} else {
+			delete(w.stmt.Clauses, name)
+		}
 	}
 }
 
@@ -200,7 +252,10 @@ func (w *write) learnSnapshot(r *row) error {
 	if !r.model.CanAddr() {
 		return nil
 	}
-	stored, err := w.storedSnapshot(w.keyOf(r.model))
+	stored, err := w.snapshot.returned, error(nil)
+	if stored == nil {
+		stored, err = w.storedSnapshot(w.keyOf(r.model))
+	}
 	if err == nil {
 		w.advance(r, w.learned(r, stored))
 	}

@@ -17,15 +17,41 @@ import (
 // Models are pointers to structs, or slices of structs or of pointers, with their keys and versions; they may be of several
 // types. Each is compared with its own version and has the next one afterwards. All rows are written or none; one that is
 // not current fails the call with a [*StaleDataError] of [OpTouch], whose Index counts the models in the order they were
-// passed. A model that is nil, has no key, or is of a type without a version is an error. It sends one UPDATE for each
-// table; hooks do not run. With no models it does nothing.
+// passed. A model that is nil, has no key, or is of a type without a version is an error; so is one whose version the
+// database writes, if it does not do so for an UPDATE that changes nothing. It sends one UPDATE for each table; hooks do
+// not run. With no models it does nothing.
 func Touch(db *gorm.DB, models ...any) error {
 	return eachTable(db, models, func(tx *gorm.DB, t table) error {
-		if t.model.version.plan != nil {
+		switch version := t.model.version; {
+		case version.plan != nil:
 			return fmt.Errorf("occ: Touch of model %s: it has a Snapshot, and no version that could be written", t.model.Name)
+		case version.byDatabase:
+			return t.plugin.atomically(tx, func() error { return t.touchByDatabase(tx) })
 		}
-		return tx.Clauses(&touch{indexes: t.indexes}).Model(t.dest()).UpdateColumns(map[string]any{}).Error
+		return t.touch(tx)
 	})
+}
+
+func (t table) touch(tx *gorm.DB) error {
+	return tx.Clauses(&touch{indexes: t.indexes}).Model(t.dest()).UpdateColumns(map[string]any{}).Error
+}
+
+// touchByDatabase makes sure that the database has written other versions: a trigger may mind only what is changed.
+func (t table) touchByDatabase(tx *gorm.DB) error {
+	version, ctx := t.model.version, tx.Statement.Context
+	before := make([]any, len(t.models))
+	for i, model := range t.models {
+		before[i] = version.of(ctx, model)
+	}
+	if err := t.touch(tx.Session(&gorm.Session{NewDB: true, SkipHooks: true})); err != nil {
+		return err
+	}
+	for i, model := range t.models {
+		if version.kind.isSame(before[i], version.of(ctx, model)) {
+			return fmt.Errorf("occ: model %s, field %s: the database writes no other version where nothing else changes: it cannot be touched", t.model.Name, version.Name)
+		}
+	}
+	return nil
 }
 
 // Verify compares rows with the versions of models and writes nothing. In a transaction it holds the rows with a share lock

@@ -1,6 +1,7 @@
 package occ_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -184,6 +185,11 @@ func TestTouch(t *testing.T) {
 				require.Error(t, occ.Verify(db, bad))
 			}
 			require.ErrorContains(t, occ.Touch(db, &Plain{ID: 1}), "Plain")
+			stock := StampedStock{SKU: "a"}
+			require.NoError(t, errors.Join(db.AutoMigrate(&stock), occ.CreateTriggers(db, &stock), db.Create(&stock).Error))
+			require.ErrorContains(t, occ.Touch(db, &stock), "StampedStock, field Version")
+			require.EqualValues(t, 1, stock.Version)
+			require.EqualValues(t, 1, reload[StampedStock](t, db, stock.ID).Version)
 			p := create(t, db)
 			require.ErrorIs(t, occ.Touch(db, &Product{ID: p.ID}), occ.ErrVersionMissing)
 			require.ErrorIs(t, occ.Verify(db, &Product{ID: p.ID}), occ.ErrVersionMissing)

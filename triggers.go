@@ -117,7 +117,7 @@ func (p *Plugin) createTrigger(tx *gorm.DB, trigger dialect.Trigger) error {
 }
 
 func (p *Plugin) triggerOf(db *gorm.DB, m *model) (dialect.Trigger, error) {
-	if m.version == nil {
+	if m.version == nil || m.version.plan != nil {
 		return dialect.Trigger{}, fmt.Errorf("occ: model %s has no version that a trigger could advance", m.Name)
 	}
 	trigger := namedTrigger(db, m.Schema)

@@ -65,9 +65,6 @@ func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
 
 // lockStored tells the models whose rows are there, with their versions, from those that are not.
 func (w *write) lockStored(conflict clause.OnConflict, rows []row) (there, missing []row, err error) {
-	if err := w.lockFirst(); err != nil {
-		return nil, nil, err
-	}
 	w.identity = w.conflictFields(conflict)
 	defer func() { w.identity = nil }()
 	for i := range rows {
@@ -166,12 +163,27 @@ func (w *write) overwrite() {
 	if w.switches.unchecked {
 		w.counters().blind.Add(1)
 	}
+	if w.model.version.byDatabase && !w.hasSnapshots() {
+		w.overwriteByDatabase()
+		return
+	}
 	models := w.candidates()
 	numbered, err := w.number()
 	if w.db.AddError(err) != nil {
 		return
 	}
 	conflict := w.buildUpsert()
+	if w.returns() && !w.hasSnapshots() {
+		w.sendUpsert(conflict, models, numbered)
+		return
+	}
+	w.within(func() error { // what is read afterwards must not be what somebody else has written
+		w.sendUpsert(conflict, models, numbered)
+		return w.db.Error
+	})
+}
+
+func (w *write) sendUpsert(conflict clause.OnConflict, models []row, numbered numbering) {
 	if target := w.stmt.ReflectValue; target.Kind() == reflect.Slice && w.returns() {
 		w.overwriteSlice(conflict, target, numbered)
 		return
@@ -182,6 +194,26 @@ func (w *write) overwrite() {
 		return
 	}
 	w.learnUpserted(conflict, models)
+}
+
+// overwriteByDatabase is the upsert of rows whose versions the database writes: they are read before the transaction ends.
+func (w *write) overwriteByDatabase() {
+	rows, maps := w.withoutVersions()
+	defer w.leaveOut(rows, maps)()
+	skips := w.mayBeSkipped()
+	w.within(func() error {
+		conflict := w.buildUpsert()
+		w.plugin.gorm.create(w.db)
+		for _, r := range rows {
+			w.model.version.put(w.ctx, r.model, r.before) // what RETURNING has shown may not be final
+		}
+		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || skips {
+			return w.db.Error
+		}
+		w.identity = w.conflictFields(conflict)
+		defer func() { w.identity = nil }()
+		return w.learnInserted(rows)
+	})
 }
 
 // buildUpsert builds the statement ahead of GORM, because GORM decides on the columns of an UpdateAll while it builds.

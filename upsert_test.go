@@ -227,3 +227,36 @@ func TestUpsertOfLoadedModels(t *testing.T) {
 		}},
 	}, &Stock{})
 }
+
+// StampedStock has a version that the database writes.
+type StampedStock struct {
+	ID       uint
+	SKU      string `gorm:"size:40;uniqueIndex"`
+	Quantity int
+	Version  int64 `gorm:"version:database;not null;default:1"`
+}
+
+func TestUpsertOfVersionsThatTheDatabaseWrites(t *testing.T) {
+	t.Parallel()
+	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+		{"memory learns what the trigger has made of it", func(t *testing.T, db *gorm.DB) {
+			require.NoError(t, occ.CreateTriggers(db, &StampedStock{}))
+			first := StampedStock{SKU: "a", Quantity: 1}
+			require.NoError(t, db.Clauses(bySKU).Create(&first).Error)
+			require.EqualValues(t, 1, first.Version)
+			for i := range 3 {
+				again := StampedStock{SKU: "a", Quantity: 5 + i}
+				require.NoError(t, db.Clauses(bySKU).Create(&again).Error)
+				require.EqualValues(t, 2+i, again.Version)
+				require.Equal(t, again, reload[StampedStock](t, db, first.ID))
+			}
+			all := []StampedStock{{SKU: "b", Quantity: 1}, {SKU: "a", Quantity: 10}}
+			require.NoError(t, db.Clauses(bySKU).Create(&all).Error)
+			require.EqualValues(t, 1, all[0].Version)
+			require.EqualValues(t, 5, all[1].Version)
+			all[1].Quantity = 11
+			require.NoError(t, db.Save(&all[1]).Error)
+			require.Equal(t, all[1], reload[StampedStock](t, db, first.ID))
+		}},
+	}, &StampedStock{})
+}

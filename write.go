@@ -371,17 +371,20 @@ func (w *write) roomForKey(parts int) []any {
 
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
 func (w *write) setNext() (err error) {
-	if w.model.version.byDatabase {
-		return nil
-	}
 	for i := range w.rows {
-		r := &w.rows[i]
-		if w.switches.unchecked && !w.model.version.isAdvancedInSQL() {
-			continue // the row is read first
+		if err = w.setNextOf(&w.rows[i]); err != nil {
+			return err
 		}
-		if r.next, err = w.model.version.kind.next(w.ctx, r.expected); err != nil {
-			return w.versionError(err)
-		}
+	}
+	return nil
+}
+
+func (w *write) setNextOf(r *row) (err error) {
+	if w.model.version.byDatabase || w.switches.unchecked && !w.model.version.isAdvancedInSQL() {
+		return nil // the database gives it, or the row is read first
+	}
+	if r.next, err = w.model.version.kind.next(w.ctx, r.expected); err != nil {
+		return w.versionError(err)
 	}
 	return nil
 }
