@@ -140,27 +140,30 @@ func TestGraphWithKeysOfItsOwn(t *testing.T) {
 	}, &Composer{}, &Album{}, &Track{}, &Genre{})
 }
 
+const sessions = 4
+
+// inSessions does something in several sessions at the same time.
+func inSessions(t *testing.T, sessions int, do func(i int) error) {
+	t.Helper()
+	var all sync.WaitGroup
+	errs := make([]error, sessions)
+	for i := range errs {
+		all.Go(func() { errs[i] = do(i) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+}
+
 // TestAppendAtOnce has sessions that hold the same collections add to them at the same time.
 func TestAppendAtOnce(t *testing.T) {
 	t.Parallel()
-	const sessions = 4
-	atOnce := func(t *testing.T, do func(i int) error) {
-		t.Helper()
-		var all sync.WaitGroup
-		errs := make([]error, sessions)
-		for i := range errs {
-			all.Go(func() { errs[i] = do(i) })
-		}
-		all.Wait()
-		for _, err := range errs {
-			require.NoError(t, err)
-		}
-	}
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"all succeed, and the owner stays as it was", func(t *testing.T, db *gorm.DB) {
 			stored := createChoir(t, db)
 
-			atOnce(t, func(int) error {
+			inSessions(t, sessions, func(int) error {
 				mine := loadChoir(t, db, stored.ID)
 				return db.Transaction(func(tx *gorm.DB) error {
 					for _, err := range []error{
@@ -178,7 +181,7 @@ func TestAppendAtOnce(t *testing.T) {
 
 			now := loadChoir(t, db, stored.ID)
 			require.Equal(t, []int{2 + sessions, 2 + sessions, 2 + sessions}, []int{len(now.Singers), len(now.Songs), len(now.Photos)})
-			for _, version := range partVersions(now.parts()) {
+			for _, version := range versionsIn(now.parts()) {
 				require.EqualValues(t, 1, version)
 			}
 		}},
@@ -186,7 +189,7 @@ func TestAppendAtOnce(t *testing.T) {
 			stored := newAlbum("m")
 			require.NoError(t, db.Create(stored).Error)
 
-			atOnce(t, func(i int) error {
+			inSessions(t, sessions, func(i int) error {
 				var mine Album
 				if err := db.Preload("Tracks").Preload("Genres").First(&mine, "id = ?", stored.ID).Error; err != nil {
 					return err
@@ -215,7 +218,7 @@ func TestAppendAtOnce(t *testing.T) {
 			stored := Play{Name: "play", Actors: []Actor{actors[2], actors[4]}}
 			require.NoError(t, db.Create(&stored).Error)
 
-			atOnce(t, func(i int) error {
+			inSessions(t, sessions, func(i int) error {
 				mine := Play{ID: stored.ID, Name: "play", Version: 1, Actors: []Actor{actors[2], actors[4]}}
 				return db.Transaction(func(tx *gorm.DB) error {
 					return tx.Model(&mine).Association("Actors").Append(&actors[i], &actors[5-i])

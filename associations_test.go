@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
 	"github.com/gorm-occ/occ/internal/testdb"
@@ -116,35 +117,6 @@ func (c *Choir) parts() []any {
 	return parts
 }
 
-func partVersions(models []any) (versions []occ.Version) {
-	for _, model := range models {
-		versions = append(versions, *versionOf(model))
-	}
-	return versions
-}
-
-func versionOf(model any) *occ.Version {
-	switch m := model.(type) {
-	case *Choir:
-		return &m.Version
-	case *Patron:
-		return &m.Version
-	case *Singer:
-		return &m.Version
-	case *Medal:
-		return &m.Version
-	case *Hall:
-		return &m.Version
-	case *Song:
-		return &m.Version
-	case *Photo:
-		return &m.Version
-	case *Poster:
-		return &m.Version
-	}
-	panic("no version")
-}
-
 func full(db *gorm.DB) *gorm.DB { return db.Session(&gorm.Session{FullSaveAssociations: true}) }
 
 // somebodyWrites has another session write the row of a model.
@@ -191,7 +163,7 @@ func TestSaveWithAssociations(t *testing.T) {
 	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
 		{"a new graph starts at the first version, and is saved again at once", func(t *testing.T, db *gorm.DB) {
 			c := createChoir(t, db)
-			for _, v := range partVersions(c.parts()) {
+			for _, v := range versionsIn(c.parts()) {
 				require.EqualValues(t, 1, v)
 			}
 			require.NoError(t, occ.Verify(db, c.parts()...))
@@ -209,7 +181,7 @@ func TestSaveWithAssociations(t *testing.T) {
 		}},
 		{"saving an owner neither writes nor bumps what is linked to it", func(t *testing.T, db *gorm.DB) {
 			c := createChoir(t, db)
-			before := partVersions(c.parts())
+			before := versionsIn(c.parts())
 			c.Singers[0].Name, c.Patron.Name, c.Songs[0].Name = "x", "x", "x"
 
 			for _, save := range []func() error{
@@ -223,7 +195,7 @@ func TestSaveWithAssociations(t *testing.T) {
 			}
 
 			require.EqualValues(t, 6, c.Version)
-			require.Equal(t, before[1:], partVersions(c.parts())[1:])
+			require.Equal(t, before[1:], versionsIn(c.parts())[1:])
 			require.NoError(t, occ.Verify(db, c.parts()...))
 			stored := loadChoir(t, db, c.ID)
 			require.Equal(t, "first", stored.Singers[0].Name)
@@ -239,13 +211,144 @@ func TestSaveWithAssociations(t *testing.T) {
 
 			require.EqualValues(t, 2, c.Version)
 			require.NoError(t, occ.Verify(db, &c))
-			for _, v := range partVersions(c.parts())[1:] {
+			for _, v := range versionsIn(c.parts())[1:] {
 				require.EqualValues(t, 1, v)
 			}
 			stored := loadChoir(t, db, c.ID)
-			for _, v := range partVersions(stored.parts()) {
+			for _, v := range versionsIn(stored.parts()) {
 				require.EqualValues(t, 2, v)
 			}
+		}},
+		{"a child that somebody has moved away is not pulled back, one that nobody has moved is", func(t *testing.T, db *gorm.DB) {
+			c, other := createChoir(t, db), createChoir(t, db)
+			first, second := c.Singers[0], c.Singers[1]
+			require.NoError(t, db.Model(&Singer{}).Where("id = ?", first.ID).Update("choir_id", other.ID).Error)
+			before := versionsIn(c.parts())
+
+			for _, refused := range []error{
+				db.Save(&c).Error, full(db).Save(&c).Error, db.Model(&c).Updates(map[string]any{"name": "x"}).Error,
+			} {
+				require.Equal(t, occ.ReasonChanged, stale(t, refused).Reason)
+				require.Equal(t, before, versionsIn(c.parts()))
+			}
+			mine := Choir{ID: c.ID, Version: 1, Singers: []Singer{{ID: first.ID}}}
+			require.Equal(t, occ.ReasonMissing, stale(t, db.Save(&mine).Error).Reason)
+			require.EqualValues(t, other.ID, *reload[Singer](t, db, first.ID).ChoirID)
+			require.NoError(t, occ.Verify(db, &c))
+
+			mine.Singers = []Singer{reload[Singer](t, db, first.ID), {ID: second.ID}}
+			require.NoError(t, db.Save(&mine).Error)
+			require.Equal(t, []occ.Version{2, 3, 0}, []occ.Version{mine.Version, mine.Singers[0].Version, mine.Singers[1].Version})
+			require.NoError(t, occ.Verify(db, &mine, &mine.Singers[0], &second))
+			require.EqualValues(t, c.ID, *reload[Singer](t, db, first.ID).ChoirID)
+		}},
+		{"nothing that was deleted is resurrected", func(t *testing.T, db *gorm.DB) {
+			stored := createChoir(t, db)
+			for i := range stored.parts()[1:] {
+				c := createChoir(t, db)
+				part := c.parts()[i+1]
+				before := versionsIn(c.parts())
+				somebodyDeletes(t, db, part)
+				left := loadChoir(t, db, c.ID)
+
+				err := db.Save(&c).Error
+
+				switch part.(type) {
+				case *Patron, *Song:
+					require.Error(t, err) // the database's, of the foreign key
+				default:
+					require.Equal(t, occ.ReasonDeleted, stale(t, err).Reason)
+				}
+				require.Equal(t, before, versionsIn(c.parts()))
+				require.Equal(t, left, loadChoir(t, db, c.ID))
+			}
+		}},
+		{"slices of owners are saved with their associations, all or none", func(t *testing.T, db *gorm.DB) {
+			for _, db := range []*gorm.DB{db, db.Session(&gorm.Session{CreateBatchSize: 2})} {
+				choirs, parts := []Choir{newChoir(), newChoir(), newChoir()}, []any{}
+				require.NoError(t, db.Create(&choirs).Error)
+				for i := range choirs {
+					parts = append(parts, choirs[i].parts()...)
+				}
+				for _, db := range []*gorm.DB{db, full(db), db, full(db)} {
+					require.NoError(t, db.Save(&choirs).Error)
+					require.NoError(t, occ.Verify(db, parts...))
+				}
+				somebodyWrites(t, db, choirs[2].Songs[1])
+				before := versionsIn(parts)
+				choirs[0].Name, choirs[1].Singers[1].Name = "mine", "mine"
+
+				for _, db := range []*gorm.DB{db, db.Session(&gorm.Session{SkipDefaultTransaction: true})} {
+					require.ErrorIs(t, full(db).Save(&choirs).Error, occ.ErrStaleData)
+					require.Equal(t, before, versionsIn(parts))
+					require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+						require.ErrorIs(t, full(tx).Save(&choirs).Error, occ.ErrStaleData)
+						return nil
+					}))
+					require.Equal(t, before, versionsIn(parts))
+					require.Equal(t, "choir", reload[Choir](t, db, choirs[0].ID).Name)
+					require.Equal(t, "second", reload[Singer](t, db, choirs[1].Singers[1].ID).Name)
+				}
+			}
+		}},
+		{"Select and Omit say what is written, and nothing else is bumped", func(t *testing.T, db *gorm.DB) {
+			c := createChoir(t, db)
+			want := []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
+			const choir, patron, singer, song, photo = 0, 1, 4, 9, 11 // and those behind them
+			for i, step := range []struct {
+				save    func(db *gorm.DB) error
+				written []int
+			}{
+				{func(db *gorm.DB) error { return db.Select("Singers").Save(&c).Error }, []int{singer, 7}},
+				{func(db *gorm.DB) error { return db.Omit("Singers.Medals", "Songs.*").Save(&c).Error }, []int{choir, patron, 2, 3, singer, 7, photo, 12}},
+				{func(db *gorm.DB) error { return db.Omit(clause.Associations).Save(&c).Error }, []int{choir}},
+				{func(db *gorm.DB) error { return db.Select("Name", "Singers", "Singers.Name").Updates(&c).Error }, []int{choir, singer, 7}},
+				{func(db *gorm.DB) error { return db.Select(clause.Associations).Updates(&c).Error }, []int{patron, 2, 3, singer, 7, song, 10, photo, 12}},
+			} {
+				rename(&c)
+				require.NoError(t, step.save(full(db)), i)
+				for _, part := range step.written {
+					want[part]++
+				}
+				now := []int{}
+				for _, version := range versionsIn(c.parts()) {
+					now = append(now, int(version))
+				}
+				require.Equal(t, want, now, i)
+				require.NoError(t, occ.Verify(db, c.parts()...), i)
+			}
+		}},
+		{"Expect and Unchecked are for the owner alone", func(t *testing.T, db *gorm.DB) {
+			c := createChoir(t, db)
+			require.NoError(t, full(db).Save(&c).Error)
+			require.ErrorIs(t, full(db).Clauses(occ.Expect(1)).Save(&c).Error, occ.ErrStaleData)
+			require.NoError(t, occ.Verify(db, c.parts()...))
+			for _, how := range []clause.Expression{occ.Expect(2), occ.Unchecked()} {
+				c.Version = 1
+				require.NoError(t, full(db).Clauses(how).Save(&c).Error)
+				require.NoError(t, occ.Verify(db, c.parts()...))
+			}
+			somebodyWrites(t, db, c.Hall)
+
+			err := full(db).Clauses(occ.Unchecked()).Save(&c).Error
+
+			require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+			require.Equal(t, `occ: stale data: update of "halls" refused: row id=1 changed: expected version 4, found 5`, err.Error())
+		}},
+		{"new parts in a refused graph stay new", func(t *testing.T, db *gorm.DB) {
+			c := createChoir(t, db)
+			somebodyWrites(t, db, &c.Singers[1])
+			c.Singers, c.Songs = append(c.Singers, Singer{Name: "new"}), append(c.Songs, &Song{Name: "new"})
+			before := versionsIn(c.parts())
+
+			for range 2 {
+				require.ErrorIs(t, full(db).Save(&c).Error, occ.ErrStaleData)
+				require.Equal(t, before, versionsIn(c.parts()))
+			}
+			require.NoError(t, db.Where("name = ?", "somebody's").First(&c.Singers[1]).Error)
+			require.NoError(t, full(db).Save(&c).Error)
+			require.NoError(t, occ.Verify(db, c.parts()...))
+			require.Len(t, all[Singer](t, db), 3)
 		}},
 	}, choirModels...)
 }
@@ -277,7 +380,7 @@ func TestRefusedGraph(t *testing.T) {
 					}
 					c := createChoir(t, db)
 					require.NoError(t, full(db).Save(&c).Error)
-					before := partVersions(c.parts())
+					before := versionsIn(c.parts())
 					spoil(t, db, c.parts()[i])
 					stored := loadChoir(t, db, c.ID)
 					rename(&c)
@@ -289,7 +392,7 @@ func TestRefusedGraph(t *testing.T) {
 						row := stale(t, err)
 						require.Equal(t, before[i], row.Expected)
 						require.Equal(t, map[string]occ.Reason{"stale": occ.ReasonChanged, "deleted": occ.ReasonDeleted}[spoiled], row.Reason)
-						require.Equal(t, before, partVersions(c.parts()))
+						require.Equal(t, before, versionsIn(c.parts()))
 						require.Equal(t, stored, loadChoir(t, db, c.ID))
 					}
 				}
