@@ -37,7 +37,7 @@ func (w *write) writeSeveral(models []*row, how severalWrite) {
 		w.refuseRows(models, states, err)
 		return
 	}
-	err := w.allOrNone(func() error { return w.sendAll(rows, how.send) })
+	err := w.sendTogether(rows, how.send)
 	if errors.Is(err, errShort) {
 		rows, err = w.settleShort(rows, how.send)
 	}
@@ -67,6 +67,18 @@ func (w *write) writeAsTheyAre(models []*row, how severalWrite) {
 	if err != nil {
 		w.failRows(rows, err)
 	}
+}
+
+// sendTogether sends a batch that is written as a whole or not at all, which one row is by itself if its key names no
+// more than one.
+func (w *write) sendTogether(rows []*row, send sender) error {
+	isKeyed := w.identity == nil || slices.Equal(w.identity, w.model.PrimaryFields)
+	if len(rows) > 1 || !isKeyed || w.model.version.byDatabase {
+		return w.allOrNone(func() error { return w.sendAll(rows, send) })
+	}
+	err := w.sendAll(rows, send)
+	w.db.Error = nil // it is for the caller to say what becomes of it
+	return err
 }
 
 func (w *write) sendAll(rows []*row, send sender) error {

@@ -383,6 +383,9 @@ func TestOddSlices(t *testing.T) {
 			require.ErrorIs(t, db.Delete(&products).Error, gorm.ErrPrimaryKeyRequired)
 			require.NoError(t, db.Save(&products).Error)
 			require.Equal(t, occ.Version(3), reload[Product](t, db, products[2].ID).Version)
+			versions := []Product{{Version: 1}, {Version: 2}}
+			require.ErrorIs(t, db.Model(&versions).Update("price", 6).Error, gorm.ErrMissingWhereClause)
+			require.ErrorIs(t, db.Delete(&versions).Error, gorm.ErrMissingWhereClause)
 			keyless := []Product{{}, {}}
 			require.NoError(t, db.Model(&keyless).Where("price = 5").Clauses(occ.Expect(3)).Update("name", "x").Error)
 			require.ErrorIs(t, db.Model(&keyless).Where("price = 5").Clauses(occ.Expect(30)).Update("name", "x").Error, occ.ErrStaleData)

@@ -25,13 +25,13 @@ func (w *write) dropKeyless() error {
 		w.rows = keyed
 		return nil
 	}
-	for _, r := range w.rows {
-		if r.key == nil {
-			return fmt.Errorf("occ: element %d of the %s slice has a version but no primary key: %w",
-				r.index, w.model.Name, gorm.ErrPrimaryKeyRequired)
-		}
+	first := slices.IndexFunc(w.rows, func(r row) bool { return r.key == nil })
+	err := fmt.Errorf("occ: element %d of the %s slice has a version but no primary key: %w",
+		w.rows[first].index, w.model.Name, gorm.ErrPrimaryKeyRequired)
+	if _, hasConditions := w.stmt.Clauses["WHERE"]; !hasConditions && len(keyed) == 0 {
+		return fmt.Errorf("%w: %w", gorm.ErrMissingWhereClause, err)
 	}
-	return nil
+	return err
 }
 
 // severalWrite is how several rows are written, and what is done to their models in memory when they are.

@@ -48,6 +48,9 @@ func TestTablesWithoutTheirModel(t *testing.T) {
 		"delete: a slice of another type": func(table *gorm.DB, id uint) *gorm.DB {
 			return table.Where("price > 0").Delete(&[]PriceTag{{ID: id}})
 		},
+		"delete: nothing and a condition": func(table *gorm.DB, id uint) *gorm.DB {
+			return table.Where("id = ?", id).Delete(nil)
+		},
 		"delete: another type and a condition": func(table *gorm.DB, id uint) *gorm.DB {
 			return table.Where("id = ?", id).Delete(&PriceTag{})
 		},

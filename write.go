@@ -105,7 +105,7 @@ func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
 		op = OpTouch
 	}
 	target := targetOf(stmt, op)
-	if m.isInvolved() {
+	if m.isInvolved() && !deletesFromTable(stmt, op) {
 		if err := checkModels(db, m, target); err != nil {
 			return err
 		}
@@ -179,6 +179,11 @@ func indirect(rv reflect.Value) reflect.Value {
 		rv = rv.Elem()
 	}
 	return rv
+}
+
+// deletesFromTable tells Table("products").Where(...).Delete(nil), which is about no model.
+func deletesFromTable(stmt *gorm.Statement, op Op) bool {
+	return op == OpDelete && stmt.Model == nil && stmt.Dest == nil
 }
 
 // checkModels refuses what GORM would panic on or take for a write to every row, by name.
