@@ -46,9 +46,11 @@ type journal struct {
 	memories []memory
 	marks    map[string]int // savepoints that the caller has set, and how many memories there were
 	locks    bool           // reads lock what they read
-	state    dialect.State
-	failure  error       // the statement's error that brought the transaction into its state
-	unread   []*sql.Rows // rows that the caller reads by itself: an error among them is seen later
+
+	isWatched bool // somebody is going to ask whether the transaction can still be committed
+	state     dialect.State
+	failure   error       // the statement's error that brought the transaction into its state
+	unread    []*sql.Rows // rows that the caller reads by itself: an error among them is seen later
 
 	calls int // calls in the transaction that may write several rows and have not ended
 	// written are the models that the outermost of those calls has written or is going to delete, by type

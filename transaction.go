@@ -28,9 +28,9 @@ import (
 // GORM, raw SQL included, but not for statements sent through tx.Statement.ConnPool, or for what Scan reports of a
 // gorm.DB.Row: return those errors.
 //
-// As with db.Transaction, tx is for one goroutine at a time. A db without the plugin is an error, and fc is not run. An error of the commit itself leaves open what became of the
-// transaction if the connection was lost in it; the versions are put back, so that a write that is tried again is
-// refused if the first one was carried out.
+// As with db.Transaction, tx is for one goroutine at a time. A db without the plugin is an error, and fc is not run. An
+// error of the commit itself leaves open what became of the transaction if the connection was lost in it; the versions
+// are put back, so that a write that is tried again is refused if the first one was carried out.
 func Transaction(db *gorm.DB, fc func(tx *gorm.DB) error, opts ...*sql.TxOptions) error {
 	p, err := pluginOf(db)
 	if err != nil {
@@ -59,6 +59,7 @@ func (p *Plugin) nest(db *gorm.DB, fc func(tx *gorm.DB) error) error {
 		return j.ended()
 	}
 	return p.atomically(db.Session(&gorm.Session{Initialized: true}), func() error {
+		p.journals.of(db.Statement.ConnPool).isWatched = true
 		if err := fc(db.Session(&gorm.Session{})); err != nil {
 			return err
 		}
@@ -78,6 +79,7 @@ func (p *Plugin) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, o
 		return fmt.Errorf("occ: a transaction of type %T cannot be told from others: %w", pool, gorm.ErrInvalidTransaction)
 	}
 	j, _ := p.journals.begin(pool)
+	j.isWatched = true
 	committed := false
 	defer func() { // also of a panic, which goes on, and of runtime.Goexit
 		if !committed {

@@ -58,7 +58,7 @@ func (p *Plugin) leave(db *gorm.DB) {
 
 // note keeps the first error that brought the transaction into its state.
 func (p *Plugin) note(db *gorm.DB, j *journal, err error) {
-	if err == nil || j.state == dialect.Gone {
+	if err == nil || !j.isWatched || j.state == dialect.Gone {
 		return
 	}
 	ctx := context.WithoutCancel(db.Statement.Context)
