@@ -2,6 +2,7 @@ package occ_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -219,9 +220,10 @@ func TestAppendAtOnce(t *testing.T) {
 			require.NoError(t, db.Create(&stored).Error)
 
 			inSessions(t, sessions, func(i int) error {
-				mine := Play{ID: stored.ID, Name: "play", Version: 1, Actors: []Actor{actors[2], actors[4]}}
+				cast := slices.Clone(actors)
+				mine := Play{ID: stored.ID, Name: "play", Version: 1, Actors: []Actor{cast[2], cast[4]}}
 				return db.Transaction(func(tx *gorm.DB) error {
-					return tx.Model(&mine).Association("Actors").Append(&actors[i], &actors[5-i])
+					return tx.Model(&mine).Association("Actors").Append(&cast[i], &cast[5-i])
 				})
 			})
 
