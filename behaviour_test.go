@@ -3,6 +3,7 @@ package occ_test
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +43,11 @@ type behaviour struct {
 
 // everywhere are all databases in all configurations, for the behaviours that the settings of a driver could break.
 func everywhere() []testdb.Database { return append(testdb.All(), testdb.Configurations()...) }
+
+// except are databases but for those whose name contains part: for what they do not have.
+func except(part string, databases []testdb.Database) []testdb.Database {
+	return slices.DeleteFunc(databases, func(d testdb.Database) bool { return strings.Contains(d.Name, part) })
+}
 
 // run runs behaviours on every database, each in tables of its own.
 func run(t *testing.T, databases []testdb.Database, behaviours []behaviour, models ...any) {

@@ -2,8 +2,6 @@ package occ_test
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,26 +20,6 @@ func snippets(t *testing.T) (code []string) {
 	}
 	require.NotEmpty(t, code)
 	return code
-}
-
-func TestTheProgramInTheReadmeRuns(t *testing.T) {
-	t.Parallel()
-	if !hasCgo {
-		t.Skip("gorm.io/driver/sqlite needs cgo, unless it is told of another driver")
-	}
-	program := filepath.Join(t.TempDir(), "main.go")
-	require.NoError(t, os.WriteFile(program, []byte(snippets(t)[0]), 0o600))
-
-	out, err := exec.CommandContext(t.Context(), "go", "run", program).Output()
-
-	require.NoError(t, err)
-	page, err := os.ReadFile("README.md")
-	require.NoError(t, err)
-	_, shown, _ := strings.Cut(string(page), "\n```\ntrue ")
-	shown, _, _ = strings.Cut(shown, "\n")
-	require.Contains(t, string(out), "<nil>\n")
-	require.Contains(t, string(out), "\ntrue "+shown+"\n")
-	require.Contains(t, string(out), "UPDATE `products` SET `stock`=8,`version`=2 WHERE `products`.`id` = 1 AND `products`.`version` = 1")
 }
 
 func TestTheSnippetsInTheReadmeAreExamples(t *testing.T) {

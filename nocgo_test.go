@@ -1,5 +1,0 @@
-//go:build !cgo
-
-package occ_test
-
-const hasCgo = false
