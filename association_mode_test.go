@@ -464,10 +464,3 @@ func TestAssociationMode(t *testing.T) {
 		}},
 	}, append(choirModels, &Yard{}, &Barrel{}, &Trolley{}, &Boss{}, &Maker{}, &Bag{}, &Thing{}, &Pin{})...)
 }
-
-func partVersionsOf(models []any) (versions []occ.Version) {
-	for _, m := range models {
-		versions = append(versions, reflectOf(m).FieldByName("Version").Interface().(occ.Version))
-	}
-	return versions
-}
