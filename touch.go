@@ -279,6 +279,9 @@ func (w *write) children() ([]reflect.Value, error) {
 	if len(w.rows) > 0 {
 		return w.childrenByKey(w.rows)
 	}
+	if err := w.lockFirst(); err != nil {
+		return nil, err
+	}
 	tx := w.session()
 	tx.Statement.Unscoped = w.stmt.Unscoped
 	if own, ok := w.own.Expression.(clause.Where); ok {
