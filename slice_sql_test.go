@@ -1,6 +1,7 @@
 package occ_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,6 +40,7 @@ func TestSQLOfSlices(t *testing.T) {
 	} {
 		t.Run(database, func(t *testing.T) {
 			t.Parallel()
+			products, notes := slices.Clone(products), slices.Clone(notes)
 			for _, d := range testdb.All() {
 				if d.Name != database {
 					continue
