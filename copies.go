@@ -129,13 +129,10 @@ func (w *write) followCopies() {
 // followAssociations gives the models that GORM has left out, because others of the same rows were saved, the versions of
 // their rows.
 func (w *write) followAssociations(target reflect.Value) {
-	if !w.model.hasRelations || !target.IsValid() {
+	if !target.IsValid() {
 		return
 	}
-	for _, relation := range w.model.Relationships.Relations {
-		if relation.Field.Schema != w.model.Schema {
-			continue
-		}
+	for _, relation := range w.model.relations {
 		if m := w.plugin.modelOfSchema(relation.FieldSchema); m.version != nil {
 			w.eachAssociated(relation, target, func(model reflect.Value) {
 				if written := w.writtenInCall(m.Schema, model); len(written) > 0 && w.standsFor(m.version, model, written) {

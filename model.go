@@ -26,8 +26,9 @@ type model struct {
 	touches        []*schema.Relationship // the parents that a write of the model touches
 	keyColumns     []any                  // the columns of the primary key, as WriteQuoted takes them
 	hasUnversioned bool                   // some columns are tagged unversioned
-	hasHooks,
-	hasRelations bool
+	hasHooks       bool
+	// relations are its associations, apart from the map in which GORM also notes those of models that it parses later
+	relations []*schema.Relationship
 }
 
 // isInvolved tells whether there is anything for the plugin to do when the model is written.
@@ -35,7 +36,7 @@ func (m *model) isInvolved() bool { return m.version != nil || len(m.touches) > 
 
 // mayNest tells whether a call may write other models too, through hooks or associations.
 func (m *model) mayNest(stmt *gorm.Statement) bool {
-	return m.hasRelations || (m.hasHooks && !stmt.SkipHooks)
+	return len(m.relations) > 0 || (m.hasHooks && !stmt.SkipHooks)
 }
 
 // models are the models that the plugin has met.
@@ -88,6 +89,8 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 	if m, ok := p.models.bySchema.Load(s); ok {
 		return m.(*model)
 	}
+	// reached through an association, it may still be being parsed by another goroutine: its hooks and associations come last
+	_ = p.parse(reflect.New(s.ModelType).Interface())
 	p.models.meeting.Lock()
 	defer p.models.meeting.Unlock()
 	if m, ok := p.models.bySchema.Load(s); ok {
@@ -95,8 +98,8 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 	}
 	m := &model{
 		Schema: s,
-		hasRelations: len(s.Relationships.BelongsTo)+len(s.Relationships.HasOne)+
-			len(s.Relationships.HasMany)+len(s.Relationships.Many2Many) > 0,
+		relations: slices.Concat(s.Relationships.BelongsTo, s.Relationships.HasOne,
+			s.Relationships.HasMany, s.Relationships.Many2Many),
 		hasHooks: s.BeforeCreate || s.AfterCreate || s.BeforeUpdate || s.AfterUpdate ||
 			s.BeforeSave || s.AfterSave || s.BeforeDelete || s.AfterDelete,
 	}

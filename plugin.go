@@ -25,6 +25,7 @@ type Plugin struct {
 	dialect     dialect.Dialect
 	columnType  func(*schema.Field) string // the column's type as a migration writes it
 	now         func() time.Time           // gorm.Config.NowFunc
+	parse       func(model any) error      // has GORM parse a model, or wait for whoever is doing so
 	gorm        gormCallbacks
 	models      models
 	journals    journals
@@ -72,6 +73,7 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 		p.gorm = p.callbacksOf(db)
 		p.columnType = func(field *schema.Field) string { return columnType(db, field) }
 		p.now = func() time.Time { return db.NowFunc() }
+		p.parse = func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }
 	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.dialect.Name {
 		return errors.New("occ: the plugin is registered already: call occ.New for each gorm.DB")
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 
 	"github.com/gorm-occ/occ"
 	"github.com/gorm-occ/occ/internal/testdb"
@@ -197,4 +198,34 @@ func TestTouch(t *testing.T) {
 			require.NoError(t, occ.Touch(db, []Product{}))
 		}},
 	}, &Product{}, &Note{})
+}
+
+func TestModelsThatAreMetAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"a part touches its root, whoever has GORM parse which of the two first", func(t *testing.T, db *gorm.DB) {
+			cart := createCart(t, db)
+			for round := range 10 {
+				fresh, err := gorm.Open(db.Dialector, &gorm.Config{Logger: logger.Discard})
+				require.NoError(t, err)
+				require.NoError(t, fresh.Use(occ.New()))
+				begin, errs := make(chan struct{}), make(chan error, 4)
+				for i := range cap(errs) {
+					go func() {
+						<-begin
+						if i%2 == 0 {
+							errs <- fresh.Create(&Line{CartID: &cart.ID}).Error
+						} else {
+							errs <- fresh.First(&Cart{}, cart.ID).Error
+						}
+					}()
+				}
+				close(begin)
+				for range cap(errs) {
+					require.NoError(t, <-errs)
+				}
+				require.Equal(t, 1+2*(round+1), cartVersion(t, db, cart.ID))
+			}
+		}},
+	}, &Cart{}, &Line{})
 }

@@ -124,17 +124,14 @@ func (p *Plugin) inTransaction(db *gorm.DB, write func() error) error {
 
 // savesAssociations tells whether GORM is going to save associations of model along with it.
 func savesAssociations(stmt *gorm.Statement, m *model, model reflect.Value, create bool) bool {
-	if !m.hasRelations || !model.IsValid() {
+	if len(m.relations) == 0 || !model.IsValid() {
 		return false
 	}
 	columns, restricted := stmt.SelectAndOmitColumns(create, !create)
-	relations := &m.Relationships
-	for _, group := range [][]*schema.Relationship{relations.BelongsTo, relations.HasOne, relations.HasMany, relations.Many2Many} {
-		for _, relation := range group {
-			selected, named := columns[relation.Name]
-			if (named && selected || !named && !restricted) && holdsAny(stmt.Context, relation.Field, model) {
-				return true
-			}
+	for _, relation := range m.relations {
+		selected, named := columns[relation.Name]
+		if (named && selected || !named && !restricted) && holdsAny(stmt.Context, relation.Field, model) {
+			return true
 		}
 	}
 	return false

@@ -161,7 +161,7 @@ func (w *write) savesMore(target reflect.Value) bool {
 		return true
 	}
 	if w.op == OpDelete {
-		return w.model.hasRelations && len(w.stmt.Selects) > 0
+		return len(w.model.relations) > 0 && len(w.stmt.Selects) > 0
 	}
 	return savesAssociations(w.stmt, w.model, target, w.op == OpUpsert)
 }
