@@ -33,11 +33,7 @@ func putBack(ctx context.Context, memories []memory) {
 }
 
 func keyOfModel(ctx context.Context, s *schema.Schema, model reflect.Value) string {
-	key := make([]any, len(s.PrimaryFields))
-	for i, field := range s.PrimaryFields {
-		key[i], _ = field.ValueOf(ctx, model)
-	}
-	return keyText(key)
+	return keyTextOf(ctx, s.PrimaryFields, model)
 }
 
 // journal collects the memories of one transaction, from every call in it, until it is known how the transaction ends.

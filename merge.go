@@ -143,9 +143,8 @@ func (m *model) columns() []column {
 
 // isMerged tells a column that a merge may take from mine.
 func (m *model) isMerged(c column) bool {
-	_, unversioned := c.TagSettings["UNVERSIONED"]
 	isVersion := m.version != nil && c.Field == m.version.Field
-	return c.Updatable && !c.PrimaryKey && !isVersion && !unversioned && c.AutoCreateTime == 0 && c.AutoUpdateTime == 0
+	return c.Updatable && !c.PrimaryKey && !isVersion && !isUnversioned(c.Field) && c.AutoCreateTime == 0 && c.AutoUpdateTime == 0
 }
 
 func (m *merge) add(c column) {

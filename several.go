@@ -2,6 +2,7 @@ package occ
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/batch"
 )
@@ -271,6 +273,15 @@ func (w *write) together(writes func()) {
 		w.db.RowsAffected = 0
 		w.db.Error = err
 	}
+}
+
+// keyTextOf tells models apart by the values of fields.
+func keyTextOf(ctx context.Context, fields []*schema.Field, model reflect.Value) string {
+	key := make([]any, len(fields))
+	for i, field := range fields {
+		key[i], _ = field.ValueOf(ctx, model)
+	}
+	return keyText(key)
 }
 
 // keyText tells keys apart; parts of a key come as the fields of the model hold them.

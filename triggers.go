@@ -139,8 +139,7 @@ func (p *Plugin) triggerOf(db *gorm.DB, m *model) (dialect.Trigger, error) {
 
 // isVersionedColumn tells a column whose change makes a new version of the row.
 func isVersionedColumn(m *model, field *schema.Field) bool {
-	_, unversioned := field.TagSettings["UNVERSIONED"]
-	return field != m.version.Field && !unversioned && !field.IgnoreMigration && field.AutoUpdateTime == 0
+	return field != m.version.Field && !isUnversioned(field) && !field.IgnoreMigration && field.AutoUpdateTime == 0
 }
 
 func (p *Plugin) nextInTrigger(version *versionField, old clause.Column) (next clause.Expression, err error) {

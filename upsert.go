@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
-	"gorm.io/gorm/utils"
 
 	"github.com/gorm-occ/occ/internal/batch"
 )
@@ -347,13 +345,9 @@ func (w *write) rowsByElement(target, written reflect.Value, fields []*schema.Fi
 	return rows
 }
 
+// keyText tells models apart by some of their fields.
 func (w *write) keyText(model reflect.Value, fields []*schema.Field) string {
-	var text strings.Builder
-	for _, field := range fields {
-		value, _ := field.ValueOf(w.ctx, model)
-		fmt.Fprintf(&text, "%q", utils.ToStringKey(value))
-	}
-	return text.String()
+	return keyTextOf(w.ctx, fields, model)
 }
 
 // takeOver gives a model what the database decided about its row.
