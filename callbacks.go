@@ -158,7 +158,7 @@ func (w *write) namesModels() bool {
 // What is left then, if it is automatic timestamps at most, is nothing; a Save of a model that has no other columns
 // still writes the next version.
 func (w *write) withoutVersion(set clause.Set) clause.Set {
-	kept, others := make(clause.Set, 0, len(set)+1), 0
+	kept, others := w.roomForSet(len(set)+1), 0
 	for _, assignment := range set {
 		if w.isVersionColumn(assignment.Column.Name) || w.isLeftOut(assignment.Column.Name) {
 			continue
@@ -201,6 +201,9 @@ func (w *write) isVersionColumn(name string) bool {
 	if version == nil || version.DBName == "" {
 		return false
 	}
+	if name == version.DBName {
+		return true
+	}
 	if field := w.model.LookUpField(name); field != nil {
 		return field.DBName == version.DBName
 	}
@@ -232,6 +235,9 @@ func (w *write) isUncounted(set clause.Set) bool {
 
 // isTimestamp tells a column that GORM sets to the current time, unless the caller set it by name.
 func (w *write) isTimestamp(assignment clause.Assignment) bool {
+	if !w.model.hasTimestamps {
+		return false
+	}
 	field := w.model.LookUpField(assignment.Column.Name)
 	if field == nil || field.AutoUpdateTime == 0 || w.stmt.SkipHooks || w.hasSnapshots() && isToken(field) {
 		return false
@@ -557,7 +563,8 @@ func (g group) Build(builder clause.Builder) {
 // run has GORM build and send the statement.
 func (w *write) run(set clause.Set, gormWrite func(*gorm.DB)) {
 	if set != nil {
-		w.stmt.Clauses["SET"] = clause.Clause{Name: "SET", Expression: set}
+		w.room.set = setClause{stmt: w.stmt, set: set}
+		w.stmt.Clauses["SET"] = clause.Clause{Name: "SET", Expression: &w.room.set}
 	}
 	gormWrite(w.db)
 }

@@ -176,8 +176,11 @@ func (e *StaleDataError) Unwrap() error { return e.Err }
 // sayOnce undoes what GORM does to a refusal of an association: each further association that it then does not save adds
 // the same error once more.
 func sayOnce(err error) error {
+	if err == nil {
+		return nil
+	}
 	var refusal *StaleDataError
-	if err == nil || !errors.As(err, &refusal) {
+	if !errors.As(err, &refusal) {
 		return err
 	}
 	if others := strings.ReplaceAll(err.Error(), refusal.Error(), ""); strings.Trim(others, "; ") == "" {

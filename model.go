@@ -26,6 +26,7 @@ type model struct {
 	touches        []*schema.Relationship // the parents that a write of the model touches
 	keyColumns     []any                  // the columns of the primary key, as WriteQuoted takes them
 	hasUnversioned bool                   // some columns are tagged unversioned
+	hasTimestamps  bool                   // GORM sets some columns to the current time
 	hasHooks       bool
 	// relations are its associations, apart from the map in which GORM also notes those of models that it parses later
 	relations []*schema.Relationship
@@ -107,6 +108,7 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 		m.keyColumns = append(m.keyColumns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
 	}
 	m.hasUnversioned = slices.ContainsFunc(s.Fields, isUnversioned)
+	m.hasTimestamps = slices.ContainsFunc(s.Fields, func(field *schema.Field) bool { return field.AutoUpdateTime != 0 })
 	m.version, m.err = p.findVersionField(s)
 	m.addSnapshot()
 	if m.err == nil {

@@ -47,6 +47,9 @@ type write struct {
 		clauses   [4]keptClause
 		where     [2]clause.Expression
 		condition rowCondition
+		set       setClause
+
+		assignments clause.Set // of what the statement sets; kept from write to write
 	}
 }
 
@@ -54,8 +57,19 @@ type write struct {
 var pool = sync.Pool{New: func() any { return new(write) }}
 
 func (w *write) free() {
+	assignments := w.room.assignments[:cap(w.room.assignments)]
+	clear(assignments)
 	*w = write{}
+	w.room.assignments = assignments
 	pool.Put(w)
+}
+
+// roomForSet is room for n assignments.
+func (w *write) roomForSet(n int) clause.Set {
+	if cap(w.room.assignments) < n {
+		w.room.assignments = make(clause.Set, 0, n)
+	}
+	return w.room.assignments[:0]
 }
 
 // row is one model in hand and the versions of its write.
