@@ -239,8 +239,9 @@ const maxBatchBytes = 4 << 20
 func (w *write) split(columns []batchColumn, rows []*row, otherVars int) (parts []batchPart) {
 	limit := max(w.plugin.dialect.MaxVars()-otherVars, len(columns))
 	part, vars, bytes := make(batchPart, 0, min(len(rows), limit/len(columns))), 0, 0
-	for _, r := range rows {
-		values := make([]any, len(columns))
+	all := make([]any, len(rows)*len(columns))
+	for n, r := range rows {
+		values := all[n*len(columns):][:len(columns):len(columns)]
 		rowVars, rowBytes := 0, 0
 		for i, column := range columns {
 			values[i] = column.of(r)

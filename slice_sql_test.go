@@ -17,11 +17,11 @@ func TestSQLOfSlices(t *testing.T) {
 	notes := []Note{{ID: 1, Version: 1}, {ID: 2, Version: 1}}
 	for database, want := range map[string][]string{
 		"sqlite": {
-			"UPDATE `products` SET `version`=`excluded`.`occ_next`,`name`=`excluded`.`name`,`price`=? FROM (SELECT `id` AS `occ_key_1`,`version` AS `occ_expected`,`version` AS `occ_next`,`name` AS `name` FROM `products` WHERE 1 = 0 UNION ALL VALUES (?,?,?,?),(?,?,?,?)) AS `excluded` WHERE `products`.`id` = `excluded`.`occ_key_1` AND `products`.`version` = `excluded`.`occ_expected`",
-			"UPDATE `products` SET `price`=?,`version`=`excluded`.`occ_next` FROM (SELECT `id` AS `occ_key_1`,`version` AS `occ_expected`,`version` AS `occ_next` FROM `products` WHERE 1 = 0 UNION ALL VALUES (?,?,?),(?,?,?)) AS `excluded` WHERE (price > ? OR price < ?) AND `products`.`id` = `excluded`.`occ_key_1` AND `products`.`version` = `excluded`.`occ_expected`",
-			"UPDATE `notes` SET `text`=?,`version`=? FROM (SELECT `id` AS `occ_key_1` FROM `notes` WHERE 1 = 0 UNION ALL VALUES (?),(?)) AS `excluded` WHERE `notes`.`id` = `excluded`.`occ_key_1` AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
+			"UPDATE `products` SET `version`=`excluded`.`occ_next`,`name`=`excluded`.`name`,`price`=? FROM (SELECT value ->> 0 AS `occ_key_1`,value ->> 1 AS `occ_expected`,value ->> 2 AS `occ_next`,value ->> 3 AS `name` FROM json_each(?)) AS `excluded` WHERE `products`.`id` = `excluded`.`occ_key_1` AND `products`.`version` = `excluded`.`occ_expected`",
+			"UPDATE `products` SET `price`=?,`version`=`excluded`.`occ_next` FROM (SELECT value ->> 0 AS `occ_key_1`,value ->> 1 AS `occ_expected`,value ->> 2 AS `occ_next` FROM json_each(?)) AS `excluded` WHERE (price > ? OR price < ?) AND `products`.`id` = `excluded`.`occ_key_1` AND `products`.`version` = `excluded`.`occ_expected`",
+			"UPDATE `notes` SET `text`=?,`version`=? FROM (SELECT value ->> 0 AS `occ_key_1` FROM json_each(?)) AS `excluded` WHERE `notes`.`id` = `excluded`.`occ_key_1` AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
 			"DELETE FROM `products` WHERE (`products`.`id` = ? AND `products`.`version` = ? OR `products`.`id` = ? AND `products`.`version` = ?)",
-			"UPDATE `notes` SET `deleted_at`=? ,`version`=? FROM (SELECT `id` AS `occ_key_1` FROM `notes` WHERE 1 = 0 UNION ALL VALUES (?),(?)) AS `excluded` WHERE `notes`.`id` = `excluded`.`occ_key_1` AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
+			"UPDATE `notes` SET `deleted_at`=? ,`version`=? FROM (SELECT value ->> 0 AS `occ_key_1` FROM json_each(?)) AS `excluded` WHERE `notes`.`id` = `excluded`.`occ_key_1` AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
 		},
 		"postgres": {
 			`UPDATE "products" SET "version"="excluded"."occ_next","name"="excluded"."name","price"=$1 FROM (VALUES ((SELECT "id" FROM "products" WHERE 1 = 0),(SELECT "version" FROM "products" WHERE 1 = 0),(SELECT "version" FROM "products" WHERE 1 = 0),(SELECT "name" FROM "products" WHERE 1 = 0)),($2,$3,$4,$5),($6,$7,$8,$9)) AS "excluded"("occ_key_1","occ_expected","occ_next","name") WHERE "products"."id" = "excluded"."occ_key_1" AND "products"."version" = "excluded"."occ_expected"`,

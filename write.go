@@ -43,6 +43,7 @@ type write struct {
 	room struct {
 		rows      [1]row
 		key       [1]any
+		keys      []any // for further keys, of several rows at once
 		memories  [1]memory
 		clauses   [4]keptClause
 		where     [2]clause.Expression
@@ -385,7 +386,12 @@ func (w *write) roomForKey(parts int) []any {
 	if parts == len(w.room.key) && len(w.rows) == 0 && w.room.key[0] == nil {
 		return w.room.key[:]
 	}
-	return make([]any, parts)
+	if cap(w.room.keys) < parts {
+		w.room.keys = make([]any, 0, parts*max(1, len(w.rows)))
+	}
+	key := w.room.keys[:parts:parts]
+	w.room.keys = w.room.keys[parts:parts]
+	return key
 }
 
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.

@@ -38,9 +38,15 @@ func (t Table) Build(builder clause.Builder) {
 	_ = builder.WriteByte('(')
 	if t.Dialect.TypesFromFirstRow() {
 		t.buildTyped(builder)
-	} else {
-		t.buildUnion(builder)
+		return
 	}
+	if t.Dialect.TakesJSON() {
+		if rows, ok := jsonOf(t.Rows); ok {
+			t.buildJSON(builder, rows)
+			return
+		}
+	}
+	t.buildUnion(builder)
 }
 
 func (t Table) buildTyped(builder clause.Builder) {
@@ -106,7 +112,7 @@ func (t Table) buildRow(builder clause.Builder, row []any) {
 			write(builder, strconv.Itoa(n))
 			continue
 		}
-		builder.AddVar(builder, value)
+		builder.AddVar(builder, row[i:i+1]...) // a part of the row: one value alone would be copied to the heap
 	}
 	_ = builder.WriteByte(')')
 }

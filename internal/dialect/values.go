@@ -26,6 +26,11 @@ func (d Dialect) UpdateJoins() bool { return d.Name == mysql }
 // take the types of the query that the list is in UNION with.
 func (d Dialect) TypesFromFirstRow() bool { return d.Name == postgres }
 
+// TakesJSON: a table of values can be one parameter of JSON, and is read from it faster than from SQL, which takes longer
+// to parse than to run. It is for databases whose columns take any value as it comes: where they have types of their own,
+// a text in JSON and a text as a parameter may end up as different values.
+func (d Dialect) TakesJSON() bool { return d.Name == sqlite }
+
 // LocksNamedTable: FOR UPDATE in a query of several tables can say which one it means.
 func (d Dialect) LocksNamedTable() bool { return d.Name == postgres }
 
