@@ -22,7 +22,7 @@ const (
 	barWidth   = 140 // of the longest bar of a panel
 	panelGap   = 20
 	rowHeight  = 22
-	headHeight = 64
+	headHeight = 74
 )
 
 // chart is a panel for each database, with a bar for each peer.

@@ -29,6 +29,7 @@ type options struct {
 	plan          race.Plan
 	quick, render bool
 	out           string
+	command       string // without where it wrote to
 }
 
 func main() {
@@ -61,6 +62,12 @@ func parse(args []string) (*options, error) {
 	} else if o.out == "" {
 		o.out = filepath.Join("..", "docs")
 	}
+	o.command = "go run ./compare"
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name != "out" {
+			o.command += fmt.Sprintf(" -%s=%s", f.Name, f.Value)
+		}
+	})
 	o.databases = strings.Split(*databases, ",")
 	var err error
 	o.works, err = regexp.Compile(*works)
@@ -99,7 +106,7 @@ func surveyDatabase(o *options, name string, results *Results) (err error) {
 	if err != nil {
 		return err
 	}
-	results.Machines[name] = machine(about)
+	results.Machines[name] = machine(o, about)
 	s := newSurvey(server, o.plan)
 	for _, w := range chosen(work.All(), o.works.MatchString, o.quick) {
 		for _, setting := range w.Settings {
@@ -115,10 +122,10 @@ func surveyDatabase(o *options, name string, results *Results) (err error) {
 	return nil
 }
 
-func machine(server string) Machine {
+func machine(o *options, server string) Machine {
 	m := Machine{
 		Cores: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(), Server: server,
-		Command: strings.TrimSpace("go run ./compare " + strings.Join(os.Args[1:], " ")),
+		Command: o.command,
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dependency := range info.Deps {

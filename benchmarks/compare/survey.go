@@ -100,9 +100,15 @@ func (s *survey) entry(w work.Work, setting peers.Setting, results []race.Result
 	return e
 }
 
-// chosen is the work and settings of a run.
+// chosen is the work of a run. A quick one has no large batches, and one setting for each piece of work.
 func chosen(all []work.Work, isWanted func(name string) bool, isQuick bool) []work.Work {
-	return slices.DeleteFunc(slices.Clone(all), func(w work.Work) bool {
+	all = slices.DeleteFunc(slices.Clone(all), func(w work.Work) bool {
 		return !isWanted(w.Name) || (isQuick && w.Slow)
 	})
+	for i := range all {
+		if isQuick {
+			all[i].Settings = all[i].Settings[:1]
+		}
+	}
+	return all
 }

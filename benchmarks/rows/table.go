@@ -2,6 +2,7 @@ package rows
 
 import (
 	"fmt"
+	"reflect"
 
 	"gorm.io/gorm"
 )
@@ -125,7 +126,17 @@ func difference[M comparable](stored, wanted []M) error {
 	}
 	for i := range stored {
 		if stored[i] != wanted[i] {
-			return fmt.Errorf("the row is %+v, not %+v", stored[i], wanted[i])
+			return columnDifference(reflect.ValueOf(stored[i]), reflect.ValueOf(wanted[i]))
+		}
+	}
+	return nil
+}
+
+// columnDifference names the first column that is not as wanted.
+func columnDifference(stored, wanted reflect.Value) error {
+	for i := range stored.NumField() {
+		if is, want := stored.Field(i).Interface(), wanted.Field(i).Interface(); is != want {
+			return fmt.Errorf("%s of row %v is %v, not %v", stored.Type().Field(i).Name, stored.FieldByName("ID"), is, want)
 		}
 	}
 	return nil

@@ -81,13 +81,10 @@ func enlistRefused(peer peers.Peer, place Place, setting peers.Setting) (*race.C
 	if err != nil {
 		return nil, err
 	}
+	if err := t.table.Disturb(1); err != nil {
+		return nil, err
+	}
 	return t.contestant(race.Contestant{
-		Prepare: func(int) error {
-			if err := t.refill(); err != nil {
-				return err
-			}
-			return t.table.Disturb(1)
-		},
 		Run:    t.run(func(_ int, write int64) error { return refused(t.session.UpdateOne(0, write)) }),
 		Verify: t.untouched,
 	}), nil
