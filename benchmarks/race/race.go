@@ -66,8 +66,7 @@ func Run(contestants []Contestant, plan Plan) []Result {
 }
 
 func runRound(contestants []Contestant, results []Result, round int) {
-	for turn := range contestants {
-		i := (turn + round) % len(contestants)
+	for _, i := range order(len(contestants), round) {
 		if results[i].Wrong != "" {
 			continue
 		}
@@ -75,6 +74,19 @@ func runRound(contestants []Contestant, results []Result, round int) {
 			results[i] = Result{Name: results[i].Name, Wrong: err.Error()}
 		}
 	}
+}
+
+// order is rotated from round to round, and backwards in every second one: nobody always comes behind the same other.
+func order(n, round int) []int {
+	turns := make([]int, n)
+	for turn := range turns {
+		step := turn
+		if round%2 == 1 {
+			step = n - turn
+		}
+		turns[turn] = (round + step) % n
+	}
+	return turns
 }
 
 // qualify has the contestant show that it does the work, and finds how many operations fill a slice.

@@ -1,6 +1,8 @@
 package work
 
 import (
+	"slices"
+
 	"github.com/gorm-occ/occ/benchmarks/peers"
 	"github.com/gorm-occ/occ/benchmarks/race"
 	"github.com/gorm-occ/occ/benchmarks/rows"
@@ -35,12 +37,8 @@ func batch(name string, shape rows.Shape, n int) Work {
 
 // largeBatches leaves out the loops but for the one that all are compared with.
 func largeBatches(server string) []peers.Peer {
-	few := peers.SingleStatements(server)
-	for _, p := range peers.All() {
-		switch p.Name {
-		case peers.NameGORM, peers.NameByHand, peers.NameOcc:
-			few = append(few, p)
-		}
-	}
-	return few
+	few := slices.DeleteFunc(peers.All(), func(p peers.Peer) bool {
+		return p.Name != peers.NameGORM && p.Name != peers.NameByHand && p.Name != peers.NameOcc
+	})
+	return append(few, peers.SingleStatements(server)...)
 }

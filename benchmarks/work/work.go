@@ -4,6 +4,7 @@ package work
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -72,13 +73,9 @@ func everybody(string) []peers.Peer { return peers.All() }
 
 // gormAndOcc are for what should cost nothing: GORM with the plugin and without.
 func gormAndOcc(string) []peers.Peer {
-	var two []peers.Peer
-	for _, p := range peers.All() {
-		if p.Name == peers.NameGORM || p.Name == peers.NameOcc {
-			two = append(two, p)
-		}
-	}
-	return two
+	return slices.DeleteFunc(peers.All(), func(p peers.Peer) bool {
+		return p.Name != peers.NameGORM && p.Name != peers.NameOcc
+	})
 }
 
 func loaders(string) []peers.Peer { return append(peers.All(), peers.Bare()) }
