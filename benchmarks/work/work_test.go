@@ -120,6 +120,13 @@ func TestASabotagedPeerIsShownAsWrong(t *testing.T) {
 			update: func(peers.Session, int, int64) error { return peers.ErrStale }}},
 		{"it does not compare", work.Update, unchecked, saboteur{
 			update: func(s peers.Session, i int, write int64) error { return s.UpdateOne(i, write) }}},
+		{"it refuses without a word", work.Update, peerNamed(t, peers.NameOcc), saboteur{
+			update: func(s peers.Session, i int, write int64) error {
+				if err := s.UpdateOne(i, write); !errors.Is(err, peers.ErrStale) {
+					return err
+				}
+				return nil
+			}}},
 		{"it overwrites, and says that it was refused", work.Refused, unchecked, saboteur{
 			update: func(s peers.Session, i int, write int64) error {
 				return errors.Join(s.UpdateOne(i, write), peers.ErrStale)
