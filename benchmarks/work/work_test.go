@@ -96,12 +96,17 @@ func once(t *testing.T, w work.Work, peer peers.Peer, place work.Place, setting 
 // saboteur is occ but for what it does not do.
 type saboteur struct {
 	peers.Session
-	update  func(s peers.Session, i int, write int64) error
-	saveAll func(s peers.Session, write int64) error
+	update      func(s peers.Session, i int, write int64) error
+	saveAll     func(s peers.Session, write int64) error
+	updateWhere func(s peers.Session, first, last, write int64) error
 }
 
 func (s saboteur) UpdateOne(i int, write int64) error { return s.update(s.Session, i, write) }
 func (s saboteur) SaveAll(write int64) error          { return s.saveAll(s.Session, write) }
+
+func (s saboteur) UpdateWhere(first, last, write int64) error {
+	return s.updateWhere(s.Session, first, last, write)
+}
 
 func TestASabotagedPeerIsShownAsWrong(t *testing.T) {
 	place := newPlace(t, start(t, database.SQLite))
@@ -147,6 +152,10 @@ func TestASabotagedPeerIsShownAsWrong(t *testing.T) {
 					}
 				}
 				return nil
+			}}},
+		{"it writes rows that the condition leaves out", work.Criteria, peerNamed(t, peers.NameOcc), saboteur{
+			updateWhere: func(s peers.Session, first, last, write int64) error {
+				return s.UpdateWhere(first, last+1, write)
 			}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
