@@ -166,6 +166,41 @@ func TestARunKeepsWhatItHasNotMeasured(t *testing.T) {
 	require.Equal(t, "2026-01-02 to 2026-03-04", second.dates())
 }
 
+func TestRenderingMeasuresNothing(t *testing.T) {
+	out := t.TempDir()
+	o, err := parse([]string{"-render", "-out", out})
+	require.NoError(t, err)
+	require.ErrorContains(t, run(o), "no results")
+	results := &Results{}
+	results.put(example(database.SQLite, work.Update))
+	require.NoError(t, results.write(o.file("results.json")))
+
+	require.NoError(t, run(o))
+
+	require.Contains(t, read(t, out, "benchmarks.md"), "| occ | 0.85x |")
+	again, err := readResults(o.file("results.json"))
+	require.NoError(t, err)
+	require.Equal(t, results.Entries, again.Entries)
+}
+
+func TestAPartOfTheReportCanBeMeasured(t *testing.T) {
+	out := t.TempDir()
+	o, err := parse([]string{"-quick", "-db", "sqlite", "-work", "^Delete$", "-out", out})
+	require.NoError(t, err)
+	results := &Results{}
+	results.put(example(database.SQLite, work.Update))
+	require.NoError(t, results.write(o.file("results.json")))
+
+	require.NoError(t, run(o))
+
+	again, err := readResults(o.file("results.json"))
+	require.NoError(t, err)
+	require.Len(t, again.Entries, 2)
+	require.Equal(t, results.Entries[0], again.Entries[0])
+	require.Equal(t, work.Delete, again.Entries[1].Work)
+	require.Contains(t, read(t, out, "benchmarks.md"), "go run ./compare -db=sqlite -quick=true -work=^Delete$")
+}
+
 func TestOptions(t *testing.T) {
 	o, err := parse([]string{"-quick", "-db", "sqlite,mariadb", "-work", "hot"})
 	require.NoError(t, err)

@@ -75,9 +75,12 @@ func parse(args []string) (*options, error) {
 }
 
 func run(o *options) error {
-	results, err := readResults(o.file("results.json"))
+	results, err := o.results()
 	if err != nil {
 		return err
+	}
+	if o.render && len(results.Entries) == 0 {
+		return errors.New("there are no results to write a report of")
 	}
 	if !o.render {
 		for _, name := range o.databases {
@@ -91,6 +94,14 @@ func run(o *options) error {
 		return nil
 	}
 	return errors.Join(results.write(o.file("results.json")), writeReport(results, o.out))
+}
+
+// results are those of earlier runs. A run that writes nothing begins without.
+func (o *options) results() (*Results, error) {
+	if o.out == "" {
+		return &Results{Machines: map[string]Machine{}}, nil
+	}
+	return readResults(o.file("results.json"))
 }
 
 // file is one beside the charts.

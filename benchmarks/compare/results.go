@@ -14,7 +14,7 @@ import (
 
 // Results is what is kept of runs: results.json. A run replaces what it has measured and keeps the rest.
 type Results struct {
-	Machines map[string]Machine `json:"machines"` // by database
+	Machines map[string]Machine `json:"machines,omitempty"` // by database
 	Entries  []*Entry           `json:"entries"`
 }
 
