@@ -108,62 +108,63 @@ func (s saboteur) UpdateWhere(first, last, write int64) error {
 	return s.updateWhere(s.Session, first, last, write)
 }
 
-func TestASabotagedPeerIsShownAsWrong(t *testing.T) {
-	place := newPlace(t, start(t, database.SQLite))
-	unchecked := peerNamed(t, peers.NameGORM)
-	for _, tt := range []struct {
-		name string
-		work string
-		base peers.Peer
-		saboteur
-	}{
-		{"it writes nothing", work.Update, peerNamed(t, peers.NameOcc), saboteur{
-			update: func(peers.Session, int, int64) error { return nil }}},
-		{"it writes another value", work.Update, peerNamed(t, peers.NameOcc), saboteur{
-			update: func(s peers.Session, i int, write int64) error { return s.UpdateOne(i, write+1) }}},
-		{"it says that a write was refused", work.Update, peerNamed(t, peers.NameOcc), saboteur{
-			update: func(peers.Session, int, int64) error { return peers.ErrStale }}},
-		{"it does not compare", work.Update, unchecked, saboteur{
-			update: func(s peers.Session, i int, write int64) error { return s.UpdateOne(i, write) }}},
-		{"it refuses without a word", work.Update, peerNamed(t, peers.NameOcc), saboteur{
-			update: func(s peers.Session, i int, write int64) error {
-				if err := s.UpdateOne(i, write); !errors.Is(err, peers.ErrStale) {
+var saboteurs = []struct {
+	name string
+	work string
+	base string
+	saboteur
+}{
+	{"it writes nothing", work.Update, peers.NameOcc, saboteur{
+		update: func(peers.Session, int, int64) error { return nil }}},
+	{"it writes another value", work.Update, peers.NameOcc, saboteur{
+		update: func(s peers.Session, i int, write int64) error { return s.UpdateOne(i, write+1) }}},
+	{"it says that a write was refused", work.Update, peers.NameOcc, saboteur{
+		update: func(peers.Session, int, int64) error { return peers.ErrStale }}},
+	{"it does not compare", work.Update, peers.NameGORM, saboteur{
+		update: func(s peers.Session, i int, write int64) error { return s.UpdateOne(i, write) }}},
+	{"it refuses without a word", work.Update, peers.NameOcc, saboteur{
+		update: func(s peers.Session, i int, write int64) error {
+			if err := s.UpdateOne(i, write); !errors.Is(err, peers.ErrStale) {
+				return err
+			}
+			return nil
+		}}},
+	{"it overwrites, and says that it was refused", work.Refused, peers.NameGORM, saboteur{
+		update: func(s peers.Session, i int, write int64) error {
+			return errors.Join(s.UpdateOne(i, write), peers.ErrStale)
+		}}},
+	{"it writes the rows of a batch that are not stale", work.Batch(10), peers.NameOcc, saboteur{
+		saveAll: func(s peers.Session, write int64) error {
+			var errs []error
+			for i := range s.Held() {
+				errs = append(errs, s.SaveOne(i, write))
+			}
+			return errors.Join(errs...)
+		}}},
+	{"it forgets the last row of a batch", work.Batch(10), peers.NameOcc, saboteur{
+		saveAll: func(s peers.Session, write int64) error {
+			for i := range s.Held() - 1 {
+				if err := s.SaveOne(i, write); err != nil {
 					return err
 				}
-				return nil
-			}}},
-		{"it overwrites, and says that it was refused", work.Refused, unchecked, saboteur{
-			update: func(s peers.Session, i int, write int64) error {
-				return errors.Join(s.UpdateOne(i, write), peers.ErrStale)
-			}}},
-		{"it writes the rows of a batch that are not stale", work.Batch(10), peerNamed(t, peers.NameOcc), saboteur{
-			saveAll: func(s peers.Session, write int64) error {
-				var errs []error
-				for i := range s.Held() {
-					errs = append(errs, s.SaveOne(i, write))
-				}
-				return errors.Join(errs...)
-			}}},
-		{"it forgets the last row of a batch", work.Batch(10), peerNamed(t, peers.NameOcc), saboteur{
-			saveAll: func(s peers.Session, write int64) error {
-				for i := range s.Held() - 1 {
-					if err := s.SaveOne(i, write); err != nil {
-						return err
-					}
-				}
-				return nil
-			}}},
-		{"it writes rows that the condition leaves out", work.Criteria, peerNamed(t, peers.NameOcc), saboteur{
-			updateWhere: func(s peers.Session, first, last, write int64) error {
-				return s.UpdateWhere(first, last+1, write)
-			}}},
-	} {
+			}
+			return nil
+		}}},
+	{"it writes rows that the condition leaves out", work.Criteria, peers.NameOcc, saboteur{
+		updateWhere: func(s peers.Session, first, last, write int64) error {
+			return s.UpdateWhere(first, last+1, write)
+		}}},
+}
+
+func TestASabotagedPeerIsShownAsWrong(t *testing.T) {
+	place := newPlace(t, start(t, database.SQLite))
+	for _, tt := range saboteurs {
 		t.Run(tt.name, func(t *testing.T) {
 			peer := peers.Peer{Name: "saboteur", Compares: true}
 			peer.Open = func(c peers.Conn, shape rows.Shape) (peers.Session, error) {
 				s := tt.saboteur
 				var err error
-				s.Session, err = tt.base.Open(c, shape)
+				s.Session, err = peerNamed(t, tt.base).Open(c, shape)
 				return s, err
 			}
 
