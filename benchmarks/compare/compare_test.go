@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"flag"
@@ -51,7 +52,7 @@ func example(server, name string) *Entry {
 			{Peer: peers.NameByHand, Counts: Counts{3, 2, 1}, Time: rounds(100, 200, 80), Bytes: 6900, Allocs: 100},
 			{Peer: "optimisticlock", Wrong: "a stale write is not refused", Counts: Counts{3, 2, 0}},
 			{Peer: peers.NameOcc, Counts: Counts{3, 2, 0}, Time: rounds(80, 190, 68), Bytes: 5552, Allocs: 75},
-			{Peer: peers.SingleStatement + "json_each", Counts: Counts{3, 2, 0}, Time: rounds(60, 100, 40), Bytes: 1000, Allocs: 10},
+			{Peer: peers.SingleStatement + "json_each", Note: "and a note", Time: rounds(60, 100, 40), Bytes: 1000, Allocs: 10},
 			{Peer: peers.SingleStatement + "VALUES", Counts: Counts{3, 2, 0}, Time: rounds(50, 120, 41), Bytes: 1000, Allocs: 10},
 		},
 	}
@@ -170,12 +171,12 @@ func TestRenderingMeasuresNothing(t *testing.T) {
 	out := t.TempDir()
 	o, err := parse([]string{"-render", "-out", out})
 	require.NoError(t, err)
-	require.ErrorContains(t, run(o), "no results")
+	require.ErrorContains(t, run(t.Context(), o), "no results")
 	results := &Results{}
 	results.put(example(database.SQLite, work.Update))
 	require.NoError(t, results.write(o.file("results.json")))
 
-	require.NoError(t, run(o))
+	require.NoError(t, run(t.Context(), o))
 
 	require.Contains(t, read(t, out, "benchmarks.md"), "| occ | 0.85x |")
 	again, err := readResults(o.file("results.json"))
@@ -191,7 +192,7 @@ func TestAPartOfTheReportCanBeMeasured(t *testing.T) {
 	results.put(example(database.SQLite, work.Update))
 	require.NoError(t, results.write(o.file("results.json")))
 
-	require.NoError(t, run(o))
+	require.NoError(t, run(t.Context(), o))
 
 	again, err := readResults(o.file("results.json"))
 	require.NoError(t, err)
@@ -199,6 +200,20 @@ func TestAPartOfTheReportCanBeMeasured(t *testing.T) {
 	require.Equal(t, results.Entries[0], again.Entries[0])
 	require.Equal(t, work.Delete, again.Entries[1].Work)
 	require.Contains(t, read(t, out, "benchmarks.md"), "go run ./compare -db=sqlite -quick=true -work=^Delete$")
+}
+
+func TestAnInterruptedRunRemovesItsDatabases(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	o, err := parse([]string{"-quick", "-db", "sqlite"})
+	require.NoError(t, err)
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+
+	require.ErrorIs(t, run(ctx, o), context.Canceled)
+
+	left, err := os.ReadDir(os.TempDir())
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestOptions(t *testing.T) {

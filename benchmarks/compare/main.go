@@ -7,15 +7,19 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gorm-occ/occ/benchmarks/database"
@@ -33,10 +37,12 @@ type options struct {
 }
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	o, err := parse(os.Args[1:])
 	if err == nil {
-		err = run(o)
+		err = run(ctx, o)
 	}
+	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
@@ -74,7 +80,7 @@ func parse(args []string) (*options, error) {
 	return o, err
 }
 
-func run(o *options) error {
+func run(ctx context.Context, o *options) error {
 	results, err := o.results()
 	if err != nil {
 		return err
@@ -84,11 +90,11 @@ func run(o *options) error {
 	}
 	if !o.render {
 		for _, name := range o.databases {
-			if err := surveyDatabase(o, name, results); err != nil {
+			if err := surveyDatabase(ctx, o, name, results); err != nil {
 				return err
 			}
 		}
-		fmt.Print("\n", plainTable(verdicts(results, o.databases)))
+		fmt.Print("\n", plainTable(known(verdicts(results, o.databases))))
 	}
 	if o.out == "" {
 		return nil
@@ -107,7 +113,7 @@ func (o *options) results() (*Results, error) {
 // file is one beside the charts.
 func (o *options) file(name string) string { return filepath.Join(o.out, "benchmarks", name) }
 
-func surveyDatabase(o *options, name string, results *Results) (err error) {
+func surveyDatabase(ctx context.Context, o *options, name string, results *Results) (err error) {
 	server, err := database.Start(name)
 	if err != nil {
 		return err
@@ -123,7 +129,7 @@ func surveyDatabase(o *options, name string, results *Results) (err error) {
 		for _, setting := range w.Settings {
 			fmt.Fprintf(os.Stderr, "%s  %s: %s, %s\n", time.Now().Format(time.TimeOnly), name, w.Name, setting)
 			e, err := s.measure(w, setting)
-			if err != nil {
+			if err := cmp.Or(ctx.Err(), err); err != nil { // an interrupted run removes its databases too
 				return err
 			}
 			results.put(e)

@@ -111,6 +111,13 @@ func (r *Results) dates() string {
 	}
 }
 
+// known leaves out the targets that nothing was measured for.
+func known(lines [][]string) [][]string {
+	return slices.DeleteFunc(lines, func(line []string) bool {
+		return !slices.ContainsFunc(line[1:], func(cell string) bool { return cell != verdict{}.String() })
+	})
+}
+
 // verdicts is the table of targets.
 func verdicts(r *Results, databases []string) [][]string {
 	lines := [][]string{{"target"}}

@@ -42,6 +42,7 @@ type Entry struct {
 type Figures struct {
 	Peer  string `json:"peer"`
 	Wrong string `json:"wrong,omitempty"`
+	Note  string `json:"note,omitempty"`
 	Counts
 	Time   []time.Duration `json:"ns"` // one for each round
 	Bytes  float64         `json:"bytes"`

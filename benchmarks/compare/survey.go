@@ -93,7 +93,7 @@ func (s *survey) entry(w work.Work, setting peers.Setting, results []race.Result
 	}
 	for i, r := range results {
 		e.Peers = append(e.Peers, Figures{
-			Peer: r.Name, Wrong: r.Wrong, Counts: counts[i], Time: r.Time,
+			Peer: r.Name, Wrong: r.Wrong, Note: r.Note, Counts: counts[i], Time: r.Time,
 			Bytes: race.SpreadOf(r.Bytes).Median, Allocs: race.SpreadOf(r.Allocs).Median,
 		})
 	}

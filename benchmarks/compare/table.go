@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -38,7 +39,7 @@ func (e *Entry) line(f *Figures) []string {
 	times := e.timeRatio(f.Peer, e.Baseline)
 	return []string{
 		f.Peer, ratio(times.Median) + "x", ratio(times.Low) + "-" + ratio(times.High), e.charged(f, f.Allocs, e.allocRatio(f.Peer, e.Baseline)),
-		e.charged(f, f.Bytes, 0), f.Counts.String(), about(f.median()),
+		e.charged(f, f.Bytes, 0), cmp.Or(f.Note, f.Counts.String()), about(f.median()),
 	}
 }
 

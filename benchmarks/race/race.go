@@ -23,6 +23,7 @@ type Contestant struct {
 	// before the race, and Prepare puts everything right after it.
 	Prove func() error
 	Close func() error
+	Note  func() string // what else is to be said, asked after the race; may be nil
 }
 
 // Plan is how long to race.
@@ -39,7 +40,8 @@ const MinRounds = 3
 type Result struct {
 	Name   string
 	Wrong  string // why it has no figures: it did not do the work
-	Ops    int    // in each slice
+	Note   string
+	Ops    int // in each slice
 	Time   []time.Duration
 	Bytes  []float64
 	Allocs []float64
@@ -61,6 +63,11 @@ func Run(contestants []Contestant, plan Plan) []Result {
 			break
 		}
 		runRound(contestants, results, round)
+	}
+	for i, c := range contestants {
+		if c.Note != nil && results[i].Wrong == "" {
+			results[i].Note = c.Note()
+		}
 	}
 	return results
 }

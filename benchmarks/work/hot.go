@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -32,7 +34,7 @@ func Hot(n int) string { return fmt.Sprintf("hot row, %d writers", n) }
 type way struct {
 	name      string
 	isCounted bool // it writes versions
-	write     func(db *gorm.DB) error
+	write     func(db *gorm.DB, retries *atomic.Int64) error
 }
 
 // LockFirst is the way that others are compared with.
@@ -76,6 +78,8 @@ type crowd struct {
 	db      *gorm.DB
 	table   rows.Table
 	written int64
+	retries atomic.Int64
+	took    []time.Duration // of each write of the last slice
 }
 
 func (w way) enlist(place Place, writers int) (*race.Contestant, error) {
@@ -92,7 +96,7 @@ func (w way) enlist(place Place, writers int) (*race.Contestant, error) {
 	}
 	return &race.Contestant{
 		MinOps: writers * writesPerWriter, Concurrent: true,
-		Prepare: c.gather, Run: c.run, Verify: c.verify, Close: c.leave,
+		Prepare: c.gather, Run: c.run, Verify: c.verify, Close: c.leave, Note: c.note,
 	}, nil
 }
 
@@ -116,10 +120,13 @@ func (c *crowd) run(n int) error {
 	var all sync.WaitGroup
 	var next atomic.Int64
 	errs := make([]error, c.writers)
+	c.took = make([]time.Duration, n)
 	for i := range c.writers {
 		all.Go(func() {
-			for errs[i] == nil && next.Add(1) <= int64(n) {
-				errs[i] = c.way.write(c.db)
+			for at := next.Add(1) - 1; errs[i] == nil && at < int64(n); at = next.Add(1) - 1 {
+				began := time.Now()
+				errs[i] = c.way.write(c.db, &c.retries)
+				c.took[at] = time.Since(began)
 			}
 		})
 	}
@@ -137,13 +144,20 @@ func (c *crowd) verify() error {
 	return c.table.Check(1, 1, want)
 }
 
+// note is how often a write was tried, and how much longer than others the slow ones take.
+func (c *crowd) note() string {
+	slices.Sort(c.took)
+	p50, p99 := c.took[len(c.took)/2], c.took[len(c.took)*99/100]
+	return fmt.Sprintf("%.1f attempts, p99 is %.1fx p50", 1+float64(c.retries.Load())/float64(c.written), float64(p99)/float64(p50))
+}
+
 func (c *crowd) leave() error {
 	c.place.Disperse()
 	return nil
 }
 
 // lockFirst is the transaction that one writes by hand. SQLite has one lock only: for the whole database.
-func lockFirst(db *gorm.DB) error {
+func lockFirst(db *gorm.DB, _ *atomic.Int64) error {
 	return db.Transaction(func(tx *gorm.DB) error {
 		reading := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate})
 		if tx.Name() == database.SQLite {
@@ -159,10 +173,11 @@ func lockFirst(db *gorm.DB) error {
 func retry[M any, P interface {
 	*M
 	Amount() *int64
-}](opts ...occ.RetryOption) func(*gorm.DB) error {
-	opts = append(opts, occ.WithMaxAttempts(maxAttempts))
-	return func(db *gorm.DB) error {
-		return occ.Retry(context.Background(), db, func(tx *gorm.DB) error { return addOne[M, P](tx, tx) }, opts...)
+}](opts ...occ.RetryOption) func(*gorm.DB, *atomic.Int64) error {
+	return func(db *gorm.DB, retries *atomic.Int64) error {
+		count := occ.WithRetryHook(func(int, error, time.Duration) { retries.Add(1) })
+		all := append([]occ.RetryOption{count, occ.WithMaxAttempts(maxAttempts)}, opts...)
+		return occ.Retry(context.Background(), db, func(tx *gorm.DB) error { return addOne[M, P](tx, tx) }, all...)
 	}
 }
 
