@@ -55,7 +55,9 @@ func (s *survey) measure(w work.Work, setting peers.Setting) (*Entry, error) {
 			contestants, counts = append(contestants, *c), append(counts, count)
 		}
 	}
-	results := race.Run(contestants, s.plan)
+	plan := s.plan
+	plan.Rounds *= max(w.Rounds, 1)
+	results := race.Run(contestants, plan)
 	for _, c := range contestants {
 		if err := c.Close(); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)

@@ -56,6 +56,7 @@ func batchNames() []string {
 }
 
 func targets() []target {
+	large := batchNames()[1:] // a loop over ten rows has only twice the round trips
 	singles := []string{work.Update, work.Save, work.SaveWide}
 	loops := map[string]float64{database.SQLite: 3, database.PostgreSQL: 12, database.MariaDB: 20}
 	return []target{
@@ -67,7 +68,7 @@ func targets() []target {
 		{"it costs a load of 1000 rows nothing: 1.00x the time of the same model without it", []string{work.LoadRows}, always(1 + noise), false, ofTime(peers.Bare().Name)},
 		{"and 1.00x the time of a model whose version is an int64", []string{work.LoadRows}, always(1 + noise), false, ofTime(peers.NameGORM)},
 		{"a batch takes at most 1.5x the time of the best single statement", batchNames(), always(1.5), false, ofBestStatement},
-		{"and is at least 3x (SQLite), 12x (PostgreSQL), 20x (MariaDB) as fast as a loop by hand", batchNames(),
+		{"one of 100 rows and more is 3x (SQLite), 12x (PostgreSQL), 20x (MariaDB) as fast as a loop by hand", large,
 			func(database string) float64 { return loops[database] }, true, againstLoop},
 		{"a refusal sends at most 2 statements, BEGIN and ROLLBACK apart", []string{work.Refused}, always(2), false, statements},
 	}
