@@ -20,15 +20,10 @@ var reportTemplate = template.Must(template.New("report").Parse(reportText))
 
 // report is what the document shows.
 type report struct {
-	Machines []machineLine
+	Machines []Machine
 	Dates    string
 	Verdicts string
 	Sections []section
-}
-
-type machineLine struct {
-	Machine
-	Database string
 }
 
 // section is one piece of work: a chart, and the figures of every database and setting.
@@ -65,7 +60,7 @@ func newReport(r *Results) report {
 	made := report{Verdicts: markdownTable(verdicts(r, database.Names())), Dates: r.dates()}
 	for _, name := range database.Names() {
 		if m, ok := r.Machines[name]; ok {
-			made.Machines = append(made.Machines, machineLine{m, titles[name]})
+			made.Machines = append(made.Machines, m)
 		}
 	}
 	for _, w := range work.All() {

@@ -138,6 +138,14 @@ func administer(connector driver.Connector, query string) error {
 	return err
 }
 
+// release is a version without what a distribution adds to it.
+func release(version string) string {
+	if end := strings.IndexAny(version, " -"); end >= 0 {
+		return version[:end]
+	}
+	return version
+}
+
 // ask reads one row of text.
 func ask(connector driver.Connector, query string, into ...any) error {
 	pool := sql.OpenDB(connector)

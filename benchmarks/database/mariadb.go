@@ -44,5 +44,5 @@ func (e mariadbEngine) close() error { return nil }
 func (e mariadbEngine) about() (string, error) {
 	var version, flush string
 	err := ask(e.connector, "SELECT version(), @@innodb_flush_log_at_trx_commit", &version, &flush)
-	return fmt.Sprintf("MariaDB %s, innodb_flush_log_at_trx_commit=%s", version, flush), err
+	return fmt.Sprintf("MariaDB %s, innodb_flush_log_at_trx_commit=%s", release(version), flush), err
 }

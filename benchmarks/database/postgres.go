@@ -44,5 +44,5 @@ func (e postgresEngine) about() (string, error) {
 	err := ask(e.connector(),
 		"SELECT current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit')",
 		&version, &fsync, &commit)
-	return fmt.Sprintf("PostgreSQL %s, fsync=%s, synchronous_commit=%s", version, fsync, commit), err
+	return fmt.Sprintf("PostgreSQL %s, fsync=%s, synchronous_commit=%s", release(version), fsync, commit), err
 }
