@@ -180,7 +180,7 @@ func sayOnce(err error) error {
 		return nil
 	}
 	var refusal *StaleDataError
-	if !errors.As(err, &refusal) {
+	if !errors.As(err, &refusal) || err == error(refusal) {
 		return err
 	}
 	if others := strings.ReplaceAll(err.Error(), refusal.Error(), ""); strings.Trim(others, "; ") == "" {
