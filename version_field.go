@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
@@ -201,11 +202,17 @@ func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
 const versionTag = "VERSION"
 
 func isVersionField(field *schema.Field) bool {
-	if _, ignored := field.TagSettings["-"]; ignored {
+	if isIgnored(field) {
 		return false
 	}
 	_, tagged := field.TagSettings[versionTag]
 	return tagged || field.IndirectFieldType == versionType || field.IndirectFieldType == xminType
+}
+
+// isIgnored tells a field that GORM keeps no column for. "-:migration" is no such tag: that column is merely made elsewhere.
+func isIgnored(field *schema.Field) bool {
+	ignored := strings.ToLower(strings.TrimSpace(field.TagSettings["-"]))
+	return ignored == "-" || ignored == "all"
 }
 
 // newVersionField finds the kind of version that a field's tag names, or that its type stands for.
