@@ -30,7 +30,7 @@ func (p *Plugin) newCounter(field *schema.Field) (counter, bool) {
 	c := counter{typ: field.FieldType, unsigned: isUnsigned(integer.Kind())}
 	bits := integer.Bits()
 	if field.Size > 0 && field.Size < bits {
-		bits = field.Size // the column is narrower than the type
+		bits = max(field.Size, narrowest) // the column is narrower than the type
 	}
 	if !c.unsigned {
 		bits--
@@ -39,6 +39,9 @@ func (p *Plugin) newCounter(field *schema.Field) (counter, bool) {
 	c.last = min(c.last, p.dialect.LastInteger(p.columnType(field)))
 	return c, true
 }
+
+// narrowest is how many bits the smallest columns have, whatever size a tag names: of two, a counter would stay at 1.
+const narrowest = 8
 
 // integerIn is the integer type that t is, points to or holds as sql.NullInt64 and sql.Null[T] do; else nil.
 func integerIn(t reflect.Type) reflect.Type {

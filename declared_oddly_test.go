@@ -17,6 +17,13 @@ type madeElsewhere struct {
 	Version occ.Version `gorm:"-:migration"`
 }
 
+// tiny has a counter of a size that no column has.
+type tiny struct {
+	ID      uint
+	Text    string
+	Version int64 `gorm:"version;size:2"`
+}
+
 func TestOddDeclarationsAreCompared(t *testing.T) {
 	t.Parallel()
 	run(t, testdb.All(), []behaviour{
@@ -32,6 +39,18 @@ func TestOddDeclarationsAreCompared(t *testing.T) {
 
 			require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
 			require.Equal(t, madeElsewhere{mine.ID, "b", 2}, reload[madeElsewhere](t, db, mine.ID))
+		}},
+		{"a counter of two bits, which every database gives eight at least", func(t *testing.T, db *gorm.DB) {
+			require.NoError(t, db.AutoMigrate(&tiny{}))
+			mine := tiny{Text: "a"}
+			require.NoError(t, db.Create(&mine).Error)
+			theirs := mine
+
+			require.NoError(t, db.Model(&mine).Update("text", "b").Error)
+			err := db.Model(&theirs).Update("text", "c").Error
+
+			require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+			require.Equal(t, tiny{mine.ID, "b", 2}, reload[tiny](t, db, mine.ID))
 		}},
 	})
 }
