@@ -62,7 +62,8 @@ func isUnsigned(k reflect.Kind) bool { return k >= reflect.Uint && k <= reflect.
 
 // isNullable tells the shape of database/sql's nullable types: a value and whether it is valid.
 func isNullable(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && t.NumField() == 2 && t.Field(1).Name == "Valid" &&
+	return t.Kind() == reflect.Struct && t.NumField() == 2 && t.Field(0).IsExported() &&
+		t.Field(1).Name == "Valid" && t.Field(1).Type.Kind() == reflect.Bool &&
 		t.Implements(reflect.TypeFor[driver.Valuer]()) && reflect.PointerTo(t).Implements(reflect.TypeFor[sql.Scanner]())
 }
 

@@ -1,0 +1,58 @@
+package occ_test
+
+import (
+	"database/sql/driver"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/testdb"
+)
+
+// The types below look like sql.NullInt64 and are none.
+type (
+	hiddenNumber struct {
+		n     int64
+		Valid bool
+	}
+	spelledOut struct {
+		N     int64
+		Valid string
+	}
+)
+
+func (hiddenNumber) Value() (driver.Value, error) { return int64(1), nil }
+func (*hiddenNumber) Scan(any) error              { return nil }
+func (spelledOut) Value() (driver.Value, error)   { return int64(1), nil }
+func (*spelledOut) Scan(any) error                { return nil }
+
+// requireNoVersion requires that a value is refused as the version of a payload and of Expect, by an error that names the
+// field, and that nothing is written.
+func requireNoVersion(t *testing.T, db *gorm.DB, value any) {
+	t.Helper()
+	stored := reload[Product](t, db, 1)
+	for _, err := range []error{
+		db.Model(&Product{ID: 1}).Updates(map[string]any{"price": 70, "version": value}).Error,
+		db.Model(&Product{ID: 1}).Clauses(occ.Expect(value)).Update("price", 70).Error,
+	} {
+		require.ErrorContains(t, err, "model Product, field Version")
+		require.NotErrorIs(t, err, occ.ErrStaleData)
+	}
+	require.Equal(t, stored, reload[Product](t, db, 1))
+}
+
+func TestWhatIsNoVersion(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"a struct that looks like a nullable number", func(t *testing.T, db *gorm.DB) {
+			create(t, db)
+			for _, value := range []any{
+				hiddenNumber{n: 1, Valid: true}, &hiddenNumber{n: 1, Valid: true}, spelledOut{N: 1, Valid: "true"},
+			} {
+				requireNoVersion(t, db, value)
+			}
+		}},
+	}, &Product{})
+}
