@@ -186,7 +186,7 @@ func (c counter) decode(version any) (uint64, error) {
 	case rv.CanUint():
 		return c.fromUint(rv.Uint())
 	case rv.CanFloat():
-		return c.fromFloat(rv.Float())
+		return c.fromFloat(rv)
 	case isNullable(rv.Type()):
 		return c.fromNullable(rv)
 	case rv.Kind() == reflect.Pointer:
@@ -219,9 +219,15 @@ func (c counter) fromUint(n uint64) (uint64, error) {
 	return n, nil
 }
 
-func (c counter) fromFloat(f float64) (uint64, error) {
-	if f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
-		return 0, fmt.Errorf("%v does not fit %s", f, c.typ)
+// fromFloat takes whole numbers as far as no two of them are the same float: beyond, one may stand for its neighbour.
+func (c counter) fromFloat(rv reflect.Value) (uint64, error) {
+	digits := 53
+	if rv.Kind() == reflect.Float32 {
+		digits = 24
+	}
+	f := rv.Float()
+	if f != math.Trunc(f) || math.Abs(f) >= math.Ldexp(1, digits) {
+		return 0, fmt.Errorf("%v does not fit %s without loss", f, c.typ)
 	}
 	return c.fromInt(int64(f))
 }

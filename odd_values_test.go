@@ -54,5 +54,13 @@ func TestWhatIsNoVersion(t *testing.T) {
 				requireNoVersion(t, db, value)
 			}
 		}},
+		{"a float that may have been rounded", func(t *testing.T, db *gorm.DB) {
+			create(t, db)
+			require.NoError(t, db.Exec("UPDATE products SET version = 9007199254740992").Error)
+			requireNoVersion(t, db, float64(9007199254740993))
+			require.NoError(t, db.Exec("UPDATE products SET version = 16777216").Error)
+			number := float32(16777217)
+			requireNoVersion(t, db, &number)
+		}},
 	}, &Product{})
 }
