@@ -204,7 +204,8 @@ func (w *write) isVersionColumn(name string) bool {
 	if field := w.model.LookUpField(name); field != nil {
 		return field.DBName == version.DBName
 	}
-	// databases take a name in other letters and with its table too, GORM's schema does not
+	// databases take a name in other letters, in quotes and with its table too, GORM's schema does not
+	name = unquoted.Replace(name)
 	return strings.EqualFold(name[strings.LastIndexByte(name, '.')+1:], version.DBName)
 }
 

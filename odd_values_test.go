@@ -43,6 +43,22 @@ func requireNoVersion(t *testing.T, db *gorm.DB, value any) {
 	require.Equal(t, stored, reload[Product](t, db, 1))
 }
 
+func TestAPayloadNamesTheVersion(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"in quotes, as GORM takes it", func(t *testing.T, db *gorm.DB) {
+			_, theirs := pair(t, db)
+			quote := map[bool]string{false: "`", true: `"`}[db.Name() == "postgres"]
+			for _, name := range []string{quote + "version" + quote, quote + "products" + quote + "." + quote + "VERSION" + quote} {
+				err := db.Model(&Product{ID: 1}).Updates(map[string]any{"price": 70, name: 1}).Error
+
+				require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+				require.Equal(t, theirs, reload[Product](t, db, 1))
+			}
+		}},
+	}, &Product{})
+}
+
 func TestWhatIsNoVersion(t *testing.T) {
 	t.Parallel()
 	run(t, testdb.All(), []behaviour{
