@@ -56,6 +56,16 @@ func TestAPayloadNamesTheVersion(t *testing.T) {
 				require.Equal(t, theirs, reload[Product](t, db, 1))
 			}
 		}},
+		{"twice, and says nothing by that", func(t *testing.T, db *gorm.DB) {
+			_, theirs := pair(t, db)
+			for range 20 { // in whatever order a map is walked
+				err := db.Model(&Product{ID: 1}).Updates(map[string]any{"price": 70, "version": 2, "Version": 1}).Error
+
+				require.ErrorContains(t, err, "model Product, field Version: the payload holds two versions")
+			}
+			require.Equal(t, theirs, reload[Product](t, db, 1))
+			require.NoError(t, db.Model(&Product{ID: 1}).Updates(map[string]any{"price": 70, "version": 2, "Version": 2}).Error)
+		}},
 	}, &Product{})
 }
 
