@@ -182,8 +182,14 @@ func (f *versionField) isAdvancedInSQL() bool {
 func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
 	var found *versionField
 	for _, field := range s.Fields {
-		if !isVersionField(field) || s.FieldsByDBName[field.DBName] != field {
+		if !isVersionField(field) {
 			continue
+		}
+		if stored := s.FieldsByDBName[field.DBName]; stored != field {
+			if stored != nil && isVersionField(stored) {
+				continue // an outer struct declares the version of an embedded one again
+			}
+			return nil, notStored(field, stored)
 		}
 		if found != nil {
 			return nil, fmt.Errorf("occ: model %s has two version fields, %s and %s: keep one", s.Name, found.Name, field.Name)
@@ -197,6 +203,15 @@ func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
 		_, found.isPlain = found.kind.(counter)
 	}
 	return found, nil
+}
+
+// notStored says of a version field why there is no column for it.
+func notStored(field, stored *schema.Field) error {
+	where := fmt.Sprintf("occ: model %s, field %s", field.Schema.Name, field.Name)
+	if stored == nil {
+		return fmt.Errorf("%s: GORM has no column for type %s", where, field.FieldType)
+	}
+	return fmt.Errorf("%s: its column %q is that of field %s: give one of them another", where, field.DBName, stored.Name)
 }
 
 const versionTag = "VERSION"
@@ -226,6 +241,12 @@ func (p *Plugin) newVersionField(field *schema.Field) (*versionField, error) {
 	}
 	if !field.Creatable || !field.Updatable || !field.Readable {
 		return nil, errors.New("a version must be readable and writable: remove the permission tag")
+	}
+	if field.PrimaryKey {
+		return nil, errors.New("a version cannot be part of the primary key: the key names the row at all of its versions")
+	}
+	if _, isSoftDelete := reflect.New(field.IndirectFieldType).Interface().(schema.DeleteClausesInterface); isSoftDelete {
+		return nil, fmt.Errorf("a version cannot be of type %s: a row with one would count as deleted", field.FieldType)
 	}
 	name := field.TagSettings[versionTag]
 	if name == versionTag {
