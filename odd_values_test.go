@@ -43,6 +43,43 @@ func requireNoVersion(t *testing.T, db *gorm.DB, value any) {
 	require.Equal(t, stored, reload[Product](t, db, 1))
 }
 
+// pointedAt has a version that GORM writes through a pointer.
+type pointedAt struct {
+	ID      uint
+	Text    string
+	Version *int64 `gorm:"version"`
+}
+
+func TestAVersionThatIsAPointerIsTheModelsOwn(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"whatever a refused payload held", func(t *testing.T, db *gorm.DB) {
+			mine := pointedAt{Text: "a"}
+			require.NoError(t, db.Create(&mine).Error)
+			theirs := reload[pointedAt](t, db, mine.ID)
+			require.NoError(t, db.Model(&theirs).Update("text", "b").Error)
+
+			for range 2 {
+				err := db.Model(&mine).Clauses(occ.Expect(1)).Updates(map[string]any{"text": "c", "version": 2}).Error
+				require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+				require.EqualValues(t, 1, *mine.Version)
+				require.ErrorIs(t, db.Model(&mine).Update("text", "c").Error, occ.ErrStaleData)
+			}
+
+			require.Equal(t, theirs, reload[pointedAt](t, db, mine.ID))
+		}},
+		{"where a payload holds zero, which says nothing", func(t *testing.T, db *gorm.DB) {
+			mine := pointedAt{Text: "a"}
+			require.NoError(t, db.Create(&mine).Error)
+
+			require.NoError(t, db.Model(&mine).Updates(map[string]any{"text": "b", "version": 0}).Error)
+
+			require.EqualValues(t, 2, *mine.Version)
+			require.Equal(t, mine, reload[pointedAt](t, db, mine.ID))
+		}},
+	}, &pointedAt{})
+}
+
 func TestAPayloadNamesTheVersion(t *testing.T) {
 	t.Parallel()
 	run(t, testdb.All(), []behaviour{

@@ -84,7 +84,15 @@ type versionField struct {
 
 func (f *versionField) of(ctx context.Context, model reflect.Value) any {
 	version, _ := f.ValueOf(ctx, model)
-	return version
+	return f.unshared(version)
+}
+
+// unshared copies what a version of a pointer type points to: GORM writes a payload into that, not into the field.
+func (f *versionField) unshared(version any) any {
+	if f.FieldType.Kind() != reflect.Pointer || version == nil {
+		return version
+	}
+	return clone(reflect.ValueOf(version)).Interface()
 }
 
 // put sets the version of a model in memory; a model that was passed by value is left as it is.
@@ -102,7 +110,7 @@ func (f *versionField) put(ctx context.Context, model reflect.Value, version any
 		field.SetZero()
 		return
 	}
-	field.Set(reflect.ValueOf(version))
+	field.Set(reflect.ValueOf(f.unshared(version)))
 }
 
 // scanned gives a version as it came out of a query, in a value of the field's pool, as the field's type holds it.
