@@ -175,6 +175,32 @@ func TestTimeVersionsAreComparedAsInstants(t *testing.T) {
 	}, &dated{})
 }
 
+// datedInNanoseconds has a column of more digits than servers keep.
+type datedInNanoseconds struct {
+	ID      uint
+	Price   int
+	Version time.Time `gorm:"version;precision:9"`
+}
+
+func TestATimeVersionAdvancesByWhatItsColumnKeeps(t *testing.T) {
+	t.Parallel()
+	for _, database := range except("mariadb", testdb.All()) { // it refuses such a column
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			db, _ := stoppedClock(t, database, &datedInNanoseconds{})
+			mine := datedInNanoseconds{}
+			require.NoError(t, db.Create(&mine).Error)
+			theirs := reload[datedInNanoseconds](t, db, mine.ID)
+			require.True(t, theirs.Version.Equal(mine.Version), "memory and row")
+
+			require.NoError(t, db.Model(&mine).Update("price", 1).Error)
+
+			require.ErrorIs(t, db.Model(&theirs).Update("price", 2).Error, occ.ErrStaleData)
+			require.Equal(t, 1, reload[datedInNanoseconds](t, db, mine.ID).Price)
+		})
+	}
+}
+
 func TestAZeroTimeCountsAsNoVersion(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *gorm.DB) {

@@ -40,10 +40,15 @@ func (d Dialect) TimeDigits(columnType string) int {
 		return nanoseconds // it is text, as the driver writes it
 	case digits != nil:
 		n, _ := strconv.Atoi(digits[1])
-		return n
+		return min(n, d.mostTimeDigits()) // PostgreSQL takes more, and keeps six
 	case d.Name == mysql:
 		return 0
-	case d.Name == sqlServer:
+	}
+	return d.mostTimeDigits()
+}
+
+func (d Dialect) mostTimeDigits() int {
+	if d.Name == sqlServer {
 		return 7
 	}
 	return microseconds
