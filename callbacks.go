@@ -1,6 +1,7 @@
 package occ
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,7 +21,11 @@ func (p *Plugin) guardUpdate(db *gorm.DB) {
 	w.keepClauses("WHERE", "SET", "RETURNING", softDeleteMark)
 	defer w.giveBackClauses()
 	w.keepReturnable()
-	if db.AddError(w.identify(w.updated(), w.payloadVersion())) != nil {
+	payload, err := w.payloadVersion()
+	if err == nil {
+		err = w.identify(w.updated(), payload)
+	}
+	if db.AddError(err) != nil {
 		return
 	}
 	w.catchUp(w.pointers())
@@ -207,7 +212,8 @@ func (w *write) isVersionColumn(name string) bool {
 	if field := w.model.LookUpField(name); field != nil {
 		return field.DBName == version.DBName
 	}
-	// databases take a name in other letters and with its table too, GORM's schema does not
+	// databases take a name in other letters, in quotes and with its table too, GORM's schema does not
+	name = unquoted.Replace(name)
 	return strings.EqualFold(name[strings.LastIndexByte(name, '.')+1:], version.DBName)
 }
 
@@ -259,29 +265,42 @@ func (w *write) clausesBefore(name string) (clause.Clause, bool) {
 }
 
 // payloadVersion is the version that the payload of an update carries, which says what it was based on; nil if none.
-func (w *write) payloadVersion() any {
+func (w *write) payloadVersion() (version any, err error) {
 	if given, ok := w.clausesBefore("SET"); ok {
 		set, _ := given.Expression.(clause.Set)
 		for _, assignment := range set {
-			if w.isVersionColumn(assignment.Column.Name) && !isExpression(assignment.Value) {
-				return assignment.Value
+			if version, err = w.orVersion(version, assignment.Column.Name, assignment.Value); err != nil {
+				return nil, err
 			}
 		}
-		return nil
+		return version, nil
 	}
 	payload := indirect(reflect.ValueOf(w.stmt.Dest))
 	if !payload.IsValid() {
-		return nil
+		return nil, nil
 	}
-	if values, ok := payload.Interface().(map[string]any); ok {
-		for name, value := range values {
-			if value != nil && w.isVersionColumn(name) && !isExpression(value) {
-				return value
-			}
+	values, ok := payload.Interface().(map[string]any)
+	if !ok {
+		return w.versionOfStruct(payload), nil
+	}
+	for name, value := range values {
+		if version, err = w.orVersion(version, name, value); err != nil {
+			return nil, err
 		}
-		return nil
 	}
-	return w.versionOfStruct(payload)
+	return version, nil
+}
+
+// orVersion is the version found so far in a payload, or the one that its next column holds: two of them, under two of the
+// column's names, do not say what the payload was based on.
+func (w *write) orVersion(found any, column string, value any) (any, error) {
+	if value == nil || !w.isVersionColumn(column) || isExpression(value) {
+		return found, nil
+	}
+	if found != nil && !reflect.DeepEqual(found, value) {
+		return nil, fmt.Errorf("occ: model %s, field %s: the payload holds two versions: keep one", w.model.Name, w.model.version.Name)
+	}
+	return value, nil
 }
 
 // versionOfStruct finds the version in a struct that updates another model, of the same type or not.

@@ -153,6 +153,19 @@ func TestTimeVersionsAreComparedAsInstants(t *testing.T) {
 				require.ErrorIs(t, db.Model(&old).Update("price", 2).Error, occ.ErrStaleData)
 			}
 		}},
+		{"a second apart they are two, at the very end of it too", func(t *testing.T, db *gorm.DB) {
+			at := time.Date(2024, 3, 1, 10, 20, 30, 999e6, time.UTC)
+			if db.Name() != "mysql" {
+				at = at.Add(999999) // the default of MariaDB's columns is milliseconds
+			}
+			m := dated{Version: at}
+			require.NoError(t, db.Create(&m).Error)
+
+			err := db.Model(&m).Clauses(occ.Expect(m.Version.Add(time.Second))).Update("price", 1).Error
+
+			require.ErrorIs(t, err, occ.ErrStaleData)
+			require.Zero(t, reload[dated](t, db, m.ID).Price)
+		}},
 		{"a fraction of a second apart they are two", func(t *testing.T, db *gorm.DB) {
 			require.NoError(t, db.Exec("INSERT INTO dated (id, price, version) VALUES (1, 0, '2024-03-01 10:20:30.124')").Error)
 			m := dated{ID: 1, Version: time.Date(2024, 3, 1, 10, 20, 30, 123e6, time.UTC)}
@@ -160,6 +173,32 @@ func TestTimeVersionsAreComparedAsInstants(t *testing.T) {
 			require.ErrorIs(t, db.Model(&m).Update("price", 1).Error, occ.ErrStaleData)
 		}},
 	}, &dated{})
+}
+
+// datedInNanoseconds has a column of more digits than servers keep.
+type datedInNanoseconds struct {
+	ID      uint
+	Price   int
+	Version time.Time `gorm:"version;precision:9"`
+}
+
+func TestATimeVersionAdvancesByWhatItsColumnKeeps(t *testing.T) {
+	t.Parallel()
+	for _, database := range except("mariadb", testdb.All()) { // it refuses such a column
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			db, _ := stoppedClock(t, database, &datedInNanoseconds{})
+			mine := datedInNanoseconds{}
+			require.NoError(t, db.Create(&mine).Error)
+			theirs := reload[datedInNanoseconds](t, db, mine.ID)
+			require.True(t, theirs.Version.Equal(mine.Version), "memory and row")
+
+			require.NoError(t, db.Model(&mine).Update("price", 1).Error)
+
+			require.ErrorIs(t, db.Model(&theirs).Update("price", 2).Error, occ.ErrStaleData)
+			require.Equal(t, 1, reload[datedInNanoseconds](t, db, mine.ID).Price)
+		})
+	}
 }
 
 func TestAZeroTimeCountsAsNoVersion(t *testing.T) {

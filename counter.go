@@ -30,7 +30,7 @@ func (p *Plugin) newCounter(field *schema.Field) (counter, bool) {
 	c := counter{typ: field.FieldType, unsigned: isUnsigned(integer.Kind())}
 	bits := integer.Bits()
 	if field.Size > 0 && field.Size < bits {
-		bits = field.Size // the column is narrower than the type
+		bits = max(field.Size, narrowest) // the column is narrower than the type
 	}
 	if !c.unsigned {
 		bits--
@@ -39,6 +39,9 @@ func (p *Plugin) newCounter(field *schema.Field) (counter, bool) {
 	c.last = min(c.last, p.dialect.LastInteger(p.columnType(field)))
 	return c, true
 }
+
+// narrowest is how many bits the smallest columns have, whatever size a tag names: of two, a counter would stay at 1.
+const narrowest = 8
 
 // integerIn is the integer type that t is, points to or holds as sql.NullInt64 and sql.Null[T] do; else nil.
 func integerIn(t reflect.Type) reflect.Type {
@@ -59,7 +62,8 @@ func isUnsigned(k reflect.Kind) bool { return k >= reflect.Uint && k <= reflect.
 
 // isNullable tells the shape of database/sql's nullable types: a value and whether it is valid.
 func isNullable(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && t.NumField() == 2 && t.Field(1).Name == "Valid" &&
+	return t.Kind() == reflect.Struct && t.NumField() == 2 && t.Field(0).IsExported() &&
+		t.Field(1).Name == "Valid" && t.Field(1).Type.Kind() == reflect.Bool &&
 		t.Implements(reflect.TypeFor[driver.Valuer]()) && reflect.PointerTo(t).Implements(reflect.TypeFor[sql.Scanner]())
 }
 
@@ -182,7 +186,7 @@ func (c counter) decode(version any) (uint64, error) {
 	case rv.CanUint():
 		return c.fromUint(rv.Uint())
 	case rv.CanFloat():
-		return c.fromFloat(rv.Float())
+		return c.fromFloat(rv)
 	case isNullable(rv.Type()):
 		return c.fromNullable(rv)
 	case rv.Kind() == reflect.Pointer:
@@ -215,9 +219,15 @@ func (c counter) fromUint(n uint64) (uint64, error) {
 	return n, nil
 }
 
-func (c counter) fromFloat(f float64) (uint64, error) {
-	if f != math.Trunc(f) || math.Abs(f) >= 1<<63 {
-		return 0, fmt.Errorf("%v does not fit %s", f, c.typ)
+// fromFloat takes whole numbers as far as no two of them are the same float: beyond, one may stand for its neighbour.
+func (c counter) fromFloat(rv reflect.Value) (uint64, error) {
+	digits := 53
+	if rv.Kind() == reflect.Float32 {
+		digits = 24
+	}
+	f := rv.Float()
+	if f != math.Trunc(f) || math.Abs(f) >= math.Ldexp(1, digits) {
+		return 0, fmt.Errorf("%v does not fit %s without loss", f, c.typ)
 	}
 	return c.fromInt(int64(f))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
@@ -83,7 +84,15 @@ type versionField struct {
 
 func (f *versionField) of(ctx context.Context, model reflect.Value) any {
 	version, _ := f.ValueOf(ctx, model)
-	return version
+	return f.unshared(version)
+}
+
+// unshared copies what a version of a pointer type points to: GORM writes a payload into that, not into the field.
+func (f *versionField) unshared(version any) any {
+	if f.FieldType.Kind() != reflect.Pointer || version == nil {
+		return version
+	}
+	return clone(reflect.ValueOf(version)).Interface()
 }
 
 // put sets the version of a model in memory; a model that was passed by value is left as it is.
@@ -101,7 +110,7 @@ func (f *versionField) put(ctx context.Context, model reflect.Value, version any
 		field.SetZero()
 		return
 	}
-	field.Set(reflect.ValueOf(version))
+	field.Set(reflect.ValueOf(f.unshared(version)))
 }
 
 // scanned gives a version as it came out of a query, in a value of the field's pool, as the field's type holds it.
@@ -181,8 +190,14 @@ func (f *versionField) isAdvancedInSQL() bool {
 func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
 	var found *versionField
 	for _, field := range s.Fields {
-		if !isVersionField(field) || s.FieldsByDBName[field.DBName] != field {
+		if !isVersionField(field) {
 			continue
+		}
+		if stored := s.FieldsByDBName[field.DBName]; stored != field {
+			if stored != nil && isVersionField(stored) {
+				continue // an outer struct declares the version of an embedded one again
+			}
+			return nil, notStored(field, stored)
 		}
 		if found != nil {
 			return nil, fmt.Errorf("occ: model %s has two version fields, %s and %s: keep one", s.Name, found.Name, field.Name)
@@ -198,14 +213,29 @@ func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
 	return found, nil
 }
 
+// notStored says of a version field why there is no column for it.
+func notStored(field, stored *schema.Field) error {
+	where := fmt.Sprintf("occ: model %s, field %s", field.Schema.Name, field.Name)
+	if stored == nil {
+		return fmt.Errorf("%s: GORM has no column for type %s", where, field.FieldType)
+	}
+	return fmt.Errorf("%s: its column %q is that of field %s: give one of them another", where, field.DBName, stored.Name)
+}
+
 const versionTag = "VERSION"
 
 func isVersionField(field *schema.Field) bool {
-	if _, ignored := field.TagSettings["-"]; ignored {
+	if isIgnored(field) {
 		return false
 	}
 	_, tagged := field.TagSettings[versionTag]
 	return tagged || field.IndirectFieldType == versionType || field.IndirectFieldType == xminType
+}
+
+// isIgnored tells a field that GORM keeps no column for. "-:migration" is no such tag: that column is merely made elsewhere.
+func isIgnored(field *schema.Field) bool {
+	ignored := strings.ToLower(strings.TrimSpace(field.TagSettings["-"]))
+	return ignored == "-" || ignored == "all"
 }
 
 // newVersionField finds the kind of version that a field's tag names, or that its type stands for.
@@ -219,6 +249,12 @@ func (p *Plugin) newVersionField(field *schema.Field) (*versionField, error) {
 	}
 	if !field.Creatable || !field.Updatable || !field.Readable {
 		return nil, errors.New("a version must be readable and writable: remove the permission tag")
+	}
+	if field.PrimaryKey {
+		return nil, errors.New("a version cannot be part of the primary key: the key names the row at all of its versions")
+	}
+	if _, isSoftDelete := reflect.New(field.IndirectFieldType).Interface().(schema.DeleteClausesInterface); isSoftDelete {
+		return nil, fmt.Errorf("a version cannot be of type %s: a row with one would count as deleted", field.FieldType)
 	}
 	name := field.TagSettings[versionTag]
 	if name == versionTag {

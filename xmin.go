@@ -34,7 +34,7 @@ const xminColumn = "xmin"
 // CreateClauses is called by GORM while it parses a model, the one moment before a migration at which the field can be
 // made the system column. It adds no clause. Embedding promotes it to the model, so it minds fields of type Xmin alone.
 func (Xmin) CreateClauses(field *schema.Field) []clause.Interface {
-	if field.IndirectFieldType != xminType || field.TagSettings["-"] != "" {
+	if field.IndirectFieldType != xminType || isIgnored(field) {
 		return nil
 	}
 	field.IgnoreMigration, field.Creatable, field.Updatable = true, false, false

@@ -40,10 +40,15 @@ func (d Dialect) TimeDigits(columnType string) int {
 		return nanoseconds // it is text, as the driver writes it
 	case digits != nil:
 		n, _ := strconv.Atoi(digits[1])
-		return n
+		return min(n, d.mostTimeDigits()) // PostgreSQL takes more, and keeps six
 	case d.Name == mysql:
 		return 0
-	case d.Name == sqlServer:
+	}
+	return d.mostTimeDigits()
+}
+
+func (d Dialect) mostTimeDigits() int {
+	if d.Name == sqlServer {
 		return 7
 	}
 	return microseconds
@@ -79,14 +84,21 @@ func (d Dialect) SameTime(column clause.Column, value any) clause.Expression {
 	}
 }
 
-// sqliteSeconds are the whole seconds of a time since 1970, as text.
+// sqliteSeconds are the whole seconds of a time since 1970, as text. SQLite would round a fraction to milliseconds, and the
+// last half of one up to the next second.
 func sqliteSeconds(x any) clause.Expr {
 	if t, ok := x.(time.Time); ok {
 		return clause.Expr{SQL: "?", Vars: []any{strconv.FormatInt(t.Unix(), 10)}}
 	}
-	instant := sqliteTime("?")
+	instant := strings.ReplaceAll(sqliteWhole, "x", "?")
 	return clause.Expr{SQL: "strftime('%s', " + instant + ")", Vars: slices.Repeat([]any{x}, strings.Count(instant, "?"))}
 }
+
+// sqliteWhole is a text that SQLite knows without its fraction: what follows that is the zone, here too in two forms.
+const sqliteWhole = "substr(x, 1, 19) || CASE substr(" + sqliteZone + ", 1, 1) WHEN ' ' THEN substr(" + sqliteZone + ", 2, 3)" +
+	" || ':' || substr(" + sqliteZone + ", 5, 2) ELSE " + sqliteZone + " END"
+
+const sqliteZone = "ltrim(substr(x, 20), '.0123456789')"
 
 // sqliteTime takes the texts that SQLite knows, and the one of modernc.org/sqlite: "2006-01-02 15:04:05.9 +0200 CEST".
 func sqliteTime(x string) string {
