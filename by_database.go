@@ -103,7 +103,7 @@ func (w *write) mayBeSkipped() bool {
 // withoutVersions are the models whose version the database has to make, and the maps.
 func (w *write) withoutVersions() (rows []row, maps []map[string]any) {
 	version := w.model.version
-	switch dest := indirect(reflect.ValueOf(w.stmt.Dest)).Interface().(type) {
+	switch dest := w.givenMaps().(type) {
 	case map[string]any:
 		return nil, []map[string]any{dest}
 	case []map[string]any:

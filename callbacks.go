@@ -251,7 +251,7 @@ func (w *write) isTimestamp(assignment clause.Assignment) bool {
 	if _, given := w.clausesBefore("SET"); given {
 		return false
 	}
-	payload, _ := indirect(reflect.ValueOf(w.stmt.Dest)).Interface().(map[string]any)
+	payload, _ := w.givenMaps().(map[string]any)
 	return payload[field.Name] == nil && payload[field.DBName] == nil
 }
 
@@ -279,7 +279,7 @@ func (w *write) payloadVersion() (version any, err error) {
 	if !payload.IsValid() {
 		return nil, nil
 	}
-	values, ok := payload.Interface().(map[string]any)
+	values, ok := w.givenMaps().(map[string]any)
 	if !ok {
 		return w.versionOfStruct(payload), nil
 	}

@@ -117,12 +117,22 @@ func (n numbering) putBack() {
 	}
 }
 
+// givenMaps are what the call was given in place of models: a map, a slice of them, or another slice or map. It is nil for
+// a model, which must not be taken out of its reflect.Value: that copies it.
+func (w *write) givenMaps() any {
+	dest := indirect(reflect.ValueOf(w.stmt.Dest))
+	if dest.Kind() != reflect.Map && dest.Kind() != reflect.Slice {
+		return nil
+	}
+	return dest.Interface()
+}
+
 // number gives every model and map without a version its first one.
 func (w *write) number() (n numbering, err error) {
 	if n.w = w; w.hasSnapshots() {
 		return n, nil
 	}
-	switch dest := indirect(reflect.ValueOf(w.stmt.Dest)).Interface().(type) {
+	switch dest := w.givenMaps().(type) {
 	case map[string]any:
 		err = n.addMap(dest)
 	case []map[string]any:

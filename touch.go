@@ -353,7 +353,7 @@ func (w *write) childrenAfter(relation *schema.Relationship, set clause.Set, bef
 
 // created are the models of a Create; of a map, a model that has its foreign key.
 func (w *write) created(relation *schema.Relationship) (models []reflect.Value) {
-	switch dest := indirect(reflect.ValueOf(w.stmt.Dest)).Interface().(type) {
+	switch dest := w.givenMaps().(type) {
 	case map[string]any:
 		return []reflect.Value{w.childOfMap(relation, dest)}
 	case []map[string]any:
