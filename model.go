@@ -30,6 +30,9 @@ type model struct {
 	hasHooks       bool
 	// relations are its associations, apart from the map in which GORM also notes those of models that it parses later
 	relations []*schema.Relationship
+
+	reach   sync.Once
+	reaches bool // see reachesVersions
 }
 
 // isInvolved tells whether there is anything for the plugin to do when the model is written.
@@ -38,6 +41,30 @@ func (m *model) isInvolved() bool { return m.version != nil || len(m.touches) > 
 // mayNest tells whether a call may write other models too, through hooks or associations.
 func (m *model) mayNest(stmt *gorm.Statement) bool {
 	return len(m.relations) > 0 || (m.hasHooks && !stmt.SkipHooks)
+}
+
+// reachesVersions tells whether the model has associations and a call that writes them along with it may come to a model
+// with a version: else it is GORM's alone, and its transaction too.
+func (p *Plugin) reachesVersions(m *model) bool {
+	m.reach.Do(func() {
+		m.reaches = len(m.relations) > 0 && p.isAnyInvolved(m, map[*schema.Schema]bool{})
+	})
+	return m.reaches
+}
+
+func (p *Plugin) isAnyInvolved(m *model, seen map[*schema.Schema]bool) bool {
+	seen[m.Schema] = true
+	if m.isInvolved() {
+		return true
+	}
+	for _, relation := range m.relations {
+		for _, s := range []*schema.Schema{relation.FieldSchema, relation.JoinTable} {
+			if s != nil && !seen[s] && p.isAnyInvolved(p.modelOfSchema(s), seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // models are the models that the plugin has met.

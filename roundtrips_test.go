@@ -132,3 +132,21 @@ func TestRoundTrips(t *testing.T) {
 	}
 	run(t, testdb.All(), behaviours, &Product{})
 }
+
+func TestASaveThatReachesNoVersionIsGORMsAlone(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"without a default transaction it has none, and no savepoint in the caller's", func(t *testing.T, db *gorm.DB) {
+			counted, trips := countRoundTrips(t, db)
+			require.NoError(t, counted.Create(&Shelf{ID: 1, Books: []Book{{ID: 1, Title: "x"}}}).Error)
+			require.NoError(t, counted.Unscoped().Select("Books").Delete(&Shelf{ID: 1}).Error)
+			require.NotContains(t, trips.take(), "BEGIN")
+
+			tx := begin(t, counted)
+			trips.take()
+			require.NoError(t, tx.Create(&Shelf{ID: 2, Books: []Book{{ID: 2, Title: "y"}}}).Error)
+
+			require.Len(t, trips.take(), 2) // an INSERT for each of them
+		}},
+	}, &Shelf{}, &Book{})
+}

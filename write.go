@@ -176,9 +176,9 @@ func (w *write) savesMore(target reflect.Value) bool {
 		return true
 	}
 	if w.op == OpDelete {
-		return len(w.model.relations) > 0 && len(w.stmt.Selects) > 0
+		return len(w.stmt.Selects) > 0 && w.plugin.reachesVersions(w.model)
 	}
-	return savesAssociations(w.stmt, w.model, target, w.op == OpUpsert)
+	return w.plugin.reachesVersions(w.model) && savesAssociations(w.stmt, w.model, target, w.op == OpUpsert)
 }
 
 // targetOf is the model or models that a statement is about, before GORM has set it up.
