@@ -74,7 +74,7 @@ func (u *unit) end(db *gorm.DB, failed bool) error {
 		if failed {
 			return committer.Rollback()
 		}
-		return committer.Commit()
+		return becauseOf(db.Statement.Context, committer.Commit())
 	case u.savepoint == "":
 		return nil
 	case failed:
@@ -91,7 +91,7 @@ func (u *unit) exec(db *gorm.DB, sql string) error {
 		return nil
 	}
 	_, err := connectionOf(u.pool).ExecContext(context.WithoutCancel(db.Statement.Context), sql)
-	return err
+	return becauseOf(db.Statement.Context, err)
 }
 
 // atomically runs write as a unit of its own.
