@@ -84,7 +84,7 @@ func (p *Plugin) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, o
 	committed := false
 	defer func() { // also of a panic, which goes on, and of runtime.Goexit
 		if !committed {
-			tx.Rollback()
+			_ = rollBack(pool)
 			j.rollBackTo(tx.Statement.Context, 0)
 		}
 		p.journals.end(pool)

@@ -70,11 +70,10 @@ func (u *unit) end(db *gorm.DB, failed bool) error {
 	switch {
 	case u.outside != nil:
 		db.Statement.ConnPool = u.outside
-		committer := u.pool.(gorm.TxCommitter)
 		if failed {
-			return committer.Rollback()
+			return rollBack(u.pool)
 		}
-		return becauseOf(db.Statement.Context, committer.Commit())
+		return becauseOf(db.Statement.Context, u.pool.(gorm.TxCommitter).Commit())
 	case u.savepoint == "":
 		return nil
 	case failed:
