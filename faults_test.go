@@ -123,12 +123,13 @@ func (f *faults) around(call testdb.Call, do func() error) error {
 
 // eachFaults runs a test on every database, with points.
 func eachFaults(t *testing.T, names []string, test func(t *testing.T, f *faults), opts ...occ.Option) {
-	for i, name := range names {
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := &faults{code: faultCode("code " + rand.Text()), at: -1}
-			database := testdb.Intercepted(f.around)[slices.IndexFunc(testdb.All(), func(d testdb.Database) bool { return d.Name == names[i] })]
-			f.db = open(t, database, nil, append(opts, occ.WithGenerator("fault", faultGenerator{}))...)
+			databases := testdb.Intercepted(f.around)
+			at := slices.IndexFunc(databases, func(d testdb.Database) bool { return d.Name == name })
+			f.db = open(t, databases[at], nil, append(opts, occ.WithGenerator("fault", faultGenerator{}))...)
 			f.db.DisableForeignKeyConstraintWhenMigrating = true // what is deleted here is referred to
 			require.NoError(t, f.db.AutoMigrate(faultTables...))
 			f.plain = reopen(t, f.db, gorm.Config{})
@@ -245,13 +246,14 @@ func (f *faults) start(t *testing.T) (before outcome) {
 	return outcome{stored: f.stored(t, f.plain), versions: f.models.versions()}
 }
 
-// sweepAll has a fault at each point of each way to write.
-func (f *faults) sweepAll(t *testing.T, modes []faultMode, fault fault) {
+// sweepAll has a fault at each point of each way to write, or of those that are named.
+func (f *faults) sweepAll(t *testing.T, modes []faultMode, fault fault, paths ...string) {
 	t.Helper()
 	n := 0
 	for _, path := range faultPaths {
 		for _, mode := range modes {
-			if path.isSeveral && mode.name != inTransaction.name {
+			isMeant := len(paths) == 0 || slices.Contains(paths, path.name)
+			if !isMeant || path.isSeveral && !strings.HasPrefix(mode.name, "in ") {
 				continue
 			}
 			t.Run(path.name+", "+mode.name, func(t *testing.T) { n += f.sweep(t, path, mode, fault) })
