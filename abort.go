@@ -1,6 +1,11 @@
 package occ
 
-import "gorm.io/gorm"
+import (
+	"context"
+	"runtime"
+
+	"gorm.io/gorm"
+)
 
 // A panic in a callback, in a hook of a model say, goes straight through GORM: the transaction that GORM began for the call
 // stays open, and with it the connection. So do a unit and the journal of the plugin's. The callbacks between open and
@@ -55,7 +60,40 @@ func (p *Plugin) abort(db *gorm.DB) {
 		_ = w.unit.close(db, true)
 	}
 	if w.startedTransaction() {
-		db.Rollback()
+		_ = rollBack(db.Statement.ConnPool)
 		putBack(w.ctx, w.memories)
+	}
+}
+
+// rollBack ends a transaction, also where a panic is on its way through. One in a Valuer that database/sql calls for a
+// query leaves a lock of the transaction behind, for which Rollback waits for ever: then the database is told by itself,
+// the panic goes on, and the connection is lost to the pool, as it is without a transaction.
+func rollBack(pool gorm.ConnPool) error {
+	committer := pool.(gorm.TxCommitter)
+	if !panicsInQuery() {
+		return committer.Rollback()
+	}
+	_, err := connectionOf(pool).ExecContext(context.Background(), "ROLLBACK")
+	go func() { _ = committer.Rollback() }() // or until the lock is free: the query may be one of another transaction
+	return err
+}
+
+// panicsInQuery tells a panic that began within database/sql's query; its frames are below while deferred calls run.
+func panicsInQuery() bool {
+	const maxDepth = 64
+	var callers [maxDepth]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	panics := false
+	for {
+		frame, more := frames.Next()
+		switch {
+		case frame.Function == "runtime.gopanic":
+			panics = true
+		case panics && frame.Function == "database/sql.(*DB).queryDC":
+			return true
+		}
+		if !more {
+			return false
+		}
 	}
 }

@@ -81,14 +81,20 @@ func (w *write) insert() {
 	}
 	defer w.selectVersion()()
 	numbered, err := w.number()
+	isInserted := false
+	defer func() {
+		if !isInserted { // or a panic: a Valuer's, say
+			numbered.putBack()
+		}
+	}()
 	if w.db.AddError(err) == nil {
 		w.bindInserted()
 		w.plugin.gorm.create(w.db)
 	}
 	if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 {
-		numbered.putBack()
 		return
 	}
+	isInserted = true
 	for _, r := range numbered.rows {
 		w.remember(&r)
 		w.note(r.model)

@@ -1,6 +1,7 @@
 package occ
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func (p *Plugin) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, o
 	committed := false
 	defer func() { // also of a panic, which goes on, and of runtime.Goexit
 		if !committed {
-			tx.Rollback()
+			_ = rollBack(pool)
 			j.rollBackTo(tx.Statement.Context, 0)
 		}
 		p.journals.end(pool)
@@ -107,9 +108,13 @@ func (p *Plugin) commit(tx *gorm.DB) error {
 	if err := errors.Join(p.endOf(tx), tx.Error); err != nil {
 		return err
 	}
-	err := tx.Statement.ConnPool.(gorm.TxCommitter).Commit()
-	if ended := tx.Statement.Context.Err(); ended != nil && errors.Is(err, sql.ErrTxDone) {
-		return fmt.Errorf("%w: %w", ended, err) // database/sql rolls back as soon as the context ends
+	return becauseOf(tx.Statement.Context, tx.Statement.ConnPool.(gorm.TxCommitter).Commit())
+}
+
+// becauseOf says why a transaction is done already: database/sql rolls back as soon as the context ends.
+func becauseOf(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil && errors.Is(err, sql.ErrTxDone) && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
 	}
 	return err
 }

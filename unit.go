@@ -70,11 +70,10 @@ func (u *unit) end(db *gorm.DB, failed bool) error {
 	switch {
 	case u.outside != nil:
 		db.Statement.ConnPool = u.outside
-		committer := u.pool.(gorm.TxCommitter)
 		if failed {
-			return committer.Rollback()
+			return rollBack(u.pool)
 		}
-		return committer.Commit()
+		return becauseOf(db.Statement.Context, u.pool.(gorm.TxCommitter).Commit())
 	case u.savepoint == "":
 		return nil
 	case failed:
@@ -91,7 +90,7 @@ func (u *unit) exec(db *gorm.DB, sql string) error {
 		return nil
 	}
 	_, err := connectionOf(u.pool).ExecContext(context.WithoutCancel(db.Statement.Context), sql)
-	return err
+	return becauseOf(db.Statement.Context, err)
 }
 
 // atomically runs write as a unit of its own.

@@ -170,15 +170,22 @@ func (w *write) overwrite() {
 	if w.db.AddError(err) != nil {
 		return
 	}
+	isPanic := true
+	defer func() {
+		if isPanic { // a Valuer's, say
+			numbered.putBack()
+		}
+	}()
 	conflict := w.buildUpsert()
 	if w.returns() && !w.hasSnapshots() {
 		w.sendUpsert(conflict, models, numbered)
-		return
+	} else {
+		w.within(func() error { // what is read afterwards must not be what somebody else has written
+			w.sendUpsert(conflict, models, numbered)
+			return w.db.Error
+		})
 	}
-	w.within(func() error { // what is read afterwards must not be what somebody else has written
-		w.sendUpsert(conflict, models, numbered)
-		return w.db.Error
-	})
+	isPanic = false
 }
 
 func (w *write) sendUpsert(conflict clause.OnConflict, models []row, numbered numbering) {

@@ -241,7 +241,7 @@ func (p *Plugin) close(db *gorm.DB) {
 	}
 	w.followCopies()
 	w.closeUnit()
-	db.Error = sayOnce(db.Error)
+	db.Error = w.sayAll(sayOnce(db.Error))
 	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
 		putBack(w.ctx, w.memories)
 	}
@@ -250,6 +250,14 @@ func (p *Plugin) close(db *gorm.DB) {
 	}
 	w.report()
 	w.free()
+}
+
+// sayAll makes sure that errors.Is finds why a call failed: GORM puts the error of a rollback on top of it, in words alone.
+func (w *write) sayAll(err error) error {
+	if w.refusal != nil && err != nil && !errors.Is(err, w.refusal) {
+		err = fmt.Errorf("%w; %w", w.refusal, err)
+	}
+	return becauseOf(w.ctx, err)
 }
 
 func (w *write) startedTransaction() bool {

@@ -41,17 +41,24 @@ func openMariaDB(config *mysql.Config) (*sql.DB, error) {
 func createMariaDB(adjust ...func(*mysql.Config)) func(t testing.TB) gorm.Dialector {
 	return func(t testing.TB) gorm.Dialector {
 		t.Helper()
-		database := mariadbServer.namespace(t)
-		config, err := mariadbConfig()
-		require.NoError(t, err)
-		config.DBName = database
-		for _, f := range adjust {
-			f(config)
-		}
+		config := configureMariaDB(t, adjust...)
 		pool, err := openMariaDB(config)
 		require.NoError(t, err)
 		return gormmysql.New(gormmysql.Config{Conn: closeAfter(t, pool), DSNConfig: config})
 	}
+}
+
+// configureMariaDB names an empty database that ends with t.
+func configureMariaDB(t testing.TB, adjust ...func(*mysql.Config)) *mysql.Config {
+	t.Helper()
+	database := mariadbServer.namespace(t)
+	config, err := mariadbConfig()
+	require.NoError(t, err)
+	config.DBName = database
+	for _, f := range adjust {
+		f(config)
+	}
+	return config
 }
 
 // clientFoundRows makes an UPDATE report the rows it matched, not those it changed.

@@ -27,16 +27,22 @@ func postgresConfig() (*pgx.ConnConfig, error) {
 }
 
 func createPostgres(adjust ...func(*pgx.ConnConfig)) func(t testing.TB) gorm.Dialector {
+	return createPostgresBy(func(c *pgx.ConnConfig) *sql.DB { return stdlib.OpenDB(*c) }, adjust...)
+}
+
+// createPostgresBy names connections after their schema, so that a test finds its own in pg_stat_activity.
+func createPostgresBy(open func(*pgx.ConnConfig) *sql.DB, adjust ...func(*pgx.ConnConfig)) func(t testing.TB) gorm.Dialector {
 	return func(t testing.TB) gorm.Dialector {
 		t.Helper()
 		schema := postgresServer.namespace(t)
 		config, err := postgresConfig()
 		require.NoError(t, err)
 		config.RuntimeParams["search_path"] = schema
+		config.RuntimeParams["application_name"] = schema
 		for _, f := range adjust {
 			f(config)
 		}
-		return postgres.New(postgres.Config{Conn: closeAfter(t, stdlib.OpenDB(*config))})
+		return postgres.New(postgres.Config{Conn: closeAfter(t, open(config))})
 	}
 }
 
