@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
 	"github.com/gorm-occ/occ/internal/testdb"
@@ -141,6 +142,21 @@ func TestVersionsOfTheDatabase(t *testing.T) {
 			require.EqualValues(t, 6, m.Version)
 			require.NoError(t, db.Model(&m).Select("*").Updates(m).Error)
 			require.EqualValues(t, 7, m.Version)
+		}},
+		{"come back with what DO NOTHING inserted", func(t *testing.T, db *gorm.DB) {
+			newDB(t, db)
+			one, several := numbered{ID: 7}, []numbered{{ID: 7}, {Price: 1}, {ID: 9}, {Price: 2}}
+			preset := numbered{Version: 40}
+
+			for _, models := range []any{&one, &several, &preset} {
+				require.NoError(t, db.Clauses(clause.OnConflict{DoNothing: true}).Create(models).Error)
+			}
+
+			require.Equal(t, []int64{0, 5, 5, 5}, []int64{several[0].Version, several[1].Version, several[2].Version, several[3].Version})
+			for _, m := range []numbered{one, several[1], several[2], several[3], preset} {
+				require.Equal(t, m, reload[numbered](t, db, m.ID))
+			}
+			require.NoError(t, db.Model(&one).Update("price", 3).Error)
 		}},
 		{"come back with maps and CreateInBatches", func(t *testing.T, db *gorm.DB) {
 			newDB(t, db)

@@ -23,8 +23,17 @@ func (w *write) insertOrSkip() {
 	if w.isLinked {
 		candidates = w.unloaded(candidates)
 	}
-	inserted, err := w.insertSkipping(candidates)
-	if w.db.AddError(err) == nil {
+	var inserted int64
+	insert := func() (err error) {
+		inserted, err = w.insertSkipping(candidates)
+		return err
+	}
+	if w.model.version.byDatabase {
+		w.within(insert) // what is read afterwards must not be what somebody else has written
+	} else {
+		_ = w.db.AddError(insert())
+	}
+	if w.db.Error == nil {
 		w.db.RowsAffected = inserted
 	}
 }
@@ -129,7 +138,7 @@ func (w *write) insertAll(rows []row) error {
 			w.note(r.model)
 		}
 	}
-	if err == nil && w.hasSnapshots() {
+	if err == nil && (w.hasSnapshots() || w.model.version.byDatabase) {
 		err = w.learnInserted(slices.Clone(rows))
 	}
 	return err
@@ -145,12 +154,12 @@ func (w *write) learnKey(rows []row) {
 	_ = w.db.AddError(err)
 }
 
-// firstVersions are the versions to insert: a preset one is kept.
+// firstVersions are the versions to insert: a preset one is kept, and the database makes its own.
 func (w *write) firstVersions(rows []row) ([]any, error) {
 	kind, firsts := w.model.version.kind, make([]any, len(rows))
 	for i, r := range rows {
 		firsts[i] = r.before
-		if !kind.isZero(r.before) {
+		if !kind.isZero(r.before) || w.model.version.byDatabase {
 			continue
 		}
 		first, err := kind.next(w.ctx, nil)
@@ -164,8 +173,14 @@ func (w *write) firstVersions(rows []row) ([]any, error) {
 
 // insertModels has GORM insert some of the call's models.
 func (w *write) insertModels(rows []row) (affected int64, err error) {
-	defer w.selectVersion()()
-	w.withModels(rows, func() { w.plugin.gorm.create(w.db) })
+	w.withModels(rows, func() {
+		if w.model.version.byDatabase {
+			defer w.leaveOut(w.withoutVersions())()
+		} else {
+			defer w.selectVersion()()
+		}
+		w.plugin.gorm.create(w.db)
+	})
 	affected, err = w.db.RowsAffected, w.db.Error
 	w.db.Error, w.db.RowsAffected = nil, 0
 	return affected, err

@@ -168,6 +168,14 @@ func TestXmin(t *testing.T) {
 			require.NoError(t, db.Model(&invoice.Lines[1]).Update("text", "paper").Error)
 			require.NoError(t, db.Model(&invoice).Update("total", 3).Error)
 		}},
+		{"an owner that is created with its part can be written", func(t *testing.T, db *gorm.DB) {
+			line := InvoiceLine{Text: "pen", Invoice: &Invoice{Total: 10}}
+			require.NoError(t, db.Create(&line).Error)
+
+			require.Equal(t, reload[Invoice](t, db, line.Invoice.ID).Xmin, line.Invoice.Xmin)
+			require.NoError(t, db.Model(line.Invoice).Update("total", 3).Error)
+			require.NoError(t, db.Model(&line).Update("text", "ink").Error)
+		}},
 		{"raw SQL is noticed", func(t *testing.T, db *gorm.DB) {
 			invoice := newInvoice(t, db)
 			require.NoError(t, db.Exec("UPDATE invoices SET total = 99").Error)

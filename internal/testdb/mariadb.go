@@ -27,6 +27,7 @@ func mariadbConfig() (*mysql.Config, error) {
 		return nil, err
 	}
 	config.ParseTime = true
+	config.Logger = &mysql.NopLogger{} // tests break connections, which it would tell of
 	return config, nil
 }
 
@@ -63,3 +64,11 @@ func configureMariaDB(t testing.TB, adjust ...func(*mysql.Config)) *mysql.Config
 
 // clientFoundRows makes an UPDATE report the rows it matched, not those it changed.
 func clientFoundRows(c *mysql.Config) { c.ClientFoundRows = true }
+
+// snapshotIsolation has REPEATABLE READ report a write of a row that was changed since.
+func snapshotIsolation(c *mysql.Config) {
+	if c.Params == nil {
+		c.Params = map[string]string{}
+	}
+	c.Params["innodb_snapshot_isolation"] = "ON"
+}

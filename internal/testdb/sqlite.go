@@ -13,11 +13,18 @@ import (
 	"gorm.io/gorm/logger"
 )
 
-func createSQLite(t testing.TB) gorm.Dialector {
+func createSQLite(t testing.TB) gorm.Dialector { return createSQLiteWith(t, "") }
+
+func createSQLiteWith(t testing.TB, parameters string) gorm.Dialector {
 	t.Helper()
-	pool, err := sql.Open(sqliteDriver, filepath.Join(t.TempDir(), "test.db")+sqlitePragmas)
+	pool, err := sql.Open(sqliteDriver, filepath.Join(t.TempDir(), "test.db")+sqlitePragmas+parameters)
 	require.NoError(t, err)
 	return sqlite.New(sqlite.Config{Conn: closeAfter(t, pool)})
+}
+
+// createImmediateSQLite has transactions take the write lock when they begin.
+func createImmediateSQLite(t testing.TB) gorm.Dialector {
+	return createSQLiteWith(t, "&_txlock=immediate")
 }
 
 // Example opens an empty SQLite database for an Example function, which has no test that could own it; remove ends it.

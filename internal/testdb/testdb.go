@@ -48,6 +48,14 @@ func Configurations() []Database {
 	return configurations
 }
 
+// Transactions returns databases whose transactions get in each other's way differently from those of [All].
+func Transactions() []Database {
+	return []Database{
+		{Name: "sqlite immediate", create: createImmediateSQLite},
+		{Name: "mariadb innodb_snapshot_isolation", create: createMariaDB(snapshotIsolation)},
+	}
+}
+
 // Each runs f on all databases, as parallel subtests.
 func Each(t *testing.T, f func(t *testing.T, db *gorm.DB)) {
 	t.Helper()

@@ -76,6 +76,38 @@ func TestADatabaseIsGoneWhenItsTestEnds(t *testing.T) {
 	}
 }
 
+func TestAProgramHasADatabaseUntilItRemovesIt(t *testing.T) {
+	t.Parallel()
+	for _, d := range append(All(), Transactions()...) {
+		t.Run(d.Name, func(t *testing.T) {
+			t.Parallel()
+			require.NotNil(t, d.Open(t)) // or skip this, where the server is not there
+			db, remove, err := d.Create()
+			require.NoError(t, err)
+			require.NoError(t, db.AutoMigrate(&note{}))
+			requireNotes(t, db, 0)
+
+			require.NoError(t, remove())
+
+			require.Error(t, db.Find(&[]note{}).Error)
+		})
+	}
+}
+
+func TestAProgramIsToldWhatWentWrong(t *testing.T) {
+	t.Parallel()
+	absent := newServer("postgres", "", "", func() (*sql.DB, error) { return nil, errors.New("refused") })
+	var p program
+	ended := false
+	p.Cleanup(func() { ended = true })
+	p.Cleanup(func() { require.NoError(&p, errors.New("still in use")) })
+
+	require.ErrorContains(t, p.run(func() { absent.namespace(&p) }), "postgres does not answer")
+	require.ErrorContains(t, p.end(), "still in use")
+	require.True(t, ended)
+	require.Panics(t, func() { _ = p.run(func() { panic("a defect") }) })
+}
+
 func TestAConfigurationAddsToTheCallersConfig(t *testing.T) {
 	t.Parallel()
 	d := Database{"sqlite PrepareStmt", createSQLite, func(c *gorm.Config) { c.PrepareStmt = true }}

@@ -1,0 +1,109 @@
+package history
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// Failure is a row whose history cannot be explained.
+type Failure struct {
+	Row        string
+	Rule       string      // what was broken
+	Operations []Operation // the fewest that show it
+}
+
+// Result is what became of a check.
+type Result struct {
+	Failures  []Failure
+	Undecided int // rows whose history was not decided in time
+}
+
+// Check checks the histories of rows, each for no longer than limit.
+func Check(rows map[string][]Operation, limit time.Duration) (result Result) {
+	for name, operations := range rows {
+		switch verdict(operations, limit) {
+		case porcupine.Illegal:
+			result.Failures = append(result.Failures, Failure{name, "not linearizable", shrink(operations, limit)})
+			continue
+		case porcupine.Unknown:
+			result.Undecided++
+		}
+		if failure, ok := tally(name, operations); !ok {
+			result.Failures = append(result.Failures, failure)
+		}
+	}
+	return result
+}
+
+func verdict(operations []Operation, limit time.Duration) porcupine.CheckResult {
+	return porcupine.CheckOperationsTimeout(register, calls(operations), limit)
+}
+
+func calls(operations []Operation) []porcupine.Operation {
+	calls := make([]porcupine.Operation, len(operations))
+	for i, o := range operations {
+		calls[i] = porcupine.Operation{ClientId: o.Session, Input: o, Call: o.Began, Return: o.end()}
+	}
+	return calls
+}
+
+// end is when an operation has certainly happened, if ever.
+func (o Operation) end() int64 {
+	if o.Outcome == Unknown {
+		return never
+	}
+	return o.Ended
+}
+
+func (f Failure) String() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %s", f.Row, f.Rule)
+	for _, o := range f.Operations {
+		fmt.Fprintf(&text, "\n  %s .. %s  %s", moment(o.Began), moment(o.end()), o)
+	}
+	return text.String()
+}
+
+func moment(nanoseconds int64) string {
+	if nanoseconds == never {
+		return "         ?"
+	}
+	return fmt.Sprintf("%10.3fms", float64(nanoseconds)/1e6)
+}
+
+// Picture saves the history as a page to look at in a browser, in a new file in dir, os.TempDir() if that is empty.
+func (f Failure) Picture(dir string) (path string, err error) {
+	operations := slices.Clone(f.Operations)
+	last := int64(0)
+	for _, o := range operations {
+		last = max(last, o.Began, o.Ended)
+	}
+	for i := range operations {
+		if operations[i].Outcome == Unknown {
+			operations[i].Ended = last + 1
+		}
+	}
+	_, info := porcupine.CheckOperationsVerbose(register, drawn(operations), time.Second)
+	file, err := os.CreateTemp(dir, "history-*.html")
+	if err != nil {
+		return "", err
+	}
+	if err := porcupine.Visualize(register, info, file); err != nil {
+		_ = file.Close()
+		return "", err
+	}
+	return file.Name(), file.Close()
+}
+
+func drawn(operations []Operation) []porcupine.Operation {
+	drawn := calls(operations)
+	for i := range drawn {
+		drawn[i].Return = operations[i].Ended
+	}
+	return drawn
+}
