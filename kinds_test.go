@@ -486,6 +486,16 @@ func kindBehaviours[M any, P partOf[M]]() []behaviour {
 			require.NoError(t, db.Unscoped().Clauses(occ.Unchecked()).Delete(mine).Error)
 			require.ErrorIs(t, db.Unscoped().First(new(M), P(mine).part().ID).Error, gorm.ErrRecordNotFound)
 		}},
+		{"an Unchecked upsert moves the version of whatever is there", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := stalePair(t, db)
+
+			require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}, occ.Unchecked()).Create(mine).Error)
+
+			require.NotNil(t, versionOf(mine))
+			require.NotEqual(t, versionOf(theirs), versionOf(mine))
+			requireStored(t, db, mine, 10)
+			require.NoError(t, db.Model(mine).Update("price", 11).Error)
+		}},
 		{"Expect stands in for the model's version", func(t *testing.T, db *gorm.DB) {
 			mine, theirs := stalePair(t, db)
 			expected := reflect.ValueOf(theirs).Elem().FieldByName("Version").Interface()

@@ -108,9 +108,9 @@ func (w *write) updateInConflict(conflict clause.OnConflict, loaded []row) {
 			_ = w.db.AddError(fmt.Errorf("occ: model %s has a version, but nothing in the columns of the conflict: %w", w.model.Name, gorm.ErrPrimaryKeyRequired))
 			return
 		}
-	}
-	if w.db.AddError(w.setNext()) != nil {
-		return
+		if w.db.AddError(w.setNextAfter(r)) != nil {
+			return
+		}
 	}
 	var how severalWrite
 	if conflict.UpdateAll {
@@ -170,6 +170,7 @@ func (w *write) overwrite() {
 	if w.db.AddError(err) != nil {
 		return
 	}
+	w.bindInserted()
 	conflict := w.buildUpsert()
 	if w.returns() && !w.hasSnapshots() {
 		w.sendUpsert(conflict, models, numbered)
@@ -198,11 +199,11 @@ func (w *write) sendUpsert(conflict clause.OnConflict, models []row, numbered nu
 func (w *write) overwriteByDatabase() {
 	rows, maps := w.withoutVersions()
 	defer w.leaveOut(rows, maps)()
-	skips := w.mayBeSkipped()
+	models, skips := w.candidates(), w.mayBeSkipped()
 	w.within(func() error {
 		conflict := w.buildUpsert()
 		w.plugin.gorm.create(w.db)
-		for _, r := range rows {
+		for _, r := range models {
 			w.model.version.put(w.ctx, r.model, r.before) // what RETURNING has shown may not be final
 		}
 		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || skips {
@@ -210,7 +211,7 @@ func (w *write) overwriteByDatabase() {
 		}
 		w.identity = w.conflictFields(conflict)
 		defer func() { w.identity = nil }()
-		return w.learnInserted(rows)
+		return w.learnInserted(models)
 	})
 }
 
