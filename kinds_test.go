@@ -486,6 +486,17 @@ func kindBehaviours[M any, P partOf[M]]() []behaviour {
 			require.NoError(t, db.Unscoped().Clauses(occ.Unchecked()).Delete(mine).Error)
 			require.ErrorIs(t, db.Unscoped().First(new(M), P(mine).part().ID).Error, gorm.ErrRecordNotFound)
 		}},
+		{"Unchecked deletes nothing where all rows are gone", func(t *testing.T, db *gorm.DB) {
+			ms := []*M{newPart(t, db), newPart(t, db)}
+			require.NoError(t, db.Unscoped().Delete(&ms).Error)
+
+			for _, unchecked := range []*gorm.DB{db.Clauses(occ.Unchecked()), db.Unscoped().Clauses(occ.Unchecked())} {
+				res := unchecked.Delete(&ms)
+
+				require.NoError(t, res.Error)
+				require.Zero(t, res.RowsAffected)
+			}
+		}},
 		{"an Unchecked upsert moves the version of whatever is there", func(t *testing.T, db *gorm.DB) {
 			mine, theirs := stalePair(t, db)
 
