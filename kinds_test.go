@@ -507,6 +507,24 @@ func kindBehaviours[M any, P partOf[M]]() []behaviour {
 			requireStored(t, db, mine, 10)
 			require.NoError(t, db.Model(mine).Update("price", 11).Error)
 		}},
+		{"an upsert that is not compared writes a soft-deleted row too", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			require.NoError(t, db.Delete(m).Error)
+			deleted := versionOf(m)
+			again := new(M)
+			P(again).part().ID, P(again).part().Price = P(m).part().ID, 12
+
+			require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}).Create(again).Error)
+
+			require.NotEqual(t, deleted, versionOf(again))
+			requireStored(t, db, again, 12)
+			require.NoError(t, db.Model(again).Update("price", 13).Error)
+			require.NoError(t, db.Delete(again).Error)
+			P(again).part().DeletedAt = gorm.DeletedAt{}
+			require.NoError(t, db.Clauses(occ.Unchecked()).Save(again).Error)
+			require.NoError(t, db.Model(again).Update("price", 14).Error)
+			requireStored(t, db, again, 14)
+		}},
 		{"Expect stands in for the model's version", func(t *testing.T, db *gorm.DB) {
 			mine, theirs := stalePair(t, db)
 			expected := reflect.ValueOf(theirs).Elem().FieldByName("Version").Interface()

@@ -44,14 +44,21 @@ func (w *write) upsert(conflict clause.OnConflict) {
 // upsertKnown is the upsert with versions that SQL cannot move on: the rows that are there are read and locked, and
 // updated as if their models had been loaded; the others are inserted.
 func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
+	affected := int64(0)
+	if len(loaded) > 0 {
+		w.updateInConflict(conflict, loaded)
+		affected = w.db.RowsAffected
+	}
+	if w.db.Error != nil {
+		return
+	}
 	there, missing, err := w.lockStored(conflict, others)
 	if w.db.AddError(err) != nil {
 		return
 	}
-	affected := int64(0)
-	if known := slices.Concat(loaded, there); len(known) > 0 {
-		w.updateInConflict(conflict, known)
-		affected = w.db.RowsAffected
+	if len(there) > 0 {
+		w.updateUnscoped(conflict, there)
+		affected += w.db.RowsAffected
 	}
 	if len(missing) > 0 && w.db.Error == nil {
 		delete(w.stmt.Clauses, "ON CONFLICT")
@@ -59,6 +66,14 @@ func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
 		affected += w.db.RowsAffected
 	}
 	w.setRowsAffected(affected)
+}
+
+// updateUnscoped updates rows that are soft-deleted too, as ON CONFLICT does.
+func (w *write) updateUnscoped(conflict clause.OnConflict, there []row) {
+	unscoped := w.stmt.Unscoped
+	w.stmt.Unscoped = true
+	w.updateInConflict(conflict, there)
+	w.stmt.Unscoped = unscoped
 }
 
 // lockStored tells the models whose rows are there, with their versions, from those that are not.
