@@ -497,6 +497,28 @@ func kindBehaviours[M any, P partOf[M]]() []behaviour {
 				require.Zero(t, res.RowsAffected)
 			}
 		}},
+		{"Unchecked writes of a slice leave the models alone whose rows they leave alone", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := stalePair(t, db) // its row has the price 30
+			other, gone, removed := newPart(t, db), newPart(t, db), newPart(t, db)
+			before, removedAt := versionOf(mine), versionOf(removed)
+			require.NoError(t, db.Unscoped().Delete(gone).Error)
+			require.NoError(t, db.Delete(stored(t, db, removed)).Error)
+			ms := []*M{mine, gone, removed, other}
+
+			for i, write := range []func(tx *gorm.DB) *gorm.DB{
+				func(tx *gorm.DB) *gorm.DB { return tx.Model(&ms).Update("price", 11) },
+				func(tx *gorm.DB) *gorm.DB { return tx.Delete(&ms) },
+			} {
+				res := write(db.Clauses(occ.Unchecked()).Where("price < ?", 20))
+
+				require.NoError(t, res.Error)
+				require.EqualValues(t, 1, res.RowsAffected, i)
+				require.Equal(t, []any{before, removedAt}, []any{versionOf(mine), versionOf(removed)}, i)
+				requireStored(t, db, other, 11)
+				requireStored(t, db, theirs, 30)
+			}
+			require.ErrorIs(t, db.Save(mine).Error, occ.ErrStaleData)
+		}},
 		{"an Unchecked upsert moves the version of whatever is there", func(t *testing.T, db *gorm.DB) {
 			mine, theirs := stalePair(t, db)
 
