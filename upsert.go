@@ -218,9 +218,7 @@ func (w *write) overwriteByDatabase() {
 	w.within(func() error {
 		conflict := w.buildUpsert()
 		w.plugin.gorm.create(w.db)
-		for _, r := range models {
-			w.model.version.put(w.ctx, r.model, r.before) // what RETURNING has shown may not be final
-		}
+		w.forgetDefaults(models) // and what RETURNING has shown, which may not be final
 		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || skips {
 			return w.db.Error
 		}
