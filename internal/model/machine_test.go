@@ -46,11 +46,10 @@ type machine struct {
 	models map[variable]record
 	lines  []string
 	steps  int
-	fail   func(m *machine, difference string) // does not return
 }
 
-func newMachine(k kind, db *gorm.DB, fail func(*machine, string)) *machine {
-	m := &machine{world: newWorld(k, db.Name()), outer: db, db: db, models: map[variable]record{}, fail: fail}
+func newMachine(k kind, db *gorm.DB) *machine {
+	m := &machine{world: newWorld(k, db.Name()), outer: db, db: db, models: map[variable]record{}}
 	for _, v := range variables {
 		m.models[v] = k.make(v.id())
 		m.world.models[v] = &held{id: v.id()}
@@ -68,12 +67,28 @@ func (m *machine) list(vs []variable) any {
 
 func (m *machine) versionOf(v variable) any { return m.world.kind.versionOf(m.models[v]) }
 
-// dbName is the session's name in the counterexample.
-func (m *machine) dbName() string { return map[bool]string{true: "db", false: "tx"}[m.db == m.outer] }
-
 func (m *machine) line(format string, args ...any) {
 	indent := strings.Repeat("\t", len(m.world.levels))
 	m.lines = append(m.lines, indent+fmt.Sprintf(format, args...))
+}
+
+// found is a difference, on its way out of the transactions that are open: a program fails in one place, whatever the
+// depth of its steps, or rapid would not shrink one failure to another.
+type found string
+
+// differs runs a program; it tells the first difference.
+func (m *machine) differs(program []step) (difference string) {
+	defer func() {
+		switch failure := recover().(type) {
+		case nil:
+		case found:
+			difference = string(failure)
+		default:
+			panic(failure)
+		}
+	}()
+	m.do(program)
+	return ""
 }
 
 // do runs steps one after the other.
@@ -86,7 +101,7 @@ func (m *machine) do(steps []step) {
 		if !s.isAllowed(m.world) {
 			continue
 		}
-		m.line("%s", s.source(m.dbName()))
+		m.line("%s", s.source(m.world.session()))
 		m.steps++
 		want := s.foretell(m.world)
 		m.settle(want, m.run(s))
@@ -116,7 +131,7 @@ func (m *machine) settle(want outcome, got result) {
 		difference = m.compareMemory()
 	}
 	if difference != "" {
-		m.fail(m, difference)
+		panic(found(difference))
 	}
 }
 

@@ -2,6 +2,7 @@ package model
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 
 	"gorm.io/gorm"
@@ -35,21 +36,23 @@ func transactions(steps *rapid.Generator[step], depth int) *rapid.Generator[step
 
 func (transaction) run(*machine) result     { panic("a transaction is run step by step") }
 func (transaction) foretell(*world) outcome { panic("a transaction is foretold step by step") }
-func (t transaction) source(db string) string {
+func (transaction) source(string) string    { panic("a transaction is printed step by step") }
+
+func (t transaction) begins(db, tx string) string {
 	if t.plain {
-		return "step(" + db + ".Transaction(func(tx *gorm.DB) error {"
+		return fmt.Sprintf("step(%s.Transaction(func(%s *gorm.DB) error {", db, tx)
 	}
-	return "step(occ.Transaction(" + db + ", func(tx *gorm.DB) error {"
+	return fmt.Sprintf("step(occ.Transaction(%s, func(%s *gorm.DB) error {", db, tx)
 }
 
 func (m *machine) transact(t transaction) {
 	if m.world.kind.xmin {
 		return // the copies of a transaction cannot be told apart
 	}
-	m.line("%s", t.source(m.dbName()))
-	before := m.db
+	outside, before := m.world.session(), m.db
 	body := func(tx *gorm.DB) error {
 		m.world.begin(!t.plain)
+		m.line("%s", t.begins(outside, m.world.session()))
 		m.db = tx
 		m.do(t.steps)
 		if t.fails {
@@ -88,10 +91,13 @@ func (s savepoint) isAllowed(w *world) bool {
 
 func (s savepoint) run(m *machine) result {
 	if s.back {
-		return only(m.db.RollbackTo("here").Error)
+		return only(m.db.RollbackTo(m.world.savepoint()).Error)
 	}
-	return only(m.db.SavePoint("here").Error)
+	return only(m.db.SavePoint(m.world.savepoint()).Error)
 }
+
+// savepoint is the name of the level's own: on MariaDB another one of the same name replaces it.
+func (w *world) savepoint() string { return w.session() }
 
 func (s savepoint) foretell(w *world) outcome {
 	top := w.levels[len(w.levels)-1]
@@ -109,7 +115,7 @@ func (s savepoint) foretell(w *world) outcome {
 
 func (s savepoint) source(db string) string {
 	if s.back {
-		return call(`%s.RollbackTo("here").Error`, db)
+		return call("%s.RollbackTo(%q).Error", db, db)
 	}
-	return call(`%s.SavePoint("here").Error`, db)
+	return call("%s.SavePoint(%q).Error", db, db)
 }

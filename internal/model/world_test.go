@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -255,7 +256,11 @@ func (w *world) learn(h *held, wrote set) {
 	row := w.rows[h.id]
 	h.version = row.version
 	if w.kind.snapshot != nil {
-		base := row
+		base := values{}
+		if h.base != nil {
+			base = *h.base
+		}
+		base.take(row, wrote)
 		h.base, h.has = &base, h.has|wrote
 	}
 }
@@ -289,6 +294,14 @@ func (w *world) stored() map[int]values {
 		return w.levels[0].rows
 	}
 	return w.rows
+}
+
+// session is what the counterexample calls the session: db, or the transaction it is in.
+func (w *world) session() string {
+	if len(w.levels) == 0 {
+		return "db"
+	}
+	return fmt.Sprint("tx", len(w.levels))
 }
 
 func (w *world) begin(follows bool) {

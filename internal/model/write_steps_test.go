@@ -51,7 +51,7 @@ func (s save) overwrite(w *world, h *held) outcome {
 	default: // GORM goes on to an upsert, which knows no conditions
 		w.store(h.id, func(r *values) { r.take(h.values, allColumns&^seenColumn) }, true)
 	}
-	w.learn(h, allColumns&^seenColumn)
+	w.learn(h, allColumns)
 	return outcome{affected: unsaid}
 }
 
@@ -183,7 +183,7 @@ func (s update) foretell(w *world) outcome {
 	}
 	w.store(h.id, change, true)
 	if s.form != "by value" {
-		w.learn(target, columns)
+		w.learn(target, allColumns) // the row's version, whatever was loaded of it
 	}
 	return written(1)
 }
