@@ -3,7 +3,6 @@ package model
 import (
 	"fmt"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"pgregory.net/rapid"
 
@@ -229,7 +228,7 @@ func (s findOrCreate) source(db string) string {
 	if s.assign != 0 {
 		db = fmt.Sprintf(`%s.Assign(map[string]any{"price": %d})`, db, s.assign)
 	}
-	return fmt.Sprintf("%s = &Item{ID: %d}; step(%s.FirstOrCreate(%s).Error)", s.v, s.v.id(), db, s.v)
+	return fmt.Sprintf("%s = &Item{ID: %d}\nstep(%s.FirstOrCreate(%s).Error)", s.v, s.v.id(), db, s.v)
 }
 
 // criteria is a write by conditions: of no model, or of a version without a key.
@@ -240,10 +239,12 @@ type criteria struct {
 	price int
 }
 
+var criteriaForms = []string{"Model", "Table", "G", "G and Expect", "Delete", "Delete ids", "Or"}
+
 func criterias() *rapid.Generator[step] {
 	return rapid.Custom(func(t *rapid.T) step {
 		s := criteria{
-			form: rapid.SampledFrom([]string{"Model", "Table", "G", "G and Expect", "Delete", "Delete ids", "Or"}).Draw(t, "form"),
+			form: rapid.SampledFrom(criteriaForms).Draw(t, "form"),
 			id:   rapid.SampledFrom(ids).Draw(t, "id"), price: prices().Draw(t, "price"),
 		}
 		if s.form == "G and Expect" {
@@ -347,5 +348,3 @@ _, err := gorm.G[Item](%s%s).Where("id = ?", %d).Update(context.Background(), "p
 step(err)
 }`, db, expect, s.id, s.price)
 }
-
-var _ = gorm.ErrRecordNotFound

@@ -98,6 +98,9 @@ type kind struct {
 	on       []string        // databases; all by default
 }
 
+// GoString keeps rapid from printing more of it.
+func (k kind) GoString() string { return k.name }
+
 // typed is what has to know the type of the model.
 type typed interface {
 	model() any

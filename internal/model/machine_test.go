@@ -77,7 +77,7 @@ func (m *machine) line(format string, args ...any) {
 type found string
 
 // differs runs a program; it tells the first difference.
-func (m *machine) differs(program []step) (difference string) {
+func (m *machine) differs(steps program) (difference string) {
 	defer func() {
 		switch failure := recover().(type) {
 		case nil:
@@ -87,7 +87,7 @@ func (m *machine) differs(program []step) (difference string) {
 			panic(failure)
 		}
 	}()
-	m.do(program)
+	m.do(steps)
 	return ""
 }
 
@@ -122,7 +122,7 @@ var errPanic = errors.New("panic")
 
 // settle compares what the model foretold with what there is.
 func (m *machine) settle(want outcome, got result) {
-	m.lines[len(m.lines)-1] += " // " + want.String()
+	m.promise(want)
 	difference := m.compareError(want, got)
 	if difference == "" {
 		difference = m.compareRows()
@@ -133,6 +133,18 @@ func (m *machine) settle(want outcome, got result) {
 	if difference != "" {
 		panic(found(difference))
 	}
+}
+
+// promise writes what is promised behind the step.
+func (m *machine) promise(want outcome) {
+	lines := strings.Split(m.lines[len(m.lines)-1], "\n")
+	for i, line := range lines {
+		if strings.Contains(line, "step(") || strings.HasSuffix(line, "}))") {
+			lines[i] += " // " + want.String()
+			break
+		}
+	}
+	m.lines[len(m.lines)-1] = strings.Join(lines, "\n")
 }
 
 func (m *machine) compareError(want outcome, got result) string {

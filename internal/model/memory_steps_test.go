@@ -3,7 +3,6 @@ package model
 import (
 	"fmt"
 
-	"gorm.io/gorm"
 	"pgregory.net/rapid"
 
 	"github.com/gorm-occ/occ"
@@ -57,7 +56,7 @@ func (s fresh) name() string { return string(s.v[:1]) }
 func (s fresh) source(string) string {
 	preset := ""
 	if s.early != 0 {
-		preset = fmt.Sprintf("; %s.Version = last - %d", s.v, s.early-1)
+		preset = fmt.Sprintf("\n%s.Version = last - %d", s.v, s.early-1)
 	}
 	return fmt.Sprintf("%s = &Item{ID: %d, Name: %q, Price: %d}%s", s.v, s.v.id(), s.name(), s.price, preset)
 }
@@ -175,9 +174,9 @@ func (s load) source(db string) string {
 		db += `.Select("id", "price")`
 	}
 	if s.again {
-		return fmt.Sprintf("%s.Name, %s.Price, %s.Seen, %s.DeletedAt = \"\", 0, 0, gorm.DeletedAt{}; step(%s.First(%s).Error)", s.v, s.v, s.v, s.v, db, s.v)
+		return fmt.Sprintf("%s.Name, %s.Price, %s.Seen, %s.DeletedAt = \"\", 0, 0, gorm.DeletedAt{}\nstep(%s.First(%s).Error)", s.v, s.v, s.v, s.v, db, s.v)
 	}
-	return fmt.Sprintf("%s = &Item{ID: %d}; step(%s.First(%s).Error)", s.v, s.v.id(), db, s.v)
+	return fmt.Sprintf("%s = &Item{ID: %d}\nstep(%s.First(%s).Error)", s.v, s.v.id(), db, s.v)
 }
 
 // current has a variable hold what occ.Current reads of the row of another.
@@ -347,5 +346,3 @@ func (s raw) foretell(w *world) outcome {
 }
 
 func (s raw) source(db string) string { return call("%s.Exec(%q).Error", db, s.sql("items")) }
-
-var _ = gorm.ErrRecordNotFound

@@ -1,7 +1,9 @@
 package model
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"testing"
 
 	"gorm.io/gorm"
@@ -19,9 +21,30 @@ func steps() *rapid.Generator[step] {
 	)
 }
 
-func programs() *rapid.Generator[[]step] {
+// program is the steps of the sessions in their order.
+type program []step
+
+// GoString keeps rapid from printing what the counterexample says better.
+func (program) GoString() string { return "the program" }
+
+func programs() *rapid.Generator[program] {
 	one := steps()
-	return rapid.SliceOfN(rapid.OneOf(one, one, one, one, one, one, transactions(one, 2)), 1, 16)
+	several := rapid.SliceOfN(rapid.OneOf(one, one, one, one, one, one, transactions(one, 2)), 1, 16)
+	return rapid.Map(several, func(steps []step) program { return steps })
+}
+
+// TestMain has rapid write no files: a counterexample is a test by itself.
+func TestMain(m *testing.M) {
+	must(flag.Set("rapid.nofailfile", "true"))
+	must(flag.Set("rapid.shrinktime", "10s"))
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }
 
 // TestEveryWritePath runs random programs of two sessions on three rows.
@@ -46,13 +69,13 @@ func TestEveryWritePath(t *testing.T) {
 }
 
 // runProgram runs a program in an empty table; it tells how many steps of it were possible.
-func runProgram(t rapid.TB, k kind, db *gorm.DB, program []step) int {
+func runProgram(t rapid.TB, k kind, db *gorm.DB, steps program) int {
 	t.Helper()
 	m := newMachine(k, db)
 	if err := db.Exec("DELETE FROM " + m.table()).Error; err != nil {
 		t.Fatalf("emptying the table: %v", err)
 	}
-	if difference := m.differs(program); difference != "" {
+	if difference := m.differs(steps); difference != "" {
 		t.Fatalf("%s\n\n%s", difference, m.counterexample(difference))
 	}
 	return m.steps

@@ -3,28 +3,16 @@ package model
 import (
 	"fmt"
 	"go/format"
-	"math"
 	"strings"
 )
 
 const snippet = `package occ_test
 
 import (
-	"context"
-	"errors"
-	"testing"
-
-	"github.com/stretchr/testify/require"
-	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
-
-	"github.com/gorm-occ/occ"
-	"github.com/gorm-occ/occ/internal/testdb"
-)
+%s)
 
 %s
-
-// %s: on %s, version %s.
+// On %s, the version %s: %s
 func TestCounterexample(t *testing.T) {
 	testdb.Each(t, func(t *testing.T, db *gorm.DB) {
 		require.NoError(t, db.Use(%s))
@@ -41,26 +29,77 @@ func TestCounterexample(t *testing.T) {
 }
 `
 
-// counterexample is the program so far as a test that runs it; the last line is the one that went wrong.
+// generated is what a counterexample with a generator declares.
+const generated = `
+// numbered is a generator.
+type numbered struct{ n int }
+
+func (g *numbered) Next(context.Context, any) (any, error) {
+	g.n++
+	return fmt.Sprint("rev-", g.n), nil
+}
+`
+
+// counterexample is the program so far as a test that runs it. What was promised stands behind each line; the last one
+// is the one that went wrong.
 func (m *machine) counterexample(difference string) string {
-	k := m.world.kind
-	setup, plugin := "", "occ.New()"
-	if k.blind {
-		plugin = "occ.New(occ.WithBlindWrites())"
-	}
-	if k.name == "generator" {
-		plugin = `occ.New(occ.WithGenerator("mine", &numbered{}))`
-	}
+	k, setup := m.world.kind, ""
 	if k.triggers {
 		setup = "require.NoError(t, occ.CreateTriggers(db, &Item{}))\n"
 	}
-	program := strings.Join(m.declared(), "\n") + "\n" + strings.Join(m.closed(), "\n")
-	text := fmt.Sprintf(snippet, fmt.Sprintf(declaration, k.field), strings.ReplaceAll(difference, "\n", " "), m.world.database, k.name,
-		plugin, setup, program, strings.Join(m.used("*"), ", "))
-	if formatted, err := format.Source([]byte(m.withImports(text))); err == nil {
-		return string(formatted)
+	program := strings.Join(append(m.declared(), m.closed()...), "\n")
+	inMemory := strings.Join(m.used("*"), ", ")
+	text := fmt.Sprintf(snippet, "", m.types(program), m.world.database, k.name, strings.ReplaceAll(difference, "\n", " "),
+		k.plugin(), setup, program, inMemory)
+	text = strings.Replace(text, "import (\n", "import (\n"+imports(text), 1)
+	formatted, err := format.Source([]byte(text))
+	if err != nil {
+		return text // as it is, rather than nothing
 	}
-	return text
+	return string(formatted)
+}
+
+func (k kind) plugin() string {
+	switch {
+	case k.blind:
+		return "occ.New(occ.WithBlindWrites())"
+	case k.name == "generator":
+		return `occ.New(occ.WithGenerator("mine", &numbered{}))`
+	}
+	return "occ.New()"
+}
+
+// types are what the program needs to be declared.
+func (m *machine) types(program string) string {
+	types := fmt.Sprintf(declaration, m.world.kind.field) + "\n"
+	if m.world.kind.name == "generator" {
+		types += generated
+	}
+	if strings.Contains(program, "errUndone") {
+		types = "var errUndone = errors.New(\"undone\")\n\n" + types
+	}
+	if strings.Contains(program, "= last - ") {
+		types = fmt.Sprintf("const last = %d\n\n", m.world.kind.last) + types
+	}
+	return types
+}
+
+// imports are those that the text needs.
+func imports(text string) string {
+	var b strings.Builder
+	for _, group := range [][]string{
+		{"context", "database/sql", "errors", "fmt", "testing", "time"},
+		{"github.com/google/uuid", "github.com/stretchr/testify/require", "gorm.io/gorm", "gorm.io/gorm/clause"},
+		{"github.com/gorm-occ/occ", "github.com/gorm-occ/occ/internal/testdb"},
+	} {
+		for _, path := range group {
+			if strings.Contains(text, path[strings.LastIndex(path, "/")+1:]+".") {
+				fmt.Fprintf(&b, "\t%q\n", path)
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
 }
 
 // closed is the lines and the ends of the transactions that were open when the last of them was run.
@@ -89,25 +128,3 @@ func (m *machine) declared() (lines []string) {
 	}
 	return lines
 }
-
-// withImports leaves out what the program does not use, and adds what it does.
-func (m *machine) withImports(text string) string {
-	program := text[strings.Index(text, ")\n"):]
-	if !strings.Contains(program, "clause.") {
-		text = strings.Replace(text, "\t\"gorm.io/gorm/clause\"\n", "", 1)
-	}
-	if !strings.Contains(program, "context.") && m.world.kind.name != "generator" {
-		text = strings.Replace(text, "\t\"context\"\n", "", 1)
-	}
-	if strings.Contains(program, "errUndone") {
-		text = strings.Replace(text, "\ntype Item", "\nvar errUndone = errors.New(\"undone\")\n\ntype Item", 1)
-	} else {
-		text = strings.Replace(text, "\t\"errors\"\n", "", 1)
-	}
-	if strings.Contains(program, "= last - ") {
-		text = strings.Replace(text, "\ntype Item", fmt.Sprintf("\nconst last = %d\n\ntype Item", m.world.kind.last), 1)
-	}
-	return text
-}
-
-var _ = math.MaxInt8

@@ -290,7 +290,7 @@ func (s removeAll) foretell(w *world) outcome {
 func (s removeAll) source(db string) string {
 	forgotten := ""
 	for _, v := range s.vs {
-		forgotten += fmt.Sprintf("; %s.DeletedAt = gorm.DeletedAt{}", v)
+		forgotten += fmt.Sprintf("\n%s.DeletedAt = gorm.DeletedAt{}", v)
 	}
 	return call("%s.Delete(&[]*Item{%s}).Error", s.from(db), listed(s.vs)) + forgotten
 }

@@ -149,7 +149,7 @@ func (s update) run(m *machine) result {
 	case "by value":
 		return answer(tx.Model(reflect.ValueOf(r).Elem().Interface()).Update("price", s.price))
 	}
-	return answer(tx.Model(r).Updates(map[string]any{"price": s.price, "version": m.versionOf(s.twin())}))
+	return answer(tx.Model(r).Updates(map[string]any{"price": s.price, "Version": m.versionOf(s.twin())}))
 }
 
 func (s update) foretell(w *world) outcome {
@@ -220,7 +220,7 @@ func (s update) source(db string) string {
 	case "by value":
 		return call(`%s.Model(*%s).Update("price", %d).Error`, from, s.v, s.price)
 	case "based on":
-		return call(`%s.Model(%s).Updates(map[string]any{"price": %d, "version": %s.Version}).Error`, from, s.v, s.price, s.twin())
+		return call(`%s.Model(%s).Updates(map[string]any{"price": %d, "Version": %s.Version}).Error`, from, s.v, s.price, s.twin())
 	}
 	return call(`%s.Model(%s).%s("price", %d).Error`, from, s.v, s.form, s.price)
 }
@@ -310,7 +310,7 @@ func (w *world) erase(id int, hard bool, gone int) (isThere bool) {
 }
 
 func (s remove) source(db string) string {
-	return call("%s.Delete(%s).Error", s.from(db), s.v) + fmt.Sprintf("; %s.DeletedAt = gorm.DeletedAt{}", s.v)
+	return call("%s.Delete(%s).Error", s.from(db), s.v) + fmt.Sprintf("\n%s.DeletedAt = gorm.DeletedAt{}", s.v)
 }
 
 // listed is variables as arguments.
