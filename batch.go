@@ -385,7 +385,7 @@ func (w *write) copyColumns(columns []clause.Column, from reflect.Value, to *row
 
 // giveDeleted gives the models of rows what a soft delete has set.
 func (b *batchUpdate) giveDeleted(rows []*row) error {
-	if !b.behindSet {
+	if !b.behindSet || !b.deleted.IsValid() { // no statement was sent where all rows are gone
 		return nil
 	}
 	var set []clause.Column

@@ -86,11 +86,19 @@ func (w *write) insertByDatabase() {
 	}
 	w.within(func() error {
 		w.plugin.gorm.create(w.db)
+		w.forgetDefaults(rows)
 		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || w.mayBeSkipped() {
 			return w.db.Error
 		}
 		return w.learnInserted(rows)
 	})
+}
+
+// forgetDefaults takes back the default of the column, which GORM gives models while it builds an INSERT.
+func (w *write) forgetDefaults(rows []row) {
+	for _, r := range rows {
+		w.model.version.put(w.ctx, r.model, r.before)
+	}
 }
 
 // mayBeSkipped tells an INSERT of several rows that may leave some alone, so that what it returns is not the models' in

@@ -15,8 +15,8 @@ import (
 // columnTag names a column in a tag; a semicolon would end it.
 func columnTag(name string) string { return "column:" + strings.ReplaceAll(name, ";", "") }
 
-// named makes a model whose version and text are in columns of any name.
-func named(version, text string) reflect.Type {
+// typeNamed makes a model whose version and text are in columns of any name.
+func typeNamed(version, text string) reflect.Type {
 	return declare(reflect.TypeFor[int64](), columnTag(text), "version;"+columnTag(version))
 }
 
@@ -79,7 +79,7 @@ var namedWrites = []func(n *namedRow, db *gorm.DB, model any) error{
 
 // checkColumn requires that every write of a version in a column of any name is compared and advances it.
 func checkColumn(t *testing.T, db *gorm.DB, version, text string) {
-	typ := named(version, text)
+	typ := typeNamed(version, text)
 	plain, versioned := unnamed(t, db)
 	if !worksInGORM(plain, typ) || !isReadByGORM(t, plain, typ) {
 		return

@@ -486,6 +486,67 @@ func kindBehaviours[M any, P partOf[M]]() []behaviour {
 			require.NoError(t, db.Unscoped().Clauses(occ.Unchecked()).Delete(mine).Error)
 			require.ErrorIs(t, db.Unscoped().First(new(M), P(mine).part().ID).Error, gorm.ErrRecordNotFound)
 		}},
+		{"Unchecked deletes nothing where all rows are gone", func(t *testing.T, db *gorm.DB) {
+			ms := []*M{newPart(t, db), newPart(t, db)}
+			require.NoError(t, db.Unscoped().Delete(&ms).Error)
+
+			for _, unchecked := range []*gorm.DB{db.Clauses(occ.Unchecked()), db.Unscoped().Clauses(occ.Unchecked())} {
+				res := unchecked.Delete(&ms)
+
+				require.NoError(t, res.Error)
+				require.Zero(t, res.RowsAffected)
+			}
+		}},
+		{"Unchecked writes of a slice leave the models alone whose rows they leave alone", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := stalePair(t, db) // its row has the price 30
+			other, gone, removed := newPart(t, db), newPart(t, db), newPart(t, db)
+			before, removedAt := versionOf(mine), versionOf(removed)
+			require.NoError(t, db.Unscoped().Delete(gone).Error)
+			require.NoError(t, db.Delete(stored(t, db, removed)).Error)
+			ms := []*M{mine, gone, removed, other}
+
+			for i, write := range []func(tx *gorm.DB) *gorm.DB{
+				func(tx *gorm.DB) *gorm.DB { return tx.Model(&ms).Update("price", 11) },
+				func(tx *gorm.DB) *gorm.DB { return tx.Delete(&ms) },
+			} {
+				res := write(db.Clauses(occ.Unchecked()).Where("price < ?", 20))
+
+				require.NoError(t, res.Error)
+				require.EqualValues(t, 1, res.RowsAffected, i)
+				require.Equal(t, []any{before, removedAt}, []any{versionOf(mine), versionOf(removed)}, i)
+				requireStored(t, db, other, 11)
+				requireStored(t, db, theirs, 30)
+			}
+			require.ErrorIs(t, db.Save(mine).Error, occ.ErrStaleData)
+		}},
+		{"an Unchecked upsert moves the version of whatever is there", func(t *testing.T, db *gorm.DB) {
+			mine, theirs := stalePair(t, db)
+
+			require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}, occ.Unchecked()).Create(mine).Error)
+
+			require.NotNil(t, versionOf(mine))
+			require.NotEqual(t, versionOf(theirs), versionOf(mine))
+			requireStored(t, db, mine, 10)
+			require.NoError(t, db.Model(mine).Update("price", 11).Error)
+		}},
+		{"an upsert that is not compared writes a soft-deleted row too", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			require.NoError(t, db.Delete(m).Error)
+			deleted := versionOf(m)
+			again := new(M)
+			P(again).part().ID, P(again).part().Price = P(m).part().ID, 12
+
+			require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}).Create(again).Error)
+
+			require.NotEqual(t, deleted, versionOf(again))
+			requireStored(t, db, again, 12)
+			require.NoError(t, db.Model(again).Update("price", 13).Error)
+			require.NoError(t, db.Delete(again).Error)
+			P(again).part().DeletedAt = gorm.DeletedAt{}
+			require.NoError(t, db.Clauses(occ.Unchecked()).Save(again).Error)
+			require.NoError(t, db.Model(again).Update("price", 14).Error)
+			requireStored(t, db, again, 14)
+		}},
 		{"Expect stands in for the model's version", func(t *testing.T, db *gorm.DB) {
 			mine, theirs := stalePair(t, db)
 			expected := reflect.ValueOf(theirs).Elem().FieldByName("Version").Interface()

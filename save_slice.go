@@ -129,9 +129,11 @@ func (w *write) countSaved(s savedSlice) {
 	}
 }
 
-// refuseCopies ends a Save of copies of one row that are at different versions.
+// refuseCopies ends a Save of copies of one row that are at different versions. What Save would have inserted is no
+// reason for it, unless it is there.
 func (w *write) refuseCopies() {
-	rows := slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil })
+	w.neverLoaded = w.sortSaved(w.pointers()).keyed
+	rows := slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil || slices.Contains(w.neverLoaded, r) })
 	states, err := w.readRows(rows, "")
 	w.refuseRows(rows, states, err)
 }

@@ -60,15 +60,51 @@ func (w *write) writeAsTheyAre(models []*row, how severalWrite) {
 	}
 	err := w.allOrNone(func() error {
 		affected := how.send(rows)
-		if w.db.Error != nil {
+		switch {
+		case w.db.Error != nil:
 			return w.db.Error
+		case affected < int64(len(rows)) && how.reaches != nil:
+			return errShort
 		}
 		w.setRowsAffected(affected)
 		return how.written(rows)
 	})
+	if errors.Is(err, errShort) {
+		err = w.writeReached(rows, how)
+	}
 	if err != nil {
 		w.failRows(rows, err)
 	}
+}
+
+// writeReached writes the rows that are there for it, and no others: a model whose row is left alone must not learn a
+// version that goes with values it has never seen.
+func (w *write) writeReached(rows []*row, how severalWrite) error {
+	return w.allOrNone(func() error {
+		if err := w.lockFirst(); err != nil {
+			return err
+		}
+		states, err := w.readRows(rows, clause.LockingStrengthUpdate)
+		if err != nil {
+			return err
+		}
+		var reached []*row
+		for i, r := range rows {
+			if how.reaches(states[i]) {
+				reached = append(reached, r)
+			}
+		}
+		w.setRowsAffected(0)
+		if len(reached) == 0 {
+			return nil
+		}
+		affected := how.send(reached)
+		if w.db.Error != nil {
+			return w.db.Error
+		}
+		w.setRowsAffected(affected)
+		return how.written(reached)
+	})
 }
 
 // sendTogether sends a batch that is written as a whole or not at all, which one row is by itself if its key names no

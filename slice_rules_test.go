@@ -371,6 +371,18 @@ func TestOddSlices(t *testing.T) {
 			twice := []**Product{&p}
 			_ = twice
 		}},
+		{"copies of a row at two versions are refused, and a new model beside them is not called stale", func(t *testing.T, db *gorm.DB) {
+			stored := create(t, db)
+			products := []Product{stored, {ID: stored.ID}, {ID: stored.ID + 1, Name: "new"}}
+
+			require.Equal(t, occ.StaleRow{
+				Index: 1, PrimaryKey: map[string]any{"id": stored.ID},
+				Expected: occ.Version(0), Actual: occ.Version(1), Reason: occ.ReasonMissing,
+			}, stale(t, db.Save(&products).Error))
+
+			requireProducts(t, db, stored)
+			require.Equal(t, []int{1, 0, 0}, versions(products))
+		}},
 		{"elements without key and version are ignored, those with a version alone are an error", func(t *testing.T, db *gorm.DB) {
 			products := append(createSeveral(t, db, 2), Product{})
 			res := db.Model(&products).Update("price", 5)

@@ -38,6 +38,7 @@ func (w *write) dropKeyless() error {
 type severalWrite struct {
 	send    sender
 	written func(rows []*row) error
+	reaches func(state rowState) bool // tells which rows are written, where models learn from them what was; else nil
 }
 
 // updateSeveral is the UPDATE of the models of a slice with one payload.
@@ -52,7 +53,7 @@ func (w *write) updateSeveral(set clause.Set) {
 func (w *write) updateSeveralUncompared(set clause.Set) {
 	w.keepClauses("UPDATE")
 	update := w.batchOf(w.keyColumns(), set, w.plugin.gorm.update)
-	w.writeAsTheyAre(w.pointers(), severalWrite{update.run, update.giveReturned})
+	w.writeAsTheyAre(w.pointers(), severalWrite{send: update.run, written: update.giveReturned})
 }
 
 // deleteSeveral is the DELETE of the models of a slice.
@@ -61,7 +62,7 @@ func (w *write) deleteSeveral() {
 	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
 		if !w.isSoftDelete() {
 			remove := batchDelete{w: w, isCompared: compared && !w.hasSnapshots()}
-			return severalWrite{remove.run, remove.giveReturned}
+			return severalWrite{send: remove.run, written: remove.giveReturned}
 		}
 		update := w.advancing(nil, rows, compared, w.plugin.gorm.delete)
 		update.behindSet = true
@@ -101,7 +102,7 @@ func (w *write) advancing(set clause.Set, rows []*row, compared bool, send func(
 }
 
 func (b *batchUpdate) severalWrite() severalWrite {
-	return severalWrite{b.sender(), func(rows []*row) error {
+	how := severalWrite{send: b.sender(), written: func(rows []*row) error {
 		if err := errors.Join(b.giveDeleted(rows), b.giveReturned(rows)); err != nil {
 			return err
 		}
@@ -111,6 +112,14 @@ func (b *batchUpdate) severalWrite() severalWrite {
 		b.w.advanceAll(rows)
 		return nil
 	}}
+	if !b.isCompared {
+		how.reaches = b.reaches
+	}
+	return how
+}
+
+func (b *batchUpdate) reaches(state rowState) bool {
+	return state.isThere && state.holds && (!state.isDeleted || b.db.Statement.Unscoped)
 }
 
 // sender sends the statements and, for versions that a statement itself does not know, what has to be read with them: the

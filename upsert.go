@@ -44,14 +44,21 @@ func (w *write) upsert(conflict clause.OnConflict) {
 // upsertKnown is the upsert with versions that SQL cannot move on: the rows that are there are read and locked, and
 // updated as if their models had been loaded; the others are inserted.
 func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
+	affected := int64(0)
+	if len(loaded) > 0 {
+		w.updateInConflict(conflict, loaded)
+		affected = w.db.RowsAffected
+	}
+	if w.db.Error != nil {
+		return
+	}
 	there, missing, err := w.lockStored(conflict, others)
 	if w.db.AddError(err) != nil {
 		return
 	}
-	affected := int64(0)
-	if known := slices.Concat(loaded, there); len(known) > 0 {
-		w.updateInConflict(conflict, known)
-		affected = w.db.RowsAffected
+	if len(there) > 0 {
+		w.updateUnscoped(conflict, there)
+		affected += w.db.RowsAffected
 	}
 	if len(missing) > 0 && w.db.Error == nil {
 		delete(w.stmt.Clauses, "ON CONFLICT")
@@ -59,6 +66,14 @@ func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
 		affected += w.db.RowsAffected
 	}
 	w.setRowsAffected(affected)
+}
+
+// updateUnscoped updates rows that are soft-deleted too, as ON CONFLICT does.
+func (w *write) updateUnscoped(conflict clause.OnConflict, there []row) {
+	unscoped := w.stmt.Unscoped
+	w.stmt.Unscoped = true
+	w.updateInConflict(conflict, there)
+	w.stmt.Unscoped = unscoped
 }
 
 // lockStored tells the models whose rows are there, with their versions, from those that are not.
@@ -108,9 +123,9 @@ func (w *write) updateInConflict(conflict clause.OnConflict, loaded []row) {
 			_ = w.db.AddError(fmt.Errorf("occ: model %s has a version, but nothing in the columns of the conflict: %w", w.model.Name, gorm.ErrPrimaryKeyRequired))
 			return
 		}
-	}
-	if w.db.AddError(w.setNext()) != nil {
-		return
+		if w.db.AddError(w.setNextAfter(r)) != nil {
+			return
+		}
 	}
 	var how severalWrite
 	if conflict.UpdateAll {
@@ -176,6 +191,7 @@ func (w *write) overwrite() {
 			numbered.putBack()
 		}
 	}()
+	w.bindInserted()
 	conflict := w.buildUpsert()
 	if w.returns() && !w.hasSnapshots() {
 		w.sendUpsert(conflict, models, numbered)
@@ -205,19 +221,17 @@ func (w *write) sendUpsert(conflict clause.OnConflict, models []row, numbered nu
 func (w *write) overwriteByDatabase() {
 	rows, maps := w.withoutVersions()
 	defer w.leaveOut(rows, maps)()
-	skips := w.mayBeSkipped()
+	models, skips := w.candidates(), w.mayBeSkipped()
 	w.within(func() error {
 		conflict := w.buildUpsert()
 		w.plugin.gorm.create(w.db)
-		for _, r := range rows {
-			w.model.version.put(w.ctx, r.model, r.before) // what RETURNING has shown may not be final
-		}
+		w.forgetDefaults(models) // and what RETURNING has shown, which may not be final
 		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || skips {
 			return w.db.Error
 		}
 		w.identity = w.conflictFields(conflict)
 		defer func() { w.identity = nil }()
-		return w.learnInserted(rows)
+		return w.learnInserted(models)
 	})
 }
 

@@ -258,5 +258,17 @@ func TestUpsertOfVersionsThatTheDatabaseWrites(t *testing.T) {
 			require.NoError(t, db.Save(&all[1]).Error)
 			require.Equal(t, all[1], reload[StampedStock](t, db, first.ID))
 		}},
+		{"an insert that fails leaves memory as it was, beside a model with a version too", func(t *testing.T, db *gorm.DB) {
+			first := StampedStock{SKU: "a", Quantity: 1}
+			require.NoError(t, db.Create(&first).Error)
+
+			all := []StampedStock{{ID: first.ID, SKU: "b", Version: 4}, {ID: first.ID + 1, SKU: "c"}}
+			require.Error(t, db.Create(&all).Error)
+			one := StampedStock{ID: first.ID, SKU: "d"}
+			require.Error(t, db.Create(&one).Error)
+
+			require.Equal(t, []int64{4, 0, 0}, []int64{all[0].Version, all[1].Version, one.Version})
+			require.Equal(t, first, reload[StampedStock](t, db, first.ID))
+		}},
 	}, &StampedStock{})
 }

@@ -412,9 +412,17 @@ func (w *write) setNext() (err error) {
 	return nil
 }
 
-func (w *write) setNextOf(r *row) (err error) {
-	if w.model.version.byDatabase || w.switches.unchecked && !w.model.version.isAdvancedInSQL() {
-		return nil // the database gives it, or the row is read first
+func (w *write) setNextOf(r *row) error {
+	if w.switches.unchecked && !w.model.version.isAdvancedInSQL() {
+		return nil // the row is read first
+	}
+	return w.setNextAfter(r)
+}
+
+// setNextAfter asks for the version after the expected one of a row, unless the database gives it.
+func (w *write) setNextAfter(r *row) (err error) {
+	if w.model.version.byDatabase {
+		return nil
 	}
 	if r.next, err = w.model.version.kind.next(w.ctx, r.expected); err != nil {
 		return w.versionError(err)
