@@ -58,20 +58,22 @@ func worksInGORM(db *gorm.DB, typ reflect.Type) (works bool) {
 	return err == nil && db.Where("1 = 1").Delete(reflect.New(typ).Interface()).Error == nil
 }
 
-// isDeclaredVersion tells whether field V is a version, going by its declaration alone.
-func isDeclaredVersion(db *gorm.DB, typ reflect.Type) (tagged, byDatabase bool) {
-	field, _ := typ.FieldByName("V")
+// isDeclaredVersion tells whether there is a version among the columns, going by GORM's word for how they are declared.
+func isDeclaredVersion(db *gorm.DB, typ reflect.Type) (isVersion, byDatabase bool) {
 	stmt := &gorm.Statement{DB: db}
-	if stmt.Parse(reflect.New(typ).Interface()) != nil || len(stmt.Schema.DBNames) == 2 {
-		return false, false // an embedded struct without columns, time.Time for one
-	}
-	settings := schema.ParseTagSetting(field.Tag.Get("gorm"), ";")
-	ignored := strings.ToLower(strings.TrimSpace(settings["-"]))
-	if ignored == "-" || ignored == "all" {
+	if stmt.Parse(reflect.New(typ).Interface()) != nil {
 		return false, false
 	}
-	kind, tagged := settings["VERSION"]
-	return tagged || field.Type == reflect.TypeFor[occ.Version](), kind == "database"
+	for _, field := range stmt.Schema.Fields {
+		ignored := strings.ToLower(strings.TrimSpace(field.TagSettings["-"]))
+		if field.DBName == "" || ignored == "-" || ignored == "all" {
+			continue
+		}
+		kind, tagged := field.TagSettings["VERSION"]
+		isVersion = isVersion || tagged || field.FieldType == reflect.TypeFor[occ.Version]()
+		byDatabase = byDatabase || kind == "database"
+	}
+	return isVersion, byDatabase
 }
 
 // checkTag requires that a tag either has versions compared or is an error that names the field, and that a field which
@@ -137,6 +139,7 @@ func FuzzVersionTag(f *testing.F) {
 		f.Add(uint8(0), tag)
 		f.Add(uint8(i%len(taggedTypes)), tag)
 	}
+	f.Add(uint8(15), "emBedded") // a struct that declares one itself
 	db := testdb.All()[0].Open(f)
 	f.Fuzz(func(t *testing.T, typ uint8, tag string) {
 		checkTag(t, db, declare(taggedTypes[int(typ)%len(taggedTypes)], "", tag))
