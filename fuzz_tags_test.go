@@ -24,7 +24,7 @@ var taggedTypes = []reflect.Type{
 	reflect.TypeFor[*int64](), reflect.TypeFor[sql.NullInt32](), reflect.TypeFor[string](), reflect.TypeFor[uuid.UUID](),
 	reflect.TypeFor[bareID](), reflect.TypeFor[time.Time](), reflect.TypeFor[*time.Time](), reflect.TypeFor[float64](),
 	reflect.TypeFor[bool](), reflect.TypeFor[[]byte](), reflect.TypeFor[gorm.DeletedAt](), reflect.TypeFor[Envelope](),
-	reflect.TypeFor[hiddenNumber](), reflect.TypeFor[any](), reflect.TypeFor[[]int](), reflect.TypeFor[occ.Snapshot](),
+	reflect.TypeFor[hiddenNumber](), reflect.TypeFor[any](), reflect.TypeFor[[]int](),
 }
 
 // declare makes a model with a field V of a type, tagged.
