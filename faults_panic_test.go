@@ -39,12 +39,17 @@ func TestFaultPanics(t *testing.T) {
 // where GORM adds RETURNING.
 func TestFaultPanicOfAValuer(t *testing.T) {
 	t.Parallel()
-	for _, database := range testdb.All() {
+	for i, database := range testdb.All() {
 		for _, mode := range faultModes {
 			t.Run(database.Name+"/"+mode.name+" it reaches the caller, and the database has rolled back", func(t *testing.T) {
 				t.Parallel()
-				db := open(t, database, faultTables, occ.WithGenerator("fault", faultGenerator{}))
-				f := &faults{strike: func(driver.Conn) error { panic(faultPanic) }}
+				f := &faults{}
+				db := open(t, testdb.Intercepted(f.aroundBegin)[i], faultTables, occ.WithGenerator("fault", faultGenerator{}))
+				f.strike = func(driver.Conn) error {
+					conn := f.begun
+					t.Cleanup(func() { _ = conn.Close() }) // nobody else is going to
+					panic(faultPanic)
+				}
 				faultsByCode.Store(t.Name(), f)
 				t.Cleanup(func() { faultsByCode.Delete(t.Name()) })
 				for _, write := range []func(tx *gorm.DB, stored, fresh *FaultCard) error{
@@ -59,6 +64,14 @@ func TestFaultPanicOfAValuer(t *testing.T) {
 			})
 		}
 	}
+}
+
+// aroundBegin notes the connection of a transaction.
+func (f *faults) aroundBegin(call testdb.Call, do func() error) error {
+	if call.Name == "begin" {
+		f.begun = call.Conn
+	}
+	return do()
 }
 
 func testPanicOfAValuer(t *testing.T, db *gorm.DB, f *faults, mode faultMode, write func(tx *gorm.DB, stored, fresh *FaultCard) error) {
