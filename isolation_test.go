@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
 	"github.com/gorm-occ/occ/internal/testdb"
@@ -110,6 +111,21 @@ func TestMariaDBSnapshots(t *testing.T) {
 				require.Equal(t, occ.ReasonDeleted, stale(t, tx.Save(&mine).Error).Reason)
 			})
 			requireProducts(t, db)
+		}},
+		{"REPEATABLE READ: DO NOTHING inserts what was deleted past the snapshot", func(t *testing.T, db *gorm.DB) {
+			inSnapshot(t, db, "OFF", func(tx *gorm.DB, mine Product) {
+				other := create(t, db)
+				require.NoError(t, db.Delete(&Product{}, mine.ID).Error)
+				again := []Product{{ID: other.ID, Name: "left alone"}, {ID: mine.ID, Name: "again"}, {ID: other.ID + 1, Name: "new"}}
+
+				result := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&again)
+
+				require.NoError(t, result.Error)
+				require.EqualValues(t, 2, result.RowsAffected)
+				require.Equal(t, []int{0, 1, 1}, versions(again))
+				require.NoError(t, tx.Commit().Error)
+				requireProducts(t, db, again[1], other, again[2])
+			})
 		}},
 		{"REPEATABLE READ: a condition that fails on a row past the snapshot is a refusal", func(t *testing.T, db *gorm.DB) {
 			theirs := inSnapshot(t, db, "OFF", func(tx *gorm.DB, mine Product) {

@@ -1,6 +1,7 @@
 package occ
 
 import (
+	"cmp"
 	"errors"
 	"reflect"
 	"slices"
@@ -69,7 +70,7 @@ var errSkipped = errors.New("occ: a row was there already")
 // and the rows go one by one: no database says which of several it has skipped.
 func (w *write) insertSkipping(rows []row) (inserted int64, err error) {
 	if !w.plugin.dialect.ConflictTarget {
-		if rows, err = w.missing(rows); err != nil { // a duplicate key would leave locks behind, and two of those deadlock
+		if rows, err = w.missingNow(rows); err != nil { // a duplicate key would leave locks behind, and two of those deadlock
 			return 0, err
 		}
 	}
@@ -83,7 +84,7 @@ func (w *write) insertSkipping(rows []row) (inserted int64, err error) {
 	if !errors.Is(err, errSkipped) {
 		return 0, err
 	}
-	missing, err := w.missing(rows)
+	missing, err := w.missingNow(rows)
 	if err != nil {
 		return 0, err
 	}
@@ -206,9 +207,27 @@ func (w *write) withModels(rows []row, do func()) {
 	do()
 }
 
+// missingNow are the missing rows, also those that the snapshot of the caller's transaction still shows though they have
+// been deleted since. Only what it shows is looked for under a lock: one on what is not there would keep others from
+// inserting it, and two of those deadlock.
+func (w *write) missingNow(rows []row) (missing []row, err error) {
+	missing, err = w.missing(w.snapshotSession(), rows)
+	canBeOld := w.plugin.dialect.CurrentRead != nil && isTransaction(w.stmt.ConnPool) && !w.startedTransaction()
+	if err != nil || !canBeOld || w.isLinked || len(missing) == len(rows) {
+		return missing, err
+	}
+	shown := slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
+		return slices.ContainsFunc(missing, func(m row) bool { return m.index == r.index })
+	})
+	gone, err := w.missing(w.session(), shown)
+	missing = append(missing, gone...)
+	slices.SortFunc(missing, func(a, b row) int { return cmp.Compare(a.index, b.index) })
+	return missing, err
+}
+
 // missing are the rows whose key is not there, and those that have none.
-func (w *write) missing(rows []row) (missing []row, err error) {
-	there, err := w.stored(w.snapshotSession(), rows, nil)
+func (w *write) missing(session *gorm.DB, rows []row) (missing []row, err error) {
+	there, err := w.stored(session, rows, nil)
 	for _, r := range rows {
 		if _, isThere := there[w.keyText(r.model, w.model.PrimaryFields)]; r.key == nil || !isThere {
 			missing = append(missing, r)

@@ -128,9 +128,6 @@ func (t table[M, R]) doNothing(sc *scope, id uint) error {
 		return nil
 	default:
 		o.Action, o.Value = history.Verify, 0 // of any version
-		if sc.seesSnapshot() {
-			o.Began = sc.began
-		}
 	}
 	sc.note(o)
 	return result.Error
