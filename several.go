@@ -371,7 +371,7 @@ func (w *write) refuseRows(rows []*row, states []rowState, err error) {
 	if len(stale) == 0 {
 		stale = w.unknown(rows)
 	}
-	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: stale})
+	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: stale, Err: w.conflictIn(err)})
 }
 
 // refusedInserts are the models that were to be inserted, apart from rows, and whose rows are there.
