@@ -253,7 +253,7 @@ func (w *write) distinct(models []*row) (rows []*row, agree bool) {
 			rows = append(rows, r)
 			continue
 		}
-		agree = agree && w.isSame(twin.expected, r.expected)
+		agree = agree && (w.isSame(twin.expected, r.expected) || w.isAt(twin, r.expected))
 		twin.copies = append(twin.copies, r)
 	}
 	return rows, agree

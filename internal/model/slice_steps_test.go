@@ -123,9 +123,6 @@ func (s saveAll) isAllowed(w *world) bool {
 	if w.kind.blind && slices.ContainsFunc(s.vs, func(v variable) bool { return w.models[v].version == 0 }) {
 		return false // those are not compared; Save of one model is
 	}
-	if w.kind.snapshot != nil && len(w.group(s.vs)) < len(s.vs) {
-		return false // snapshots of one row that differ in an unversioned column alone are refused, for no reason
-	}
 	if s.unchecked && !w.agree(s.vs, s.chain) {
 		return false // refused, although nothing is compared: which of the two would be the row?
 	}
