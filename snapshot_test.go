@@ -550,6 +550,19 @@ func TestSnapshotOfRicherModels(t *testing.T) {
 			require.NoError(t, db.Save(&c).Error)
 			require.Equal(t, 6, reload[SoftCasket](t, db, c.ID).Views)
 		}},
+		{"two copies of a row in one slice may differ in an unversioned column", func(t *testing.T, db *gorm.DB) {
+			c := SoftCasket{Label: "a"}
+			require.NoError(t, db.Create(&c).Error)
+			first := reload[SoftCasket](t, db, c.ID)
+			require.NoError(t, db.Model(&c).Update("views", 6).Error)
+			second := reload[SoftCasket](t, db, c.ID)
+			second.Label = "b"
+
+			require.NoError(t, db.Save(&[]*SoftCasket{&first, &second}).Error)
+
+			require.Equal(t, "b", reload[SoftCasket](t, db, c.ID).Label)
+			require.NoError(t, db.Save(&second).Error)
+		}},
 	}, &SoftCasket{})
 }
 
