@@ -44,6 +44,16 @@ func TestAnUpdateThatChangesNothingIsNoConflict(t *testing.T) {
 			require.True(t, m.Version.After(before.Version))
 			require.ErrorIs(t, db.Model(&before).Update("price", 11).Error, occ.ErrStaleData)
 		}},
+		{"of a model that was not loaded, which then holds the row's version", func(t *testing.T, db *gorm.DB) {
+			m := timed{Price: 10}
+			require.NoError(t, db.Create(&m).Error)
+			same := timed{ID: m.ID, Price: 10}
+
+			require.NoError(t, db.Clauses(occ.Expect(m.Version)).Save(&same).Error)
+
+			require.Equal(t, m, same)
+			require.Equal(t, m, reload[timed](t, db, m.ID))
+		}},
 		{"of a slice", func(t *testing.T, db *gorm.DB) {
 			ms := []timed{{Price: 1}, {Price: 2}, {Price: 3}}
 			require.NoError(t, db.Create(&ms).Error)

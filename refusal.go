@@ -19,7 +19,9 @@ func (w *write) refuse(reported error) {
 			w.snapshot.again()
 			return
 		case w.isCurrent(r, state) && (w.hasOwnConditions() || w.mayBeUnchanged()):
-			w.db.Error = nil
+			if w.db.Error = nil; !w.hasOwnConditions() {
+				w.advance(r, r.expected) // which the model may not hold: it can have come from Expect
+			}
 			return // the row is current: the caller's own conditions did not hold, or there was nothing to change
 		default:
 			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)

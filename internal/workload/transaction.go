@@ -102,13 +102,15 @@ func (sc *scope) work(end ending, swallows bool) error {
 	return nil
 }
 
+// step loads a row and writes it, or not. Nothing is loaded at READ UNCOMMITTED: a version that is rolled back may be given
+// again to another write, and what was read with it is no base to write on.
 func (sc *scope) step(slot *slot) error {
 	id := slot.id()
 	row := slot.about().row(id)
 	if id == 0 || sc.written[row] {
 		return nil
 	}
-	if sc.held[row] == nil || sc.chance(60) {
+	if !sc.seesUncommitted() && (sc.held[row] == nil || sc.chance(60)) {
 		if err := slot.load(sc, id); err != nil {
 			return err
 		}
@@ -166,7 +168,7 @@ func (sc *scope) settleInto(outer *scope) {
 func (s *session) retry(ctx context.Context, db *gorm.DB) {
 	slot, level, after := oneOf(s, s.slots), oneOf(s, s.Levels), s.random.IntN(4)-1
 	id := slot.id()
-	if id == 0 {
+	if id == 0 || level == sql.LevelReadUncommitted {
 		return
 	}
 	var sc *scope
