@@ -56,8 +56,8 @@ func (p *Plugin) nest(db *gorm.DB, fc func(tx *gorm.DB) error) error {
 	if db.DisableNestedTransaction {
 		return fc(db.Session(&gorm.Session{}))
 	}
-	if j := p.journals.of(db.Statement.ConnPool); j != nil && j.ended() != nil {
-		return j.ended()
+	if err := p.endOf(db); err != nil {
+		return err
 	}
 	return p.atomically(db.Session(&gorm.Session{Initialized: true}), func() error {
 		p.journals.of(db.Statement.ConnPool).isWatched = true

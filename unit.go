@@ -58,6 +58,7 @@ func (u *unit) close(db *gorm.DB, failed bool) error {
 		u.journal.rollBackTo(db.Statement.Context, u.mark)
 	}
 	if (failed || err != nil) && u.savepoint != "" {
+		u.plugin.lookAtUnread(db, u.journal) // a deadlock among them is why there is no savepoint any more
 		u.journal.wentBack(err)
 	}
 	if u.ownsJournal {
