@@ -84,7 +84,7 @@ type atVersion struct {
 	version any
 }
 
-func (a atVersion) Build(builder clause.Builder) { a.field.isAt(builder, a.version) }
+func (a atVersion) Build(builder clause.Builder) { a.field.isAt(builder, a.version, make([]any, 1)) }
 
 // assign has the UPDATE set a column of the table, to a value of each row's own or to the one that all have: fewer
 // parameters are what makes a batch fast.

@@ -2,7 +2,9 @@ package occ
 
 import (
 	"context"
+	"database/sql"
 	"reflect"
+	"sync"
 
 	"gorm.io/gorm/clause"
 )
@@ -56,3 +58,20 @@ type anyPool struct{}
 
 func (anyPool) Get() any { return new(any) }
 func (anyPool) Put(any)  {}
+
+// readAsInteger has GORM read a field of type [Version] by way of an integer that it can use again: GORM's own way with a
+// type that has a name costs an allocation for each row.
+func readAsInteger(version *versionField) {
+	set := version.Set
+	version.NewValuePool = integers
+	version.Set = func(ctx context.Context, model reflect.Value, value any) error {
+		scanned, ok := value.(*sql.NullInt64)
+		if !ok {
+			return set(ctx, model, value)
+		}
+		version.ReflectValueOf(ctx, model).SetInt(scanned.Int64) // 0 for NULL
+		return nil
+	}
+}
+
+var integers = &sync.Pool{New: func() any { return new(sql.NullInt64) }}

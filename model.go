@@ -212,14 +212,15 @@ type rowCondition struct {
 	key        []any
 	version    any
 	isCompared bool
+	bound      [1]any // room for the version as it is sent
 }
 
 func (c *rowCondition) Build(builder clause.Builder) {
-	for i, value := range c.key {
+	for i := range c.key {
 		if i > 0 {
 			_, _ = builder.WriteString(clause.AndWithSpace)
 		}
-		clause.Eq{Column: c.model.keyColumns[i], Value: value}.Build(builder)
+		writeEq(builder, c.model.keyColumns[i], c.key[i:i+1])
 	}
 	if !c.isCompared {
 		return
@@ -227,5 +228,17 @@ func (c *rowCondition) Build(builder clause.Builder) {
 	if len(c.key) > 0 {
 		_, _ = builder.WriteString(clause.AndWithSpace)
 	}
-	c.model.version.isAt(builder, c.version)
+	c.model.version.isAt(builder, c.version, c.bound[:])
+}
+
+// writeEq writes what clause.Eq does. A value that stands in a slice already costs no allocation.
+func writeEq(builder clause.Builder, column any, value []any) {
+	switch value[0].(type) {
+	case int, int32, int64, uint, uint32, uint64, string:
+		builder.WriteQuoted(column)
+		_, _ = builder.WriteString(" = ")
+		builder.AddVar(builder, value...)
+	default:
+		clause.Eq{Column: column, Value: value[0]}.Build(builder)
+	}
 }

@@ -136,20 +136,23 @@ func (f *versionField) column() clause.Column {
 	return clause.Column{Table: clause.CurrentTable, Name: f.DBName}
 }
 
-// isAt writes the condition that a row is at a version; NULL is as good as the zero value.
-func (f *versionField) isAt(builder clause.Builder, version any) {
+// isAt writes the condition that a row is at a version; NULL is as good as the zero value. In bound there is room for the
+// version as it is sent.
+func (f *versionField) isAt(builder clause.Builder, version any, bound []any) {
 	if f.plan != nil {
 		version.(comparison).build(builder)
 		return
 	}
 	if !f.kind.isZero(version) {
-		f.is(builder, f.kind.bind(version))
+		bound[0] = f.kind.bind(version)
+		f.is(builder, bound)
 		return
 	}
 	zero := f.kind.zeroInSQL()
 	if zero != nil {
 		_ = builder.WriteByte('(')
-		f.is(builder, zero)
+		bound[0] = zero
+		f.is(builder, bound)
 		_, _ = builder.WriteString(" OR ")
 	}
 	builder.WriteQuoted(f.boxed)
@@ -160,14 +163,12 @@ func (f *versionField) isAt(builder clause.Builder, version any) {
 }
 
 // is writes the condition that the column holds a value as it is sent.
-func (f *versionField) is(builder clause.Builder, value any) {
+func (f *versionField) is(builder clause.Builder, bound []any) {
 	if !f.isPlain {
-		f.kind.equals(f.column(), value).Build(builder)
+		f.kind.equals(f.column(), bound[0]).Build(builder)
 		return
 	}
-	builder.WriteQuoted(f.boxed)
-	_, _ = builder.WriteString(" = ")
-	builder.AddVar(builder, value)
+	writeEq(builder, f.boxed, bound)
 }
 
 // isAtColumn is the condition that a row is at the version in a column of another table, which holds the kind's zeroInSQL
@@ -301,6 +302,9 @@ func isBuiltIn(name string) bool {
 func (p *Plugin) builtIn(version *versionField, name string) (kind, error) {
 	field := version.Field
 	if counter, ok := p.newCounter(field); ok && (name == "" || name == kindCounter) {
+		if counter.typ == versionType {
+			readAsInteger(version)
+		}
 		return counter, nil
 	}
 	if clock, ok := p.newClock(field); ok && (name == "" || name == kindTime) {
