@@ -54,6 +54,18 @@ func TestAnUpdateThatChangesNothingIsNoConflict(t *testing.T) {
 			require.Equal(t, m, same)
 			require.Equal(t, m, reload[timed](t, db, m.ID))
 		}},
+		{"of a model that was not loaded and is not compared, which then holds it too", func(t *testing.T, db *gorm.DB) {
+			m := timed{Price: 10}
+			require.NoError(t, db.Create(&m).Error)
+			same, other := timed{ID: m.ID}, timed{ID: m.ID}
+
+			require.NoError(t, db.Clauses(occ.Unchecked()).Model(&same).Update("price", 10).Error)
+			require.NoError(t, db.Clauses(occ.Unchecked()).Model(&other).Where("price > 10").Update("price", 10).Error)
+
+			require.Equal(t, m, same)
+			require.Zero(t, other.Version, "of a row that its conditions do not reach, nothing is known")
+			require.Equal(t, m, reload[timed](t, db, m.ID))
+		}},
 		{"of a slice", func(t *testing.T, db *gorm.DB) {
 			ms := []timed{{Price: 1}, {Price: 2}, {Price: 3}}
 			require.NoError(t, db.Create(&ms).Error)

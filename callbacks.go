@@ -463,11 +463,27 @@ func (w *write) writeAndLearn(set clause.Set, gormWrite func(*gorm.DB)) {
 	}
 	w.within(func() error {
 		w.run(set, gormWrite)
-		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || (w.op == OpDelete && !w.wasSoftDelete()) {
+		switch {
+		case w.db.Error != nil, w.db.DryRun, w.op == OpDelete && !w.wasSoftDelete():
 			return w.db.Error
+		case w.db.RowsAffected == 0:
+			return w.learnUnchanged(&w.rows[0])
 		}
 		return w.learnVersion(&w.rows[0])
 	})
+}
+
+// learnUnchanged is for a row that may hold already what it was to be set to, so that it was not counted. Where there were
+// conditions too, they may not have held, and the model must not learn a version that goes with values it has never seen.
+func (w *write) learnUnchanged(r *row) error {
+	if !w.mayBeUnchanged() || w.hasOwnConditions() || r.key == nil {
+		return nil
+	}
+	state, err := w.read(r)
+	if err == nil && state.isThere && (!state.isDeleted || w.stmt.Unscoped) {
+		w.advance(r, w.learned(r, state.version))
+	}
+	return err
 }
 
 // within runs write in a transaction; its error is the statement's.

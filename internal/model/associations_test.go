@@ -74,6 +74,10 @@ type graph struct {
 	parts, tags   []node
 }
 
+func (g *graph) holdsPart(id int) bool {
+	return slices.ContainsFunc(g.parts, func(p node) bool { return p.id == id })
+}
+
 // visit is a call on the graph of a session's owner.
 type visit struct {
 	session string
@@ -245,7 +249,18 @@ func (f *family) isAllowed(v visit) bool {
 		return true
 	}
 	_, isThere := f.rows[place{"owners", g.owner.id}]
-	return isThere && !slices.ContainsFunc(g.parts, func(p node) bool { return p.id == v.n })
+	return isThere && !g.holdsPart(v.n) && !(v.call == "append part" && f.isOutlived(v.n))
+}
+
+// isOutlived tells a part that was deleted while a session holds a copy: inserted again, it would be at the same version.
+func (f *family) isOutlived(part int) bool {
+	_, isThere := f.rows[place{"parts", part}]
+	for _, g := range f.held {
+		if !isThere && g != nil && g.holdsPart(part) {
+			return true
+		}
+	}
+	return false
 }
 
 // bump writes a row that is there and gives it its next version.
