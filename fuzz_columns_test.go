@@ -24,7 +24,6 @@ func typeNamed(version, text string) reflect.Type {
 type namedRow struct {
 	db  *gorm.DB
 	typ reflect.Type
-	row any
 }
 
 // isReadByGORM tells columns apart from those that GORM does not find in a result, for the quotes in their names.
