@@ -2,9 +2,7 @@ package occ
 
 import (
 	"context"
-	"database/sql"
 	"reflect"
-	"sync"
 
 	"gorm.io/gorm/clause"
 )
@@ -41,11 +39,14 @@ func readByKind(version *versionField, convert func(value any) (any, error)) {
 	set := version.Set
 	version.NewValuePool = anyPool{}
 	version.Set = func(ctx context.Context, model reflect.Value, value any) error {
-		scanned, ok := value.(*any)
+		scanned, ok := value.(**any)
 		if !ok {
 			return set(ctx, model, value)
 		}
-		read, err := convert(*scanned)
+		if *scanned == nil {
+			*scanned = new(any)
+		}
+		read, err := convert(**scanned)
 		if err == nil {
 			version.ReflectValueOf(ctx, model).Set(reflect.ValueOf(read))
 		}
@@ -53,25 +54,9 @@ func readByKind(version *versionField, convert func(value any) (any, error)) {
 	}
 }
 
-// anyPool gives out what any value of a column can be scanned into.
+// anyPool gives out what any value of a column can be scanned into. It is a pointer for NULL to leave nil, by which GORM
+// knows that a join found no row.
 type anyPool struct{}
 
-func (anyPool) Get() any { return new(any) }
+func (anyPool) Get() any { return new(*any) }
 func (anyPool) Put(any)  {}
-
-// readAsInteger has GORM read a field of type [Version] by way of an integer that it can use again: GORM's own way with a
-// type that has a name costs an allocation for each row.
-func readAsInteger(version *versionField) {
-	set := version.Set
-	version.NewValuePool = integers
-	version.Set = func(ctx context.Context, model reflect.Value, value any) error {
-		scanned, ok := value.(*sql.NullInt64)
-		if !ok {
-			return set(ctx, model, value)
-		}
-		version.ReflectValueOf(ctx, model).SetInt(scanned.Int64) // 0 for NULL
-		return nil
-	}
-}
-
-var integers = &sync.Pool{New: func() any { return new(sql.NullInt64) }}

@@ -231,16 +231,14 @@ func (w *write) modelsUpdate(rows []*row, fields []*schema.Field, set clause.Set
 	update.db = w.besideStatement()
 	update.db.Statement.Unscoped = w.stmt.Unscoped || !compared // as GORM's upsert, which does not mind soft deletes
 	for i, field := range fields {
-		column := batchColumn{batch.Column{Name: w.valueName(i, field, set != nil), Like: field.DBName}, func(r *row) any {
-			value, _ := field.ValueOf(w.ctx, r.latest())
-			return value
-		}}
+		column := valueColumn(w, w.valueName(i, field, set != nil), field)
 		if set == nil {
 			update.assign(field.DBName, column, rows)
 		} else {
 			update.columns = append(update.columns, column)
 		}
 	}
+	update.refer(w.proposed)
 	if w.hasSnapshots() {
 		w.chooseColumns(update.set)
 	}
@@ -252,6 +250,24 @@ func (w *write) modelsUpdate(rows []*row, fields []*schema.Field, set clause.Set
 		return affected
 	}
 	return how
+}
+
+// valueColumn is the value that a field of the models in hand has.
+func valueColumn(w *write, name string, field *schema.Field) batchColumn {
+	return batchColumn{batch.Column{Name: name, Like: field.DBName}, func(r *row) any {
+		value, _ := field.ValueOf(w.ctx, r.latest())
+		return value
+	}}
+}
+
+// refer adds columns to the values for conditions to refer to.
+func (b *batchUpdate) refer(columns []batchColumn) {
+	for _, column := range columns {
+		isThere := func(other batchColumn) bool { return other.Name == column.Name }
+		if !slices.ContainsFunc(b.columns, isThere) {
+			b.columns = append(b.columns, column)
+		}
+	}
 }
 
 // valueName is what a column is called among the values: its own name, unless that makes the caller's conditions or what

@@ -432,7 +432,8 @@ func (w *write) readRows(rows []*row, lock string) (states []rowState, err error
 		at[r] = i
 	}
 	index := batchColumn{batch.Column{Name: indexColumn}, func(r *row) any { return at[r] }}
-	columns := append([]batchColumn{index}, w.keyColumns()...)
+	keys := w.keyColumns()
+	columns := slices.Concat([]batchColumn{index}, keys, w.proposed)
 	holds := clause.Expression(clause.Expr{SQL: "1"})
 	if w.hasOwnConditions() {
 		own := w.own.Expression.(clause.Where)
@@ -440,15 +441,15 @@ func (w *write) readRows(rows []*row, lock string) (states []rowState, err error
 	}
 	states = make([]rowState, len(rows))
 	for _, part := range w.split(columns, rows, w.countVars(holds, w.deletedInSQL())) {
-		if err := w.readPart(part.table(w, columns), columns, holds, lock, states); err != nil {
+		if err := w.readPart(part.table(w, columns), keys, holds, lock, states); err != nil {
 			return nil, err
 		}
 	}
 	return states, nil
 }
 
-func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause.Expression, lock string, states []rowState) error {
-	selected := append(w.versionColumns(), clause.Expr{SQL: "?", Vars: []any{columns[0].Ref()}}, w.deletedInSQL(), holds)
+func (w *write) readPart(values batch.Table, keys []batchColumn, holds clause.Expression, lock string, states []rowState) error {
+	selected := append(w.versionColumns(), clause.Expr{SQL: "?", Vars: []any{batch.Column{Name: indexColumn}.Ref()}}, w.deletedInSQL(), holds)
 	for _, field := range w.identityFields() {
 		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
 		selected = append(selected, clause.Expr{SQL: "?", Vars: []any{column}})
@@ -461,7 +462,7 @@ func (w *write) readPart(values batch.Table, columns []batchColumn, holds clause
 	rows, err := tx.Clauses(
 		clause.Select{Expression: clause.CommaExpression{Exprs: selected}},
 		clause.From{Joins: []clause.Join{{Expression: prefixed{", ", values}}}},
-		clause.Where{Exprs: columnsMatch(columns[1:])},
+		clause.Where{Exprs: columnsMatch(keys)},
 	).Rows()
 	if err != nil {
 		return err

@@ -97,3 +97,22 @@ func TestTypesInSlices(t *testing.T) {
 		}},
 	})
 }
+
+func TestPlansOfSlices(t *testing.T) {
+	t.Parallel()
+	run(t, except("postgres", except("mariadb", testdb.All())), []behaviour{
+		{"a saved slice is read from its JSON once, also where the table has grown since it was analyzed", func(t *testing.T, db *gorm.DB) {
+			inscriptions := make([]Inscription, 3)
+			require.NoError(t, db.Create(&inscriptions).Error)
+			require.NoError(t, db.Exec("ANALYZE").Error)
+			inscriptions[1].Text = "other"
+
+			save := db.ToSQL(func(tx *gorm.DB) *gorm.DB { return tx.Save(&inscriptions) })
+
+			var plan []struct{ Detail string }
+			require.NoError(t, db.Raw("EXPLAIN QUERY PLAN "+save).Scan(&plan).Error)
+			require.Contains(t, save, "json_each")
+			require.Contains(t, plan, struct{ Detail string }{"MATERIALIZE excluded"})
+		}},
+	}, &Inscription{})
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
@@ -116,6 +117,7 @@ func (w *write) divideByVersion(given any) (loaded, others []row) {
 func (w *write) updateInConflict(conflict clause.OnConflict, loaded []row) {
 	w.identity = w.conflictFields(conflict)
 	w.own = clause.Clause{Name: "WHERE", Expression: conflict.Where}
+	w.proposed = w.proposedColumns(conflict.Where)
 	w.rows = loaded
 	for i := range w.rows {
 		r := &w.rows[i]
@@ -136,7 +138,27 @@ func (w *write) updateInConflict(conflict clause.OnConflict, loaded []row) {
 	}
 	w.counters().checked.Add(1)
 	w.writeSeveral(w.pointers(), how)
-	w.identity = nil
+	w.identity, w.proposed = nil, nil
+}
+
+// proposedColumns are the columns that the condition of an upsert may mean of the row that was to be inserted. Others are
+// left out: their names would make those of the table ambiguous.
+func (w *write) proposedColumns(where clause.Where) (columns []batchColumn) {
+	if len(where.Exprs) == 0 {
+		return nil
+	}
+	scratch := w.scratch()
+	where.Build(scratch)
+	text := strings.ToLower(scratch.SQL.String())
+	if !strings.Contains(text, batch.Alias) {
+		return nil
+	}
+	for _, field := range w.insertedFields() {
+		if strings.Contains(text, strings.ToLower(field.DBName)) {
+			columns = append(columns, valueColumn(w, field.DBName, field))
+		}
+	}
+	return columns
 }
 
 // withoutNext is an upsert's assignments without the version: an UPDATE of loaded models knows the next one of each.

@@ -1,6 +1,7 @@
 package occ_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -271,4 +272,52 @@ func TestUpsertOfVersionsThatTheDatabaseWrites(t *testing.T) {
 			require.Equal(t, first, reload[StampedStock](t, db, first.ID))
 		}},
 	}, &StampedStock{})
+}
+
+func TestConditionOnProposedRow(t *testing.T) {
+	t.Parallel()
+	upsert := func(db *gorm.DB, isAll bool, condition string) *gorm.DB {
+		conflict := clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, UpdateAll: isAll, Where: clause.Where{
+			Exprs: []clause.Expression{clause.Expr{SQL: condition}}}}
+		if !isAll {
+			conflict.DoUpdates = clause.AssignmentColumns([]string{"name"})
+		}
+		return db.Clauses(conflict)
+	}
+	var behaviours []behaviour
+	for _, isAll := range []bool{false, true} {
+		behaviours = append(behaviours, behaviour{fmt.Sprintf("a loaded model is written if excluded fits the condition, all columns: %t", isAll), func(t *testing.T, db *gorm.DB) {
+			products := []Product{{Name: "one", Price: 1}, {Name: "two", Price: 2}}
+			require.NoError(t, db.Create(&products).Error)
+			products[0].Name, products[1].Name, products[1].Price = "first", "second", 9
+
+			result := upsert(db, isAll, "excluded.price > products.price").Create(&products)
+
+			require.NoError(t, result.Error)
+			require.EqualValues(t, 1, result.RowsAffected)
+			require.Equal(t, Product{ID: 1, Name: "one", Price: 1, Version: 1}, reload[Product](t, db, 1))
+			require.Equal(t, "second", reload[Product](t, db, 2).Name)
+			require.Equal(t, []occ.Version{1, 2}, []occ.Version{products[0].Version, products[1].Version})
+
+			result = upsert(db, isAll, "excluded.price > products.price").Create(&products[0])
+
+			require.NoError(t, result.Error)
+			require.Zero(t, result.RowsAffected)
+		}})
+	}
+	behaviours = append(behaviours, behaviour{"excluded compares as the column it is of does", func(t *testing.T, db *gorm.DB) {
+		if db.Name() != "sqlite" {
+			t.Skip("collations have other names")
+		}
+		require.NoError(t, db.Exec("CREATE TABLE caseless (id integer PRIMARY KEY, name text COLLATE NOCASE, price integer, version integer)").Error)
+		products := []Product{{Name: "one"}, {Name: "two"}}
+		require.NoError(t, db.Table("caseless").Create(&products).Error)
+		products[0].Name, products[1].Name = "ONE", "second"
+
+		result := upsert(db.Table("caseless"), false, "excluded.name <> caseless.name").Create(&products)
+
+		require.NoError(t, result.Error)
+		require.EqualValues(t, 1, result.RowsAffected)
+	}})
+	run(t, except("mariadb", testdb.All()), behaviours, &Product{})
 }

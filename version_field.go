@@ -302,9 +302,6 @@ func isBuiltIn(name string) bool {
 func (p *Plugin) builtIn(version *versionField, name string) (kind, error) {
 	field := version.Field
 	if counter, ok := p.newCounter(field); ok && (name == "" || name == kindCounter) {
-		if counter.typ == versionType {
-			readAsInteger(version)
-		}
 		return counter, nil
 	}
 	if clock, ok := p.newClock(field); ok && (name == "" || name == kindTime) {

@@ -28,6 +28,7 @@ type write struct {
 	expects  bool            // the expected version was given, by Expect or in the payload, not found in the model
 	identity []*schema.Field // what rows are found by, where that is not the primary key
 	own      clause.Clause   // WHERE as the caller left it
+	proposed []batchColumn   // what own says of the rows that an upsert was to insert
 	clauses  []keptClause    // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row

@@ -77,6 +77,19 @@ func (t Table) buildTyped(builder clause.Builder) {
 }
 
 func (t Table) buildUnion(builder clause.Builder) {
+	t.buildLike(builder)
+	write(builder, " UNION ALL VALUES ")
+	for i, row := range t.Rows {
+		comma(builder, i)
+		write(builder, t.Dialect.ValuesRow)
+		t.buildRow(builder, row)
+	}
+	write(builder, ") AS ")
+	builder.WriteQuoted(Alias)
+}
+
+// buildLike writes a query of no rows whose columns have the names and types of the table's.
+func (t Table) buildLike(builder clause.Builder) {
 	write(builder, "SELECT ")
 	for i, column := range t.Columns {
 		if comma(builder, i); column.Like == "" {
@@ -88,14 +101,6 @@ func (t Table) buildUnion(builder clause.Builder) {
 		builder.WriteQuoted(column.Name)
 	}
 	t.fromNothing(builder)
-	write(builder, " UNION ALL VALUES ")
-	for i, row := range t.Rows {
-		comma(builder, i)
-		write(builder, t.Dialect.ValuesRow)
-		t.buildRow(builder, row)
-	}
-	write(builder, ") AS ")
-	builder.WriteQuoted(Alias)
 }
 
 func (t Table) fromNothing(builder clause.Builder) {

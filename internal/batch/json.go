@@ -14,13 +14,14 @@ import (
 )
 
 // buildJSON writes the table as one parameter, an array of rows. The text of the statement is the same for any number of
-// rows then, and short.
+// rows then, and short. The table is a UNION here too: that gives its columns the affinities and collations of those they
+// are like, and keeps SQLite from reading the array again for each row of another table.
 func (t Table) buildJSON(builder clause.Builder, rows string) {
-	write(builder, "SELECT ")
-	for i, column := range t.Columns {
+	t.buildLike(builder)
+	write(builder, " UNION ALL SELECT ")
+	for i := range t.Columns {
 		comma(builder, i)
-		write(builder, "value ->> "+strconv.Itoa(i)+" AS ")
-		builder.WriteQuoted(column.Name)
+		write(builder, "value ->> "+strconv.Itoa(i))
 	}
 	write(builder, " FROM json_each(")
 	builder.AddVar(builder, rows)
