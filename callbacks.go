@@ -476,11 +476,11 @@ func (w *write) writeAndLearn(set clause.Set, gormWrite func(*gorm.DB)) {
 // learnUnchanged is for a row that may hold already what it was to be set to, so that it was not counted. Where there were
 // conditions too, they may not have held, and the model must not learn a version that goes with values it has never seen.
 func (w *write) learnUnchanged(r *row) error {
-	if !w.mayBeUnchanged() || w.hasOwnConditions() || r.key == nil {
+	if !w.mayBeUnchanged() || w.hasOwnConditions() || r.key == nil || !r.model.CanAddr() {
 		return nil
 	}
 	state, err := w.read(r)
-	if err == nil && state.isThere && (!state.isDeleted || w.stmt.Unscoped) {
+	if err == nil && w.isInReach(state) {
 		w.advance(r, w.learned(r, state.version))
 	}
 	return err

@@ -76,7 +76,7 @@ type rowState struct {
 func (w *write) reasonOf(r *row, state rowState) Reason {
 	kind := w.model.version.kind
 	switch {
-	case !state.isThere, state.isDeleted && !w.stmt.Unscoped:
+	case !w.isInReach(state):
 		return ReasonDeleted
 	case w.isAt(r, state.version):
 		return ReasonUnknown // it was not there a moment ago, and now it is
@@ -88,8 +88,13 @@ func (w *write) reasonOf(r *row, state rowState) Reason {
 	return ReasonChanged
 }
 
+// isInReach tells a row that the statement would write: it is there, and no soft delete hides it.
+func (w *write) isInReach(state rowState) bool {
+	return state.isThere && (!state.isDeleted || w.stmt.Unscoped)
+}
+
 func (w *write) isCurrent(r *row, state rowState) bool {
-	return state.isThere && (!state.isDeleted || w.stmt.Unscoped) && w.isAt(r, state.version)
+	return w.isInReach(state) && w.isAt(r, state.version)
 }
 
 func (w *write) isAt(r *row, version any) bool {
