@@ -18,7 +18,7 @@ var hookCallbacks = []string{
 	"gorm:after_create", "gorm:after_update", "gorm:after_delete",
 }
 
-func (p *Plugin) registerAborts(db *gorm.DB) (errs []error) {
+func (p *engine) registerAborts(db *gorm.DB) (errs []error) {
 	callbacks := db.Callback()
 	create, update, remove := callbacks.Create(), callbacks.Update(), callbacks.Delete()
 	for _, name := range hookCallbacks {
@@ -35,7 +35,7 @@ func (p *Plugin) registerAborts(db *gorm.DB) (errs []error) {
 }
 
 // aborting is a callback whose panic ends the call.
-func (p *Plugin) aborting(callback func(*gorm.DB)) func(*gorm.DB) {
+func (p *engine) aborting(callback func(*gorm.DB)) func(*gorm.DB) {
 	return func(db *gorm.DB) {
 		returned := false
 		defer func() {
@@ -49,7 +49,7 @@ func (p *Plugin) aborting(callback func(*gorm.DB)) func(*gorm.DB) {
 }
 
 // abort undoes what a call has written, in the database and in memory.
-func (p *Plugin) abort(db *gorm.DB) {
+func (p *engine) abort(db *gorm.DB) {
 	w, ok := db.Statement.Clauses[writeClause].Expression.(*write)
 	if !ok || w.stmt != db.Statement {
 		return

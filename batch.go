@@ -225,7 +225,7 @@ func (w *write) scratch() *gorm.Statement {
 type batchPart [][]any
 
 func (p batchPart) table(w *write, columns []batchColumn) batch.Table {
-	table := batch.Table{Dialect: w.plugin.dialect, Rows: p, Columns: make([]batch.Column, len(columns))}
+	table := batch.Table{Dialect: *w.plugin.dialect, Rows: p, Columns: make([]batch.Column, len(columns))}
 	for i, column := range columns {
 		table.Columns[i] = column.Column
 	}

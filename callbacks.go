@@ -12,7 +12,7 @@ import (
 )
 
 // guardUpdate makes the UPDATE conditional on the version the caller read and has it write the next one.
-func (p *Plugin) guardUpdate(db *gorm.DB) {
+func (p *engine) guardUpdate(db *gorm.DB) {
 	w, ok := writeOf(db)
 	if !ok {
 		p.gorm.update(db)
@@ -340,7 +340,7 @@ func isExpression(value any) bool {
 
 // guardDelete makes the DELETE, or the UPDATE of a soft delete, conditional on the version; a soft delete writes the next
 // one. GORM adds the conditions on the key.
-func (p *Plugin) guardDelete(db *gorm.DB) {
+func (p *engine) guardDelete(db *gorm.DB) {
 	w, ok := writeOf(db)
 	if !ok {
 		p.gorm.delete(db)

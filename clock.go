@@ -25,7 +25,7 @@ type clock struct {
 
 var timeType = reflect.TypeFor[time.Time]()
 
-func (p *Plugin) newClock(field *schema.Field) (clock, bool) {
+func (p *kinds) newClock(field *schema.Field) (clock, bool) {
 	h := holderOf(field.FieldType)
 	if h.core != timeType {
 		return clock{}, false
@@ -35,7 +35,7 @@ func (p *Plugin) newClock(field *schema.Field) (clock, bool) {
 	if _, tagged := field.TagSettings["PRECISION"]; tagged {
 		digits = min(digits, max(field.Precision, 0))
 	}
-	return clock{holder: h, column: column, unit: unitOf(digits), now: p.now, dialect: p.dialect}, true
+	return clock{holder: h, column: column, unit: unitOf(digits), now: p.now, dialect: *p.dialect}, true
 }
 
 func unitOf(digits int) time.Duration {

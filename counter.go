@@ -22,7 +22,7 @@ type counter struct {
 	last     uint64
 }
 
-func (p *Plugin) newCounter(field *schema.Field) (counter, bool) {
+func (p *kinds) newCounter(field *schema.Field) (counter, bool) {
 	integer := integerIn(field.FieldType)
 	if integer == nil {
 		return counter{}, false

@@ -11,7 +11,7 @@ import (
 )
 
 // guardCreate gives new rows their first version, and keeps an INSERT from overwriting rows that are there.
-func (p *Plugin) guardCreate(db *gorm.DB) {
+func (p *engine) guardCreate(db *gorm.DB) {
 	w, ok := writeOf(db)
 	if !ok {
 		p.gorm.create(db)

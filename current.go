@@ -35,7 +35,7 @@ func Current[T any](db *gorm.DB, model *T) (*T, error) {
 
 // subject is what the functions that resolve a conflict work on: a model, and the session its user called them with.
 type subject struct {
-	plugin *Plugin
+	plugin *engine
 	model  *model
 	db     *gorm.DB
 	ctx    context.Context

@@ -94,8 +94,9 @@ func (j *journal) wentBack(err error) {
 
 // journals finds the journal of a transaction by its connection: settings and contexts are lost between calls.
 type journals struct {
-	open sync.Map // connection to *journal
-	n    atomic.Int64
+	dialect *dialect.Dialect
+	open    sync.Map // connection to *journal
+	n       atomic.Int64
 }
 
 func (js *journals) of(pool gorm.ConnPool) *journal {

@@ -9,7 +9,7 @@ import (
 )
 
 // lock has a transaction lock what it reads.
-func (p *Plugin) lock(tx *gorm.DB, j *journal) error {
+func (p *journals) lock(tx *gorm.DB, j *journal) error {
 	j.locks = true
 	conn := connectionOf(tx.Statement.ConnPool)
 	for _, query := range p.dialect.LockAtBegin {
@@ -23,7 +23,7 @@ func (p *Plugin) lock(tx *gorm.DB, j *journal) error {
 // lockedClause marks a statement whose locking clause is the plugin's.
 const lockedClause = "occ:locked"
 
-func (p *Plugin) enterQuery(db *gorm.DB) {
+func (p *reader) enterQuery(db *gorm.DB) {
 	p.enter(db)
 	j := p.journals.of(db.Statement.ConnPool)
 	if j == nil || !j.locks || p.dialect.LockingRead == nil || db.Error != nil || !p.readsRows(db.Statement) {
@@ -34,7 +34,7 @@ func (p *Plugin) enterQuery(db *gorm.DB) {
 }
 
 // leaveQuery takes the lock back, since the caller can use the statement again.
-func (p *Plugin) leaveQuery(db *gorm.DB) {
+func (p *reader) leaveQuery(db *gorm.DB) {
 	p.leave(db)
 	if p.journals.n.Load() == 0 {
 		return
@@ -47,7 +47,7 @@ func (p *Plugin) leaveQuery(db *gorm.DB) {
 
 // readsRows tells a query that reads rows of a versioned model's table, one by one, into that model, so that they may
 // be written back.
-func (p *Plugin) readsRows(stmt *gorm.Statement) bool {
+func (p *reader) readsRows(stmt *gorm.Statement) bool {
 	if stmt.Schema == nil || stmt.SQL.Len() > 0 || stmt.Distinct || len(stmt.Joins) > 0 {
 		return false
 	}

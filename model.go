@@ -45,14 +45,14 @@ func (m *model) mayNest(stmt *gorm.Statement) bool {
 
 // reachesVersions tells whether the model has associations and a call that writes them along with it may come to a model
 // with a version: else it is GORM's alone, and its transaction too.
-func (p *Plugin) reachesVersions(m *model) bool {
+func (p *models) reachesVersions(m *model) bool {
 	m.reach.Do(func() {
 		m.reaches = len(m.relations) > 0 && p.isAnyInvolved(m, map[*schema.Schema]bool{})
 	})
 	return m.reaches
 }
 
-func (p *Plugin) isAnyInvolved(m *model, seen map[*schema.Schema]bool) bool {
+func (p *models) isAnyInvolved(m *model, seen map[*schema.Schema]bool) bool {
 	seen[m.Schema] = true
 	if m.isInvolved() {
 		return true
@@ -69,15 +69,17 @@ func (p *Plugin) isAnyInvolved(m *model, seen map[*schema.Schema]bool) bool {
 
 // models are the models that the plugin has met.
 type models struct {
-	bySchema sync.Map   // *schema.Schema to *model
-	byTable  sync.Map   // table name to *model, the versioned ones
-	counters sync.Map   // table name to *tableCounters
-	meeting  sync.Mutex // some kinds change the field that GORM reads: once, and before anybody uses it
+	*kinds
+	parse    func(model any) error // has GORM parse a model, or wait for whoever is doing so
+	bySchema sync.Map              // *schema.Schema to *model
+	byTable  sync.Map              // table name to *model, the versioned ones
+	counters sync.Map              // table name to *tableCounters
+	meeting  sync.Mutex            // some kinds change the field that GORM reads: once, and before anybody uses it
 }
 
 // modelOf is the model that a statement is about, found by its schema or, where it has none of its own, by the table it
 // names; nil if the plugin has not met it.
-func (p *Plugin) modelOf(stmt *gorm.Statement) *model {
+func (p *models) modelOf(stmt *gorm.Statement) *model {
 	var m *model
 	if stmt.Schema != nil {
 		m = p.modelOfSchema(stmt.Schema)
@@ -94,8 +96,8 @@ func (p *Plugin) modelOf(stmt *gorm.Statement) *model {
 }
 
 // modelOfTable is the model of the table that a statement names: by itself, with its schema, quoted, or with an alias.
-func (p *Plugin) modelOfTable(stmt *gorm.Statement) *model {
-	if named, ok := p.models.byTable.Load(stmt.Table); ok {
+func (p *models) modelOfTable(stmt *gorm.Statement) *model {
+	if named, ok := p.byTable.Load(stmt.Table); ok {
 		return named.(*model)
 	}
 	words := strings.Fields(stmt.TableExpr.SQL)
@@ -104,7 +106,7 @@ func (p *Plugin) modelOfTable(stmt *gorm.Statement) *model {
 	}
 	table := unquoted.Replace(words[0])
 	for _, name := range []string{table, table[strings.LastIndexByte(table, '.')+1:]} {
-		if named, ok := p.models.byTable.Load(name); ok {
+		if named, ok := p.byTable.Load(name); ok {
 			return named.(*model)
 		}
 	}
@@ -113,15 +115,15 @@ func (p *Plugin) modelOfTable(stmt *gorm.Statement) *model {
 
 var unquoted = strings.NewReplacer("\"", "", "`", "", "[", "", "]", "")
 
-func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
-	if m, ok := p.models.bySchema.Load(s); ok {
+func (p *models) modelOfSchema(s *schema.Schema) *model {
+	if m, ok := p.bySchema.Load(s); ok {
 		return m.(*model)
 	}
 	// reached through an association, it may still be being parsed by another goroutine: its hooks and associations come last
 	_ = p.parse(reflect.New(s.ModelType).Interface())
-	p.models.meeting.Lock()
-	defer p.models.meeting.Unlock()
-	if m, ok := p.models.bySchema.Load(s); ok {
+	p.meeting.Lock()
+	defer p.meeting.Unlock()
+	if m, ok := p.bySchema.Load(s); ok {
 		return m.(*model)
 	}
 	m := &model{
@@ -142,14 +144,14 @@ func (p *Plugin) modelOfSchema(s *schema.Schema) *model {
 		m.touches, m.err = p.findTouches(s)
 	}
 	if m.version != nil {
-		p.models.byTable.LoadOrStore(s.Table, m)
+		p.byTable.LoadOrStore(s.Table, m)
 	}
-	p.models.bySchema.Store(s, m)
+	p.bySchema.Store(s, m)
 	return m
 }
 
 // meet makes the acquaintance of a model that is read, so that its table is known and a wrong declaration is said early.
-func (p *Plugin) meet(db *gorm.DB) {
+func (p *reader) meet(db *gorm.DB) {
 	resume(db)
 	if db.Statement.Schema == nil {
 		return
@@ -164,11 +166,11 @@ func (p *Plugin) meet(db *gorm.DB) {
 // tableCounters are the running counters of one table.
 type tableCounters struct{ checked, refused, blind, retried atomic.Int64 }
 
-func (p *Plugin) countersOf(table string) *tableCounters {
-	if c, ok := p.models.counters.Load(table); ok {
+func (p *models) countersOf(table string) *tableCounters {
+	if c, ok := p.counters.Load(table); ok {
 		return c.(*tableCounters)
 	}
-	c, _ := p.models.counters.LoadOrStore(table, &tableCounters{})
+	c, _ := p.counters.LoadOrStore(table, &tableCounters{})
 	return c.(*tableCounters)
 }
 

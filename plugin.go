@@ -22,18 +22,35 @@ type Plugin struct {
 	blindWrites  bool
 
 	initialized atomic.Bool
-	dialect     dialect.Dialect
-	columnType  func(*schema.Field) string // the column's type as a migration writes it
-	now         func() time.Time           // gorm.Config.NowFunc
-	parse       func(model any) error      // has GORM parse a model, or wait for whoever is doing so
-	gorm        gormCallbacks
-	models      models
-	journals    journals
-	batchCalls  batchCalls
+	engine      *engine
+}
+
+// engine is what a plugin works with: Initialize builds it for the database that the plugin is registered with.
+type engine struct {
+	*reader
+	dialect      *dialect.Dialect
+	gorm         gormCallbacks
+	batchCalls   batchCalls
+	blindWrites  bool
+	conflictHook func(context.Context, *StaleDataError)
+}
+
+func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
+	kinds := &kinds{
+		dialect:    d,
+		columnType: func(field *schema.Field) string { return columnType(db, field) },
+		now:        func() time.Time { return db.NowFunc() },
+		generators: p.generators,
+	}
+	models := &models{kinds: kinds, parse: func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }}
+	reader := &reader{models: models, journals: &journals{dialect: d}, dialect: d, query: db.Callback().Query().Get("gorm:query")}
+	e := &engine{reader: reader, dialect: d, blindWrites: p.blindWrites, conflictHook: p.conflictHook}
+	e.gorm = e.callbacksOf(db)
+	return e
 }
 
 // gormCallbacks are the callbacks of GORM that the plugin's own go round.
-type gormCallbacks struct{ create, update, delete, query func(*gorm.DB) }
+type gormCallbacks struct{ create, update, delete func(*gorm.DB) }
 
 // Option configures a [Plugin]; see [New].
 type Option func(*Plugin)
@@ -69,30 +86,25 @@ func (*Plugin) Name() string { return "occ" }
 func (p *Plugin) Initialize(db *gorm.DB) error {
 	d := dialect.Of(db)
 	if !p.initialized.Swap(true) {
-		p.dialect = d
-		p.gorm = p.callbacksOf(db)
-		p.columnType = func(field *schema.Field) string { return columnType(db, field) }
-		p.now = func() time.Time { return db.NowFunc() }
-		p.parse = func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }
-	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.dialect.Name {
+		p.engine = p.newEngine(db, &d)
+	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.engine.dialect.Name {
 		return errors.New("occ: the plugin is registered already: call occ.New for each gorm.DB")
 	}
-	return errors.Join(p.register(db)...)
+	return errors.Join(p.engine.register(db)...)
 }
 
-func (p *Plugin) callbacksOf(db *gorm.DB) gormCallbacks {
+func (p *engine) callbacksOf(db *gorm.DB) gormCallbacks {
 	callbacks := db.Callback()
 	return gormCallbacks{
 		create: p.watched(callbacks.Create().Get("gorm:create")),
 		update: p.watched(callbacks.Update().Get("gorm:update")),
 		delete: p.watched(callbacks.Delete().Get("gorm:delete")),
-		query:  callbacks.Query().Get("gorm:query"),
 	}
 }
 
 // register puts the plugin's callbacks in GORM's order: open comes before hooks and associations, but inside GORM's
 // default transaction; close behind its commit.
-func (p *Plugin) register(db *gorm.DB) []error {
+func (p *engine) register(db *gorm.DB) []error {
 	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	query, row := db.Callback().Query(), db.Callback().Row()
 	return append(slices.Concat(p.registerWatch(db), p.registerAborts(db)),
@@ -109,7 +121,7 @@ func (p *Plugin) register(db *gorm.DB) []error {
 		remove.After("*").Register("occ:close_delete", p.close),
 
 		query.Before("gorm:query").Register("occ:query", p.meet),
-		query.Replace("gorm:query", p.query),
+		query.Replace("gorm:query", p.load),
 		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", resume),
 		row.Before("gorm:row").Register("occ:row", p.meet),
 		row.After("gorm:row").Register("occ:rowed", resume),
@@ -119,12 +131,12 @@ func (p *Plugin) register(db *gorm.DB) []error {
 var errNotRegistered = errors.New("occ: the plugin is not registered: call db.Use(occ.New())")
 
 // pluginOf finds the plugin that db was given.
-func pluginOf(db *gorm.DB) (*Plugin, error) {
+func pluginOf(db *gorm.DB) (*engine, error) {
 	p, ok := db.Plugins[(*Plugin)(nil).Name()].(*Plugin)
 	if !ok {
 		return nil, errNotRegistered
 	}
-	return p, nil
+	return p.engine, nil
 }
 
 // WithGenerator adds a kind of version of the user's own: fields tagged `gorm:"version:name"` take their versions from g.
@@ -147,7 +159,10 @@ type TableStats struct {
 // Stats gives a copy of the counters since start. It is safe to call at any time.
 func (p *Plugin) Stats() Stats {
 	stats := Stats{}
-	p.models.counters.Range(func(table, counters any) bool {
+	if p.engine == nil {
+		return stats // not registered yet
+	}
+	p.engine.counters.Range(func(table, counters any) bool {
 		stats[fmt.Sprint(table)] = counters.(*tableCounters).load()
 		return true
 	})

@@ -24,8 +24,8 @@ type random struct {
 
 var uuidType = reflect.TypeFor[uuid.UUID]()
 
-func (p *Plugin) newRandom(version *versionField) (random, bool) {
-	r := random{holder: holderOf(version.FieldType), dialect: p.dialect}
+func (p *kinds) newRandom(version *versionField) (random, bool) {
+	r := random{holder: holderOf(version.FieldType), dialect: *p.dialect}
 	isBytes := r.core.ConvertibleTo(uuidType) && r.core.Kind() == reflect.Array
 	if r.core.Kind() != reflect.String && !isBytes {
 		return random{}, false

@@ -105,7 +105,7 @@ func (e *RetryError) Unwrap() error { return e.Err }
 
 // retry is one call of Retry.
 type retry struct {
-	plugin      *Plugin
+	plugin      *engine
 	maxAttempts int
 	newBackOff  func() backoff.BackOff
 	lockAfter   int
@@ -115,7 +115,7 @@ type retry struct {
 	backOff     backoff.BackOff
 }
 
-func newRetry(p *Plugin, opts []RetryOption) (*retry, error) {
+func newRetry(p *engine, opts []RetryOption) (*retry, error) {
 	r := &retry{plugin: p, maxAttempts: 10, newBackOff: fullJitter}
 	for _, opt := range opts {
 		opt(r)
@@ -176,7 +176,7 @@ func (r *retry) next(ctx context.Context, attempt int, err error) (wait time.Dur
 }
 
 // mayRetry tells whether err says that the transaction was not carried out, and that a new one may be.
-func (p *Plugin) mayRetry(err error) bool {
+func (p *engine) mayRetry(err error) bool {
 	for _, final := range []error{ErrVersionMissing, ErrMergeConflict, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, final) {
 			return false
@@ -185,7 +185,7 @@ func (p *Plugin) mayRetry(err error) bool {
 	return errors.Is(err, ErrStaleData) || p.dialect.IsTransient(err)
 }
 
-func (p *Plugin) countRetry(err error) {
+func (p *engine) countRetry(err error) {
 	var refused *StaleDataError
 	if errors.As(err, &refused) {
 		p.countersOf(refused.Table).retried.Add(1)

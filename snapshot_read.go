@@ -15,25 +15,33 @@ import (
 	"github.com/gorm-occ/occ/internal/dialect"
 )
 
-// query is GORM's query, which also gives models their snapshots, before any hook sees them. A model's fields do not tell
+// reader is what happens to queries: models take their snapshots, and reads of Retry lock.
+type reader struct {
+	*models
+	*journals
+	dialect *dialect.Dialect
+	query   func(*gorm.DB) // GORM's own callback
+}
+
+// load is GORM's query, which also gives models their snapshots, before any hook sees them. A model's fields do not tell
 // what is stored (NULL reads as zero, JSON loses its spaces), so the driver's values are kept as they go by.
-func (p *Plugin) query(db *gorm.DB) {
+func (p *reader) load(db *gorm.DB) {
 	if db.Error != nil || db.DryRun || db.Statement.Schema == nil {
-		p.gorm.query(db)
+		p.query(db)
 		return
 	}
 	takers := p.snapshotTakers(db.Statement)
 	if len(takers) == 0 {
-		p.gorm.query(db)
+		p.query(db)
 		return
 	}
 	if callbacks.BuildQuerySQL(db); db.Error == nil {
-		p.load(db, takers)
+		p.loadSeen(db, takers)
 	}
 }
 
-// load sends a query and scans what it gives as GORM does, under the eyes of a witness.
-func (p *Plugin) load(db *gorm.DB, takers []*snapshotTaker) {
+// loadSeen sends a query and scans what it gives as GORM does, under the eyes of a witness.
+func (p *reader) loadSeen(db *gorm.DB, takers []*snapshotTaker) {
 	stmt := db.Statement
 	rows, err := stmt.ConnPool.QueryContext(stmt.Context, stmt.SQL.String(), stmt.Vars...)
 	if db.AddError(err) != nil {
@@ -61,7 +69,7 @@ type snapshotTaker struct {
 	types  []string // of the plan's columns
 }
 
-func (p *Plugin) snapshotTakers(stmt *gorm.Statement) (takers []*snapshotTaker) {
+func (p *reader) snapshotTakers(stmt *gorm.Statement) (takers []*snapshotTaker) {
 	plan := p.modelOfSchema(stmt.Schema).snapshot
 	if plan == nil && len(stmt.Joins) == 0 || !holdsModels(stmt) {
 		return nil
@@ -91,7 +99,7 @@ func holdsModels(stmt *gorm.Statement) bool {
 }
 
 // addJoined adds the relations that Joins("Company.Owner") loads; raw joins load none.
-func (p *Plugin) addJoined(takers []*snapshotTaker, s *schema.Schema, name, alias string) []*snapshotTaker {
+func (p *reader) addJoined(takers []*snapshotTaker, s *schema.Schema, name, alias string) []*snapshotTaker {
 	var path []*schema.Field
 	names := strings.Split(name, ".")
 	for i, part := range names {
@@ -159,7 +167,7 @@ type witness struct {
 	rows   [][][]any   // by row and taker: values by column of the plan
 }
 
-func (p *Plugin) newWitness(rows gorm.Rows, stmt *gorm.Statement, takers []*snapshotTaker) (*witness, error) {
+func (p *reader) newWitness(rows gorm.Rows, stmt *gorm.Statement, takers []*snapshotTaker) (*witness, error) {
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, err
@@ -184,7 +192,7 @@ func (p *Plugin) newWitness(rows gorm.Rows, stmt *gorm.Statement, takers []*snap
 		for column, at := range taker.at {
 			if at >= 0 {
 				taker.types[column] = types[at].DatabaseTypeName()
-				w.kept[at], w.dest[at] = seenValue{dialect: &p.dialect, columnType: taker.types[column]}, &w.kept[at]
+				w.kept[at], w.dest[at] = seenValue{dialect: p.dialect, columnType: taker.types[column]}, &w.kept[at]
 			}
 		}
 	}
@@ -321,7 +329,7 @@ func (w *write) newVersionScan() *versionScan {
 	}
 	s := &versionScan{w: w, seen: make([]seenValue, len(plan.columns))}
 	for i := range s.seen {
-		s.seen[i].dialect = &w.plugin.dialect
+		s.seen[i].dialect = w.plugin.dialect
 		s.targets = append(s.targets, &s.seen[i])
 	}
 	for _, key := range plan.keys {

@@ -106,7 +106,7 @@ func (t *touch) indexOf(i int) int {
 
 // table is the models of one call that are in one table.
 type table struct {
-	plugin  *Plugin
+	plugin  *engine
 	model   *model
 	models  []reflect.Value // structs
 	indexes []int
@@ -160,7 +160,7 @@ func eachTable(db *gorm.DB, models []any, do func(*gorm.DB, table) error) error 
 	return p.atomically(tx, each)
 }
 
-func (p *Plugin) tablesOf(db *gorm.DB, models []any) (tables []table, err error) {
+func (p *engine) tablesOf(db *gorm.DB, models []any) (tables []table, err error) {
 	index := 0
 	for _, passed := range models {
 		for _, model := range elements(reflect.ValueOf(passed)) {
@@ -186,7 +186,7 @@ func elements(passed reflect.Value) []reflect.Value {
 	return models
 }
 
-func (p *Plugin) addToTable(db *gorm.DB, tables []table, model reflect.Value, index int) ([]table, error) {
+func (p *engine) addToTable(db *gorm.DB, tables []table, model reflect.Value, index int) ([]table, error) {
 	if !model.IsValid() {
 		return nil, fmt.Errorf("occ: model %d is nil: %w", index, gorm.ErrInvalidValue)
 	}
@@ -218,7 +218,7 @@ func (p *Plugin) addToTable(db *gorm.DB, tables []table, model reflect.Value, in
 const touchTag = "TOUCH"
 
 // findTouches finds the parents of a schema whose versions advance with it.
-func (p *Plugin) findTouches(s *schema.Schema) (touches []*schema.Relationship, err error) {
+func (p *models) findTouches(s *schema.Schema) (touches []*schema.Relationship, err error) {
 	for _, field := range s.Fields {
 		if _, tagged := field.TagSettings[touchTag]; !tagged {
 			continue

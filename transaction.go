@@ -52,7 +52,7 @@ func Transaction(db *gorm.DB, fc func(tx *gorm.DB) error, opts ...*sql.TxOptions
 var errNoFunction = errors.New("occ: there is no function to run in the transaction: it is nil")
 
 // nest runs fc in a savepoint.
-func (p *Plugin) nest(db *gorm.DB, fc func(tx *gorm.DB) error) error {
+func (p *journals) nest(db *gorm.DB, fc func(tx *gorm.DB) error) error {
 	if db.DisableNestedTransaction {
 		return fc(db.Session(&gorm.Session{}))
 	}
@@ -60,7 +60,7 @@ func (p *Plugin) nest(db *gorm.DB, fc func(tx *gorm.DB) error) error {
 		return err
 	}
 	return p.atomically(db.Session(&gorm.Session{Initialized: true}), func() error {
-		p.journals.of(db.Statement.ConnPool).isWatched = true
+		p.of(db.Statement.ConnPool).isWatched = true
 		if err := fc(db.Session(&gorm.Session{})); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (p *Plugin) nest(db *gorm.DB, fc func(tx *gorm.DB) error) error {
 }
 
 // transact runs fc in a transaction of its own. With locks, the rows that fc reads are locked.
-func (p *Plugin) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, opts ...*sql.TxOptions) (err error) {
+func (p *journals) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, opts ...*sql.TxOptions) (err error) {
 	tx := db.Begin(opts...)
 	if tx.Error != nil {
 		return tx.Error
@@ -79,7 +79,7 @@ func (p *Plugin) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, o
 		tx.Rollback()
 		return fmt.Errorf("occ: a transaction of type %T cannot be told from others: %w", pool, gorm.ErrInvalidTransaction)
 	}
-	j, _ := p.journals.begin(pool)
+	j, _ := p.begin(pool)
 	j.isWatched = true
 	committed := false
 	defer func() { // also of a panic, which goes on, and of runtime.Goexit
@@ -87,7 +87,7 @@ func (p *Plugin) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, o
 			_ = rollBack(pool)
 			j.rollBackTo(tx.Statement.Context, 0)
 		}
-		p.journals.end(pool)
+		p.end(pool)
 	}()
 	if locks {
 		err = p.lock(tx, j)
@@ -104,7 +104,7 @@ func (p *Plugin) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, o
 
 // commit commits what can be committed. GORM's tx may have collected an error that fc did not return: it is one of the
 // transaction.
-func (p *Plugin) commit(tx *gorm.DB) error {
+func (p *journals) commit(tx *gorm.DB) error {
 	if err := errors.Join(p.endOf(tx), tx.Error); err != nil {
 		return err
 	}
@@ -120,8 +120,8 @@ func becauseOf(ctx context.Context, err error) error {
 }
 
 // endOf tells why tx cannot be committed; nil if it can.
-func (p *Plugin) endOf(tx *gorm.DB) error {
-	j := p.journals.of(tx.Statement.ConnPool)
+func (p *journals) endOf(tx *gorm.DB) error {
+	j := p.of(tx.Statement.ConnPool)
 	if j == nil {
 		return nil
 	}

@@ -69,7 +69,7 @@ func DropTriggers(db *gorm.DB, models ...any) error {
 }
 
 // modelOfValue is the model of a value that the caller passed; its table may be named by db.Table.
-func (p *Plugin) modelOfValue(db *gorm.DB, value any) (*model, error) {
+func (p *engine) modelOfValue(db *gorm.DB, value any) (*model, error) {
 	stmt := &gorm.Statement{DB: db}
 	if err := stmt.ParseWithSpecialTableName(value, db.Statement.Table); err != nil {
 		return nil, fmt.Errorf("occ: %T is no model: %w", value, err)
@@ -79,7 +79,7 @@ func (p *Plugin) modelOfValue(db *gorm.DB, value any) (*model, error) {
 }
 
 // inSchemaChange runs DDL, in a transaction where that helps.
-func (p *Plugin) inSchemaChange(db *gorm.DB, change func(tx *gorm.DB) error) error {
+func (p *engine) inSchemaChange(db *gorm.DB, change func(tx *gorm.DB) error) error {
 	session := db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context})
 	if !p.dialect.DDLInTransactions() {
 		return change(session)
@@ -101,7 +101,7 @@ func contextOf(tx *gorm.DB) context.Context { return tx.Statement.Context }
 
 // createTrigger leaves a trigger alone that is there as it should be: to create it again would disturb everybody's
 // prepared statements.
-func (p *Plugin) createTrigger(tx *gorm.DB, trigger dialect.Trigger) error {
+func (p *engine) createTrigger(tx *gorm.DB, trigger dialect.Trigger) error {
 	statements := p.dialect.CreateTrigger(trigger)
 	if query := p.dialect.StoredTrigger(); query != "" {
 		var stored string
@@ -116,7 +116,7 @@ func (p *Plugin) createTrigger(tx *gorm.DB, trigger dialect.Trigger) error {
 	return execEach(tx, statements)
 }
 
-func (p *Plugin) triggerOf(db *gorm.DB, m *model) (dialect.Trigger, error) {
+func (p *engine) triggerOf(db *gorm.DB, m *model) (dialect.Trigger, error) {
 	if m.version == nil || m.version.plan != nil {
 		return dialect.Trigger{}, fmt.Errorf("occ: model %s has no version that a trigger could advance", m.Name)
 	}
@@ -142,7 +142,7 @@ func isVersionedColumn(m *model, field *schema.Field) bool {
 	return field != m.version.Field && !isUnversioned(field) && !field.IgnoreMigration && field.AutoUpdateTime == 0
 }
 
-func (p *Plugin) nextInTrigger(version *versionField, old clause.Column) (next clause.Expression, err error) {
+func (p *engine) nextInTrigger(version *versionField, old clause.Column) (next clause.Expression, err error) {
 	switch kind := version.kind.(type) {
 	case xmin:
 		return nil, errors.New("PostgreSQL advances it by itself")

@@ -15,7 +15,7 @@ import (
 // follow. It is GORM's default transaction where the call has one, a savepoint in a transaction of the caller's, and a
 // transaction of its own where there is none.
 type unit struct {
-	plugin      *Plugin
+	journals    *journals
 	pool        gorm.ConnPool // the transaction
 	outside     gorm.ConnPool // what the statement ran on before, if the unit began a transaction
 	savepoint   string
@@ -28,8 +28,8 @@ var savepoints atomic.Uint64
 
 // openUnit starts a unit on the statement's connection. With nothing to be undone by itself, because an outer unit or
 // GORM's default transaction does that, it only keeps track of memory.
-func (p *Plugin) openUnit(db *gorm.DB, undoneByOthers bool) (*unit, error) {
-	u := &unit{plugin: p, pool: db.Statement.ConnPool}
+func (p *journals) openUnit(db *gorm.DB, undoneByOthers bool) (*unit, error) {
+	u := &unit{journals: p, pool: db.Statement.ConnPool}
 	switch {
 	case undoneByOthers:
 	case isTransaction(u.pool):
@@ -45,7 +45,7 @@ func (p *Plugin) openUnit(db *gorm.DB, undoneByOthers bool) (*unit, error) {
 		u.pool, u.outside = tx.Statement.ConnPool, u.pool
 		db.Statement.ConnPool = u.pool
 	}
-	u.journal, u.ownsJournal = p.journals.begin(u.pool)
+	u.journal, u.ownsJournal = p.begin(u.pool)
 	u.mark = len(u.journal.memories)
 	return u, nil
 }
@@ -58,11 +58,11 @@ func (u *unit) close(db *gorm.DB, failed bool) error {
 		u.journal.rollBackTo(db.Statement.Context, u.mark)
 	}
 	if (failed || err != nil) && u.savepoint != "" {
-		u.plugin.lookAtUnread(db, u.journal) // a deadlock among them is why there is no savepoint any more
+		u.journals.lookAtUnread(db, u.journal) // a deadlock among them is why there is no savepoint any more
 		u.journal.wentBack(err)
 	}
 	if u.ownsJournal {
-		u.plugin.journals.end(u.pool)
+		u.journals.end(u.pool)
 	}
 	return err
 }
@@ -78,9 +78,9 @@ func (u *unit) end(db *gorm.DB, failed bool) error {
 	case u.savepoint == "":
 		return nil
 	case failed:
-		return u.exec(db, u.plugin.dialect.RollbackTo(u.savepoint))
+		return u.exec(db, u.journals.dialect.RollbackTo(u.savepoint))
 	default:
-		return u.exec(db, u.plugin.dialect.Release(u.savepoint))
+		return u.exec(db, u.journals.dialect.Release(u.savepoint))
 	}
 }
 
@@ -95,7 +95,7 @@ func (u *unit) exec(db *gorm.DB, sql string) error {
 }
 
 // atomically runs write as a unit of its own.
-func (p *Plugin) atomically(db *gorm.DB, write func() error) (err error) {
+func (p *journals) atomically(db *gorm.DB, write func() error) (err error) {
 	u, err := p.openUnit(db, false)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (p *Plugin) atomically(db *gorm.DB, write func() error) (err error) {
 }
 
 // inTransaction runs write in the statement's transaction, or in one of its own where there is none.
-func (p *Plugin) inTransaction(db *gorm.DB, write func() error) error {
+func (p *journals) inTransaction(db *gorm.DB, write func() error) error {
 	if isTransaction(db.Statement.ConnPool) || db.DryRun {
 		return write()
 	}

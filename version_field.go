@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/dialect"
 )
 
 // Version is the version of a row, a counter: 1 when the row is inserted, one more with every write. Embed it:
@@ -187,8 +190,16 @@ func (f *versionField) isAdvancedInSQL() bool {
 	return f.byDatabase || f.kind.nextInSQL(f.column()) != nil
 }
 
+// kinds makes the versions of fields: one for each plugin.
+type kinds struct {
+	dialect    *dialect.Dialect
+	columnType func(*schema.Field) string // the column's type as a migration writes it
+	now        func() time.Time           // gorm.Config.NowFunc
+	generators map[string]Generator
+}
+
 // findVersionField looks for the version among the fields of a schema: none is fine, two are not.
-func (p *Plugin) findVersionField(s *schema.Schema) (*versionField, error) {
+func (p *kinds) findVersionField(s *schema.Schema) (*versionField, error) {
 	var found *versionField
 	for _, field := range s.Fields {
 		if !isVersionField(field) {
@@ -240,7 +251,7 @@ func isIgnored(field *schema.Field) bool {
 }
 
 // newVersionField finds the kind of version that a field's tag names, or that its type stands for.
-func (p *Plugin) newVersionField(field *schema.Field) (*versionField, error) {
+func (p *kinds) newVersionField(field *schema.Field) (*versionField, error) {
 	version := &versionField{Field: field}
 	if field.IndirectFieldType == xminType {
 		return version, p.useXmin(version)
@@ -272,7 +283,7 @@ const (
 	kindDatabase = "database"
 )
 
-func (p *Plugin) useKind(version *versionField, name string) (err error) {
+func (p *kinds) useKind(version *versionField, name string) (err error) {
 	generator, generated := p.generators[name]
 	switch name {
 	case "", kindCounter, kindTime, kindUUID:
@@ -299,7 +310,7 @@ func isBuiltIn(name string) bool {
 }
 
 // builtIn is the kind that serves the field's type; with a name, the kind of that name only.
-func (p *Plugin) builtIn(version *versionField, name string) (kind, error) {
+func (p *kinds) builtIn(version *versionField, name string) (kind, error) {
 	field := version.Field
 	if counter, ok := p.newCounter(field); ok && (name == "" || name == kindCounter) {
 		return counter, nil
@@ -321,7 +332,7 @@ func (p *Plugin) builtIn(version *versionField, name string) (kind, error) {
 
 // anyKind is how versions that others make are converted and compared: as the kind that serves the field's type does it,
 // or by plain equality.
-func (p *Plugin) anyKind(version *versionField) kind {
+func (p *kinds) anyKind(version *versionField) kind {
 	if served, err := p.builtIn(version, ""); err == nil {
 		return served
 	}

@@ -14,7 +14,7 @@ import (
 // further statements each on its own, and answers COMMIT with OK. So the statements of a transaction that has a journal
 // are watched, through GORM's callbacks, which see raw SQL too. All others pass after a look at an atomic counter.
 
-func (p *Plugin) registerWatch(db *gorm.DB) []error {
+func (p *engine) registerWatch(db *gorm.DB) []error {
 	query, row, raw := db.Callback().Query(), db.Callback().Row(), db.Callback().Raw()
 	return []error{
 		query.Before("gorm:query").Register("occ:enter_query", p.enterQuery),
@@ -27,7 +27,7 @@ func (p *Plugin) registerWatch(db *gorm.DB) []error {
 }
 
 // watched is a callback that sends a statement, and what it reports looked at before anything can be put on top of it.
-func (p *Plugin) watched(send func(*gorm.DB)) func(*gorm.DB) {
+func (p *journals) watched(send func(*gorm.DB)) func(*gorm.DB) {
 	return func(db *gorm.DB) {
 		send(db)
 		p.leave(db)
@@ -35,8 +35,8 @@ func (p *Plugin) watched(send func(*gorm.DB)) func(*gorm.DB) {
 }
 
 // enter keeps a statement out of a transaction that is not there any more: it would be committed by itself.
-func (p *Plugin) enter(db *gorm.DB) {
-	j := p.journals.of(db.Statement.ConnPool)
+func (p *journals) enter(db *gorm.DB) {
+	j := p.of(db.Statement.ConnPool)
 	if j == nil {
 		return
 	}
@@ -47,17 +47,17 @@ func (p *Plugin) enter(db *gorm.DB) {
 }
 
 // leave notes what the error of a statement has done to its transaction.
-func (p *Plugin) leave(db *gorm.DB) {
+func (p *journals) leave(db *gorm.DB) {
 	if db.Error == nil {
 		return
 	}
-	if j := p.journals.of(db.Statement.ConnPool); j != nil {
+	if j := p.of(db.Statement.ConnPool); j != nil {
 		p.note(db, j, db.Error)
 	}
 }
 
 // note keeps the first error that brought the transaction into its state.
-func (p *Plugin) note(db *gorm.DB, j *journal, err error) {
+func (p *journals) note(db *gorm.DB, j *journal, err error) {
 	if err == nil || !j.isWatched || j.state == dialect.Gone {
 		return
 	}
@@ -77,9 +77,9 @@ func (j *journal) ended() error {
 
 // enterRow also makes sure that gorm.DB.Row, whose caller cannot see an error before it scans, returns something to scan:
 // after an error GORM has none, and a prepared statement that failed makes one that panics.
-func (p *Plugin) enterRow(db *gorm.DB) {
+func (p *journals) enterRow(db *gorm.DB) {
 	p.enter(db)
-	j := p.journals.of(db.Statement.ConnPool)
+	j := p.of(db.Statement.ConnPool)
 	if several, _ := db.Get("rows"); j == nil || j.state == dialect.Open || several == true {
 		return
 	}
@@ -106,8 +106,8 @@ var closed = func() chan struct{} {
 }()
 
 // leaveRow remembers rows that the caller is going to read, since MariaDB reports a deadlock among them.
-func (p *Plugin) leaveRow(db *gorm.DB) {
-	j := p.journals.of(db.Statement.ConnPool)
+func (p *journals) leaveRow(db *gorm.DB) {
+	j := p.of(db.Statement.ConnPool)
 	if j == nil {
 		return
 	}
@@ -123,7 +123,7 @@ func (p *Plugin) leaveRow(db *gorm.DB) {
 }
 
 // lookAtUnread notes the errors of rows that the caller has read, and forgets those that are closed.
-func (p *Plugin) lookAtUnread(db *gorm.DB, j *journal) {
+func (p *journals) lookAtUnread(db *gorm.DB, j *journal) {
 	open := j.unread[:0]
 	for _, rows := range j.unread {
 		p.note(db, j, rows.Err())
@@ -136,8 +136,8 @@ func (p *Plugin) lookAtUnread(db *gorm.DB, j *journal) {
 }
 
 // leaveRaw follows the savepoints that GORM's nested transactions, SavePoint and RollbackTo, or raw SQL set.
-func (p *Plugin) leaveRaw(db *gorm.DB) {
-	j := p.journals.of(db.Statement.ConnPool)
+func (p *journals) leaveRaw(db *gorm.DB) {
+	j := p.of(db.Statement.ConnPool)
 	if j == nil || db.DryRun {
 		return
 	}

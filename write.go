@@ -15,7 +15,7 @@ import (
 // write is one of GORM's writing calls on its way through the callbacks: open makes it, the guard compares, close
 // reports and puts memory right. It travels in the statement's clauses.
 type write struct {
-	plugin   *Plugin
+	plugin   *engine
 	db       *gorm.DB
 	stmt     *gorm.Statement
 	ctx      context.Context
@@ -91,7 +91,7 @@ const writeClause = "occ:write"
 func (*write) Build(clause.Builder) {}
 
 // open begins the plugin's part of a call.
-func (p *Plugin) open(op Op) func(*gorm.DB) {
+func (p *engine) open(op Op) func(*gorm.DB) {
 	return func(db *gorm.DB) {
 		resume(db)
 		p.enter(db)
@@ -105,7 +105,7 @@ func (p *Plugin) open(op Op) func(*gorm.DB) {
 	}
 }
 
-func (p *Plugin) openWrite(db *gorm.DB, m *model, op Op) error {
+func (p *engine) openWrite(db *gorm.DB, m *model, op Op) error {
 	stmt := db.Statement
 	switches, err := switchesOf(stmt)
 	if err = errors.Join(m.err, err); err != nil {
@@ -230,7 +230,7 @@ func writeOf(db *gorm.DB) (w *write, ok bool) {
 }
 
 // close ends the plugin's part of a call, behind the commit or rollback of its default transaction.
-func (p *Plugin) close(db *gorm.DB) {
+func (p *engine) close(db *gorm.DB) {
 	c, ok := db.Statement.Clauses[writeClause]
 	if !ok {
 		return

@@ -46,7 +46,7 @@ func (Xmin) CreateClauses(field *schema.Field) []clause.Interface {
 	return nil
 }
 
-func (p *Plugin) useXmin(version *versionField) error {
+func (p *kinds) useXmin(version *versionField) error {
 	if !p.dialect.HasXmin {
 		return fmt.Errorf("%s has no column xmin: occ.Xmin is for PostgreSQL", p.dialect.Name)
 	}
