@@ -37,8 +37,7 @@ func programs() *rapid.Generator[program] {
 func TestMain(m *testing.M) {
 	must(flag.Set("rapid.nofailfile", "true"))
 	must(flag.Set("rapid.shrinktime", "10s"))
-	flag.Parse()
-	os.Exit(m.Run())
+	os.Exit(testdb.Main(m).Run())
 }
 
 func must(err error) {

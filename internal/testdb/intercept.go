@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
-	gormmysql "gorm.io/driver/mysql"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 )
@@ -33,17 +32,13 @@ func Intercepted(around Around) []Database {
 		{Name: "sqlite", create: func(t testing.TB) gorm.Dialector {
 			return sqlite.New(sqlite.Config{Conn: closeAfter(t, interceptSQLite(t, around))})
 		}},
-		{Name: "postgres", create: createPostgresBy(func(config *pgx.ConnConfig) *sql.DB {
+		{Name: "postgres", create: ownPostgres(func(config *pgx.ConnConfig) *sql.DB {
 			return sql.OpenDB(interceptor{stdlib.GetConnector(*config), around})
 		})},
-		{Name: "mariadb", create: func(t testing.TB) gorm.Dialector {
-			config := configureMariaDB(t)
-			config.Logger = &mysql.NopLogger{} // it complains of the connections that are broken
+		{Name: "mariadb", create: ownMariaDB(func(config *mysql.Config) (*sql.DB, error) {
 			connector, err := mysql.NewConnector(config)
-			require.NoError(t, err)
-			pool := closeAfter(t, sql.OpenDB(interceptor{connector, around}))
-			return gormmysql.New(gormmysql.Config{Conn: pool, DSNConfig: config})
-		}},
+			return sql.OpenDB(interceptor{connector, around}), err
+		})},
 	}
 }
 

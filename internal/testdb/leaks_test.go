@@ -9,5 +9,5 @@ import (
 // TestMain checks that nothing is left running.
 func TestMain(m *testing.M) {
 	// GORM's cache of prepared statements, with PrepareStmt, has a goroutine that nothing ends.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1"))
+	goleak.VerifyTestMain(Main(m), goleak.IgnoreTopFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1"))
 }

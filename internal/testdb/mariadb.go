@@ -39,27 +39,35 @@ func openMariaDB(config *mysql.Config) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
+// createMariaDB lends a test connections that go from one test to the next.
 func createMariaDB(adjust ...func(*mysql.Config)) func(t testing.TB) gorm.Dialector {
 	return func(t testing.TB) gorm.Dialector {
 		t.Helper()
-		config := configureMariaDB(t, adjust...)
-		pool, err := openMariaDB(config)
+		namespace := mariadbServer.namespace(t)
+		config, err := mariadbConfig()
 		require.NoError(t, err)
+		for _, f := range adjust {
+			f(config)
+		}
+		connector, err := newMariaDBConnector(config)
+		require.NoError(t, err)
+		pool := sql.OpenDB(lender{connector, &mariadbServer.spares, config.FormatDSN(), namespace})
 		return gormmysql.New(gormmysql.Config{Conn: closeAfter(t, pool), DSNConfig: config})
 	}
 }
 
-// configureMariaDB names an empty database that ends with t.
-func configureMariaDB(t testing.TB, adjust ...func(*mysql.Config)) *mysql.Config {
-	t.Helper()
-	database := mariadbServer.namespace(t)
-	config, err := mariadbConfig()
-	require.NoError(t, err)
-	config.DBName = database
-	for _, f := range adjust {
-		f(config)
+// ownMariaDB gives a test connections that are opened for it, and end with it.
+func ownMariaDB(open func(*mysql.Config) (*sql.DB, error)) func(t testing.TB) gorm.Dialector {
+	return func(t testing.TB) gorm.Dialector {
+		t.Helper()
+		namespace := mariadbServer.namespace(t)
+		config, err := mariadbConfig()
+		require.NoError(t, err)
+		config.DBName = namespace
+		pool, err := open(config)
+		require.NoError(t, err)
+		return gormmysql.New(gormmysql.Config{Conn: closeAfter(t, pool), DSNConfig: config})
 	}
-	return config
 }
 
 // clientFoundRows makes an UPDATE report the rows it matched, not those it changed.

@@ -2,7 +2,11 @@ package testdb
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
 	"os"
 	"testing"
 
@@ -26,27 +30,78 @@ func postgresConfig() (*pgx.ConnConfig, error) {
 		"host=127.0.0.1 port=5432 user=postgres dbname=test sslmode=disable"))
 }
 
-func createPostgres(adjust ...func(*pgx.ConnConfig)) func(t testing.TB) gorm.Dialector {
-	return createPostgresBy(func(c *pgx.ConnConfig) *sql.DB { return stdlib.OpenDB(*c) }, adjust...)
+// createPostgres lends a test connections that go from one test to the next.
+func createPostgres(t testing.TB) gorm.Dialector { return lendPostgres(t, "default") }
+
+// createSimplePostgres does what gorm.io/driver/postgres does for the option PreferSimpleProtocol.
+func createSimplePostgres(t testing.TB) gorm.Dialector {
+	return lendPostgres(t, "simple protocol", func(c *pgx.ConnConfig) {
+		c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	})
 }
 
-// createPostgresBy names connections after their schema, so that a test finds its own in pg_stat_activity.
-func createPostgresBy(open func(*pgx.ConnConfig) *sql.DB, adjust ...func(*pgx.ConnConfig)) func(t testing.TB) gorm.Dialector {
+func lendPostgres(t testing.TB, configuration string, adjust ...func(*pgx.ConnConfig)) gorm.Dialector {
+	t.Helper()
+	namespace := postgresServer.namespace(t)
+	config, err := postgresConfig()
+	require.NoError(t, err)
+	for _, f := range adjust {
+		f(config)
+	}
+	connector := postgresConnector{stdlib.GetConnector(*config)}
+	pool := sql.OpenDB(lender{connector, &postgresServer.spares, configuration, namespace})
+	return postgres.New(postgres.Config{Conn: closeAfter(t, pool)})
+}
+
+// ownPostgres gives a test connections that are opened for it, and end with it.
+func ownPostgres(open func(*pgx.ConnConfig) *sql.DB) func(t testing.TB) gorm.Dialector {
 	return func(t testing.TB) gorm.Dialector {
 		t.Helper()
-		schema := postgresServer.namespace(t)
+		namespace := postgresServer.namespace(t)
 		config, err := postgresConfig()
 		require.NoError(t, err)
-		config.RuntimeParams["search_path"] = schema
-		config.RuntimeParams["application_name"] = schema
-		for _, f := range adjust {
-			f(config)
-		}
+		config.RuntimeParams["search_path"] = namespace
 		return postgres.New(postgres.Config{Conn: closeAfter(t, open(config))})
 	}
 }
 
-// preferSimpleProtocol is what gorm.io/driver/postgres does for the option of that name.
-func preferSimpleProtocol(c *pgx.ConnConfig) {
-	c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+type postgresConnector struct{ driver.Connector }
+
+func (c postgresConnector) open(ctx context.Context) (session, error) {
+	conn, err := c.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return postgresSession{Conn: conn.(*stdlib.Conn)}, nil
+}
+
+type postgresSession struct {
+	*stdlib.Conn
+	giveBack func() error
+}
+
+func (s postgresSession) enter(ctx context.Context, namespace string) error {
+	return s.Conn.Conn().PgConn().Exec(ctx, fmt.Sprintf("SET search_path = %s", namespace)).Close()
+}
+
+func (s postgresSession) reset(ctx context.Context) error {
+	conn := s.Conn.Conn()
+	if conn.IsClosed() || conn.PgConn().IsBusy() || conn.PgConn().TxStatus() != 'I' {
+		return errors.New("in use")
+	}
+	if err := conn.DeallocateAll(ctx); err != nil { // those that pgx knows of
+		return err
+	}
+	return conn.PgConn().Exec(ctx, "DISCARD ALL").Close()
+}
+
+func (s postgresSession) lend(giveBack func() error) driver.Conn {
+	return postgresSession{s.Conn, giveBack}
+}
+
+func (s postgresSession) Close() error {
+	if s.giveBack != nil {
+		return s.giveBack()
+	}
+	return s.Conn.Close()
 }

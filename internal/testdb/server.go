@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,9 +18,12 @@ import (
 
 const (
 	maxNamespaces  = 6 // at once, of one process: two of them stay within PostgreSQL's default of 100 connections
+	maxAdminConns  = 2
 	answerTimeout  = 5 * time.Second
 	commandTimeout = 30 * time.Second
 )
+
+var servers = []*server{postgresServer, mariadbServer}
 
 // server is a database server that tests share. A test gets a namespace of its own on it: a schema or a database.
 type server struct {
@@ -27,10 +32,14 @@ type server struct {
 	create, drop string                  // SQL, with %s for the namespace
 	ping         func() error            // asks the server once per process
 	slots        chan struct{}
+	admin        func() (*sql.DB, error) // a pool for whatever is not a test's
+	spares       spares
+	isMissed     atomic.Bool // a test had to do without
 }
 
 func newServer(name, create, drop string, open func() (*sql.DB, error)) *server {
 	s := &server{name: name, open: open, create: create, drop: drop, slots: make(chan struct{}, maxNamespaces)}
+	s.admin = sync.OnceValues(s.openAdmin)
 	s.ping = sync.OnceValue(func() error { return s.administer(answerTimeout, "SELECT 1") })
 	return s
 }
@@ -58,6 +67,7 @@ func (s *server) mustAnswer(t testing.TB) {
 	if err == nil {
 		return
 	}
+	s.isMissed.Store(true)
 	complain := t.Skipf
 	if os.Getenv("CI") == "true" {
 		complain = t.Fatalf
@@ -65,15 +75,33 @@ func (s *server) mustAnswer(t testing.TB) {
 	complain("%s does not answer; start it with: docker compose up -d --wait (%v)", s.name, err)
 }
 
-// administer runs one statement on a connection of its own.
-func (s *server) administer(timeout time.Duration, query string) error {
+func (s *server) openAdmin() (*sql.DB, error) {
 	pool, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(maxAdminConns)
+	pool.SetMaxIdleConns(maxAdminConns)
+	return pool, nil
+}
+
+// administer runs one statement outside of any namespace.
+func (s *server) administer(timeout time.Duration, query string) error {
+	pool, err := s.admin()
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	_, err = pool.ExecContext(ctx, query)
 	return err
+}
+
+// close ends the connections that outlive tests.
+func (s *server) close() error {
+	pool, err := s.admin()
+	if err != nil {
+		return nil // there never was one
+	}
+	return errors.Join(s.spares.close(), pool.Close())
 }

@@ -28,7 +28,7 @@ type Database struct {
 func All() []Database {
 	return []Database{
 		{Name: "sqlite", create: createSQLite},
-		{Name: "postgres", create: createPostgres()},
+		{Name: "postgres", create: createPostgres},
 		{Name: "mariadb", create: createMariaDB()},
 	}
 }
@@ -36,7 +36,7 @@ func All() []Database {
 // Configurations returns settings of the driver and of GORM that a library may trip over, apart from those of [All].
 func Configurations() []Database {
 	configurations := []Database{
-		{Name: "postgres simple protocol", create: createPostgres(preferSimpleProtocol)},
+		{Name: "postgres simple protocol", create: createSimplePostgres},
 		{Name: "mariadb clientFoundRows", create: createMariaDB(clientFoundRows)},
 	}
 	for _, d := range All() {

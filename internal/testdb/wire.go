@@ -3,28 +3,32 @@ package testdb
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"net"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // Wired returns the database servers, reached through connections that wrap has put itself between: the place to break
 // them.
 func Wired(wrap func(net.Conn) net.Conn) []Database {
 	return []Database{
-		{Name: "postgres", create: createPostgres(func(c *pgx.ConnConfig) {
+		{Name: "postgres", create: ownPostgres(func(c *pgx.ConnConfig) *sql.DB {
 			dial := c.DialFunc
 			c.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 				return wrapped(wrap)(dial(ctx, network, address))
 			}
+			return stdlib.OpenDB(*c)
 		})},
-		{Name: "mariadb", create: createMariaDB(func(c *mysql.Config) {
+		{Name: "mariadb", create: ownMariaDB(func(c *mysql.Config) (*sql.DB, error) {
 			network, name := c.Net, "wired "+rand.Text()
 			mysql.RegisterDialContext(name, func(ctx context.Context, address string) (net.Conn, error) {
 				return wrapped(wrap)(new(net.Dialer).DialContext(ctx, network, address))
 			})
 			c.Net = name
+			return openMariaDB(c)
 		})},
 	}
 }

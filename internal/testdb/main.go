@@ -1,0 +1,59 @@
+package testdb
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// parallel is how many tests run at the same time, where -parallel does not say: they wait for servers most of the time.
+const parallel = "8"
+
+// Main is a testing.M for TestMain of a package that uses databases. Its Run runs the tests, closes the connections that
+// went from test to test, and says on standard error which databases were not tested.
+func Main(m *testing.M) interface{ Run() int } { return tests{m} }
+
+type tests struct{ m *testing.M }
+
+func (r tests) Run() int {
+	flag.Parse()
+	setUnlessGiven("test.parallel", parallel)
+	code := r.m.Run()
+	if err := closeServers(); err != nil {
+		fmt.Fprintln(os.Stderr, "testdb:", err)
+		code = max(code, 1)
+	}
+	if missing := notTested(); len(missing) > 0 {
+		fmt.Fprintf(os.Stderr, "NOT TESTED, for want of a server: %s; see docs/testing.md\n", strings.Join(missing, ", "))
+	}
+	return code
+}
+
+// setUnlessGiven gives a flag a value that the command line does not give it.
+func setUnlessGiven(name, value string) {
+	isGiven := false
+	flag.Visit(func(f *flag.Flag) { isGiven = isGiven || f.Name == name })
+	if !isGiven {
+		must(flag.Set(name, value))
+	}
+}
+
+func closeServers() (err error) {
+	for _, s := range servers {
+		err = errors.Join(err, s.close())
+	}
+	return err
+}
+
+// notTested returns the names of the servers that did not answer a test.
+func notTested() (names []string) {
+	for _, s := range servers {
+		if s.isMissed.Load() {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
