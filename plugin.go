@@ -20,6 +20,7 @@ type Plugin struct {
 	conflictHook func(context.Context, *StaleDataError)
 	generators   map[string]Generator
 	blindWrites  bool
+	dialect      string // by WithDialect
 
 	initialized atomic.Bool
 	engine      *engine
@@ -77,14 +78,26 @@ func WithBlindWrites() Option {
 	return func(p *Plugin) { p.blindWrites = true }
 }
 
+// WithDialect names the dialect that the database behaves like: "mysql", "postgres" or "sqlite", as GORM's own drivers for
+// them are named. It is for a driver with a name of its own whose database takes the statements of one of the three and
+// answers as it does; the plugin believes what it is told, so run your tests on that database. Without it, and with "", the
+// driver's name counts. Any other name is an error of db.Use.
+func WithDialect(name string) Option {
+	return func(p *Plugin) { p.dialect = name }
+}
+
 // Name is "occ": the plugin's name in gorm.Config.Plugins.
 func (*Plugin) Name() string { return "occ" }
 
 // Initialize is called by db.Use: it registers the plugin's callbacks. A plugin serves one gorm.DB, and those of the same
 // dialect that are opened with a copy of its configuration, as gorm.io/plugin/dbresolver does; any other call is an error
-// and registers nothing.
+// and registers nothing. So is a dialect that the plugin does not know, SQL Server and ClickHouse among them: a comparison
+// that the database carries out differently would lose writes. The error lists those that it knows; see [WithDialect].
 func (p *Plugin) Initialize(db *gorm.DB) error {
-	d := dialect.Of(db)
+	d, err := dialect.Of(db, p.dialect)
+	if err != nil {
+		return fmt.Errorf("occ: %w; occ.WithDialect names the one that the database behaves like", err)
+	}
 	if !p.initialized.Swap(true) {
 		p.engine = p.newEngine(db, &d)
 	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.engine.dialect.Name {

@@ -40,16 +40,9 @@ func (d Dialect) TimeDigits(columnType string) int {
 		return nanoseconds // it is text, as the driver writes it
 	case digits != nil:
 		n, _ := strconv.Atoi(digits[1])
-		return min(n, d.mostTimeDigits()) // PostgreSQL takes more, and keeps six
+		return min(n, microseconds) // PostgreSQL takes more, and keeps six
 	case d.Name == mysql:
 		return 0
-	}
-	return d.mostTimeDigits()
-}
-
-func (d Dialect) mostTimeDigits() int {
-	if d.Name == sqlServer {
-		return 7
 	}
 	return microseconds
 }

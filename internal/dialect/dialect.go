@@ -3,7 +3,10 @@
 package dialect
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -29,6 +32,8 @@ type Dialect struct {
 	// CurrentRead makes a SELECT inside a transaction see the rows as they are now instead of its snapshot; nil where
 	// no such read exists (PostgreSQL raises 40001 instead) or is needed.
 	CurrentRead clause.Expression
+	// ReplacesTriggers: MySQL's dialect has CREATE OR REPLACE TRIGGER, which is MariaDB's own.
+	ReplacesTriggers bool
 	// ValuesRow stands before each row of a list of VALUES.
 	ValuesRow string
 	// LockingRead makes a SELECT lock the rows it reads until the transaction ends, and see them as they are now; nil
@@ -47,10 +52,23 @@ const (
 	sqlServer = "sqlserver"
 )
 
-// Of finds out about the database that db was opened with.
-func Of(db *gorm.DB) Dialect {
-	d := Dialect{Name: db.Name(), ConflictTarget: true}
-	d.ValuesRow = valuesRowKeyword(db)
+// known are the dialects that the plugin knows, as their drivers for GORM name them.
+var known = []string{mysql, postgres, sqlite}
+
+// Of finds out about the database that db was opened with. Of a driver with another name, like names the dialect that its
+// database behaves like; it is empty where the driver's own name says so. A dialect that is not known is an error.
+func Of(db *gorm.DB, like string) (Dialect, error) {
+	name := cmp.Or(like, db.Name())
+	if !slices.Contains(known, name) {
+		return Dialect{}, fmt.Errorf("the dialect %q is not known: known are %s", name, strings.Join(known, ", "))
+	}
+	return newDialect(db, name), nil
+}
+
+func newDialect(db *gorm.DB, name string) Dialect {
+	d := Dialect{Name: name, ConflictTarget: true}
+	d.ValuesRow = d.valuesRowKeyword(db)
+	d.ReplacesTriggers = strings.Contains(d.serverVersion(db), mariaDB)
 	d.UpdateReturning = slices.Contains(db.Callback().Update().Clauses, "RETURNING")
 	switch d.Name {
 	case mysql, postgres:

@@ -9,11 +9,8 @@ import (
 
 // MaxVars is how many parameters one statement may have.
 func (d Dialect) MaxVars() int {
-	switch d.Name {
-	case sqlite:
+	if d.Name == sqlite {
 		return 32766
-	case sqlServer:
-		return 2100
 	}
 	return 65535 // the protocols of PostgreSQL and MySQL count them in 16 bits
 }
@@ -43,18 +40,28 @@ func (d Dialect) ForeignKeyLocksParent() bool { return d.Name == mysql }
 func (d Dialect) LocksWholeDatabase() bool { return d.Name == sqlite }
 
 // valuesRowKeyword is what stands before each row of a list of VALUES: MySQL says ROW, MariaDB does not know it.
-func valuesRowKeyword(db *gorm.DB) string {
-	if db.Name() != mysql {
+func (d Dialect) valuesRowKeyword(db *gorm.DB) string {
+	if version := d.serverVersion(db); version == "" || strings.Contains(version, mariaDB) {
 		return ""
 	}
+	return "ROW"
+}
+
+const mariaDB = "MariaDB"
+
+// serverVersion is what the driver of MySQL's dialect has found out about its server; empty where it was told not to ask.
+func (d Dialect) serverVersion(db *gorm.DB) string {
 	dialector := reflect.Indirect(reflect.ValueOf(db.Dialector))
+	if d.Name != mysql || dialector.Kind() != reflect.Struct {
+		return ""
+	}
 	config := reflect.Indirect(dialector.FieldByName("Config"))
 	if config.Kind() != reflect.Struct {
 		return ""
 	}
 	version := config.FieldByName("ServerVersion")
-	if version.Kind() != reflect.String || version.Len() == 0 || strings.Contains(version.String(), "MariaDB") {
+	if version.Kind() != reflect.String {
 		return ""
 	}
-	return "ROW"
+	return version.String()
 }
