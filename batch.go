@@ -27,7 +27,7 @@ const (
 )
 
 // keyColumns are the key by which a row is found.
-func (w *write) keyColumns() []batchColumn {
+func (w *site) keyColumns() []batchColumn {
 	fields := w.identityFields()
 	columns := make([]batchColumn, len(fields))
 	for i, field := range fields {
@@ -153,7 +153,7 @@ func (b *batchUpdate) run(rows []*row) (affected int64) {
 
 // prepare gives the statement its clauses. GORM may have added conditions to those of the part before.
 func (b *batchUpdate) prepare(part batchPart) {
-	stmt, values := b.db.Statement, part.table(b.w, b.columns)
+	stmt, values := b.db.Statement, part.table(&b.w.site, b.columns)
 	stmt.SQL.Reset()
 	stmt.Vars = nil
 	delete(stmt.Clauses, softDeleteMark)
@@ -162,7 +162,7 @@ func (b *batchUpdate) prepare(part batchPart) {
 	if b.behindSet {
 		set, behind = clause.Clause{}, expressions{furtherAssignments(b.w.targets(b.set))}
 	}
-	if b.w.plugin.dialect.UpdateJoins() {
+	if b.w.dialect.UpdateJoins() {
 		update := stmt.Clauses["UPDATE"]
 		update.Name, update.AfterExpression = "UPDATE", prefixed{"JOIN ", values}
 		stmt.Clauses["UPDATE"] = update
@@ -178,7 +178,7 @@ func (b *batchUpdate) prepare(part batchPart) {
 // targets are assignments as an UPDATE of two tables wants them: saying which table they are of, or not saying it.
 func (w *write) targets(set clause.Set) clause.Set {
 	table := ""
-	if w.plugin.dialect.UpdateJoins() {
+	if w.dialect.UpdateJoins() {
 		table = clause.CurrentTable
 	}
 	targets := make(clause.Set, len(set))
@@ -205,7 +205,7 @@ func (b *batchUpdate) varsBesideValues() int {
 const varsInReserve = 16
 
 // countVars counts the parameters of expressions by building them.
-func (w *write) countVars(expressions ...clause.Expression) int {
+func (w *site) countVars(expressions ...clause.Expression) int {
 	scratch := w.scratch()
 	for _, expression := range expressions {
 		expression.Build(scratch)
@@ -214,7 +214,7 @@ func (w *write) countVars(expressions ...clause.Expression) int {
 }
 
 // scratch is a statement on the write's table that is built and thrown away.
-func (w *write) scratch() *gorm.Statement {
+func (w *site) scratch() *gorm.Statement {
 	tx := w.db.Session(&gorm.Session{NewDB: true, Context: w.ctx})
 	stmt := tx.Model(w.model.newModel()).Statement
 	stmt.Schema, stmt.Table, stmt.TableExpr = w.model.Schema, w.stmt.Table, w.stmt.TableExpr
@@ -224,8 +224,8 @@ func (w *write) scratch() *gorm.Statement {
 // batchPart is the values of one statement.
 type batchPart [][]any
 
-func (p batchPart) table(w *write, columns []batchColumn) batch.Table {
-	table := batch.Table{Dialect: *w.plugin.dialect, Rows: p, Columns: make([]batch.Column, len(columns))}
+func (p batchPart) table(w *site, columns []batchColumn) batch.Table {
+	table := batch.Table{Dialect: *w.dialect, Rows: p, Columns: make([]batch.Column, len(columns))}
 	for i, column := range columns {
 		table.Columns[i] = column.Column
 	}
@@ -236,8 +236,8 @@ func (p batchPart) table(w *write, columns []batchColumn) batch.Table {
 const maxBatchBytes = 4 << 20
 
 // split divides rows into statements that the database takes.
-func (w *write) split(columns []batchColumn, rows []*row, otherVars int) (parts []batchPart) {
-	limit := max(w.plugin.dialect.MaxVars()-otherVars, len(columns))
+func (w *site) split(columns []batchColumn, rows []*row, otherVars int) (parts []batchPart) {
+	limit := max(w.dialect.MaxVars()-otherVars, len(columns))
 	part, vars, bytes := make(batchPart, 0, min(len(rows), limit/len(columns))), 0, 0
 	all := make([]any, len(rows)*len(columns))
 	for n, r := range rows {
@@ -257,7 +257,7 @@ func (w *write) split(columns []batchColumn, rows []*row, otherVars int) (parts 
 }
 
 // varsOf is how many parameters a value takes: one, unless it becomes an expression or a list.
-func (w *write) varsOf(value any) int {
+func (w *site) varsOf(value any) int {
 	switch value.(type) {
 	case gorm.Valuer, clause.Expression, clause.Column, *gorm.DB:
 		return w.countVars(clause.Expr{SQL: "?", Vars: []any{value}, WithoutParentheses: true})

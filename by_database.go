@@ -12,7 +12,7 @@ import (
 // return it, else before the transaction ends, for afterwards it could be somebody else's.
 func (w *write) writeByDatabase(set clause.Set, gormWrite func(*gorm.DB)) {
 	r := &w.rows[0]
-	if w.plugin.dialect.UpdateReturnsWritten && w.canReturn(r) {
+	if w.dialect.UpdateReturnsWritten && w.canReturn(r) {
 		w.returnVersion()
 		w.run(set, gormWrite)
 		r.next = w.model.version.of(w.ctx, r.model)
@@ -62,7 +62,7 @@ func (w *write) returnVersion(others ...clause.Column) {
 // mayBeUnchanged tells a database that does not count rows that it found and that hold already what they were to be set
 // to; with a version of the plugin's own there are none.
 func (w *write) mayBeUnchanged() bool {
-	return w.model.version.byDatabase && w.op != OpDelete && w.plugin.dialect.CountsChangedRows
+	return w.model.version.byDatabase && w.op != OpDelete && w.dialect.CountsChangedRows
 }
 
 // orNothing gives an UPDATE that sets nothing else something to set.
@@ -78,7 +78,7 @@ func (w *write) orNothing(set clause.Set) clause.Set {
 func (w *write) insertByDatabase() {
 	rows, maps := w.withoutVersions()
 	defer w.leaveOut(rows, maps)()
-	if w.plugin.dialect.InsertReturnsWritten && len(rows) > 0 && !w.mayBeSkipped() {
+	if w.dialect.InsertReturnsWritten && len(rows) > 0 && !w.mayBeSkipped() {
 		w.returnVersion(w.defaultColumns()...)
 		w.plugin.gorm.create(w.db)
 		w.keepLearned(rows)

@@ -533,7 +533,7 @@ func (w *write) namesRows() bool {
 	return false
 }
 
-func (w *write) hasOwnConditions() bool {
+func (w *site) hasOwnConditions() bool {
 	where, _ := w.own.Expression.(clause.Where)
 	return len(where.Exprs) > 0
 }
@@ -622,7 +622,7 @@ func (w *write) check() {
 }
 
 func (w *write) checkError() {
-	if err := w.db.Error; w.plugin.dialect.IsConflict(err) {
+	if err := w.db.Error; w.dialect.IsConflict(err) {
 		w.refuse(err)
 	}
 }

@@ -280,7 +280,7 @@ func (w *write) insertMissing() {
 
 // insertOnly makes an upsert an INSERT that leaves a row of the same key alone. Other unique keys stay an error.
 func (w *write) insertOnly() {
-	if !w.plugin.dialect.ConflictTarget {
+	if !w.dialect.ConflictTarget {
 		delete(w.stmt.Clauses, "ON CONFLICT")
 		return
 	}
@@ -292,7 +292,7 @@ func (w *write) insertOnly() {
 }
 
 func (w *write) isDuplicateKey(err error) bool {
-	return err != nil && (errors.Is(err, gorm.ErrDuplicatedKey) || w.plugin.dialect.IsDuplicateKey(err))
+	return err != nil && (errors.Is(err, gorm.ErrDuplicatedKey) || w.dialect.IsDuplicateKey(err))
 }
 
 // refuseDuplicate turns the database's duplicate key into a refusal where the key is the primary key.

@@ -72,7 +72,7 @@ func (s *subject) keyOf(caller string, model any) ([]any, error) {
 
 // asWrite lets the functions ask what a write knows of its model and rows.
 func (s *subject) asWrite(tx *gorm.DB) *write {
-	w := &write{plugin: s.plugin, db: tx, ctx: s.ctx, model: s.model, op: OpUpdate}
+	w := &write{site: site{db: tx, ctx: s.ctx, model: s.model, dialect: s.plugin.dialect}, plugin: s.plugin, op: OpUpdate}
 	if tx != nil {
 		w.stmt = tx.Statement
 	}

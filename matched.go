@@ -151,7 +151,7 @@ func (w *write) scanMatched(tx *gorm.DB) (matched []*row, err error) {
 }
 
 // allKeys is the key of a row that was read, whose parts may well be zero.
-func (w *write) allKeys(model reflect.Value) []any {
+func (w *site) allKeys(model reflect.Value) []any {
 	key := make([]any, len(w.model.PrimaryFields))
 	for i, field := range w.model.PrimaryFields {
 		key[i], _ = field.ValueOf(w.ctx, model)
@@ -186,8 +186,8 @@ func (w *write) followStored(rows []*row) (there []*row, err error) {
 
 // lockFirst takes the write lock of a database that has only one, before anything is read in the transaction: after a
 // foreign write, one that has read cannot write any more.
-func (w *write) lockFirst() error {
-	if !w.plugin.dialect.LocksWholeDatabase() || !isTransaction(w.stmt.ConnPool) {
+func (w *site) lockFirst() error {
+	if !w.dialect.LocksWholeDatabase() || !isTransaction(w.stmt.ConnPool) {
 		return nil
 	}
 	stmt := w.session().Statement

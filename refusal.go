@@ -33,7 +33,7 @@ func (w *write) refuse(reported error) {
 // conflictIn is the error of a read that was to say why a write was refused, where it is a conflict itself: a deadlock may
 // have ended the caller's transaction, which must not go unsaid.
 func (w *write) conflictIn(err error) error {
-	if err != nil && w.plugin.dialect.IsTransient(err) {
+	if err != nil && w.dialect.IsTransient(err) {
 		return err
 	}
 	return nil
@@ -109,13 +109,13 @@ func (w *write) isSame(a, b any) bool {
 	return kind.isZero(a) && kind.isZero(b) || kind.isSame(a, b)
 }
 
-func (w *write) read(r *row) (rowState, error) {
+func (w *site) read(r *row) (rowState, error) {
 	return w.readWhere(&rowCondition{model: w.model, key: r.key})
 }
 
 // readWhere reads a row as it is now: past soft deletes and, where the database can, past the transaction's snapshot. A
 // failure is the reader's alone; the statement goes on without it.
-func (w *write) readWhere(condition clause.Expression, options ...clause.Expression) (state rowState, err error) {
+func (w *site) readWhere(condition clause.Expression, options ...clause.Expression) (state rowState, err error) {
 	failed := w.db.Error
 	w.db.Error = nil
 	defer func() { w.db.Error = failed }()
@@ -143,16 +143,16 @@ func (w *write) readWhere(condition clause.Expression, options ...clause.Express
 
 // session is a query on the write's table and connection that nothing of the write itself can get into. It sees the rows
 // as they are now.
-func (w *write) session() *gorm.DB {
+func (w *site) session() *gorm.DB {
 	tx := w.snapshotSession()
-	if current := w.plugin.dialect.CurrentRead; current != nil && isTransaction(w.stmt.ConnPool) {
+	if current := w.dialect.CurrentRead; current != nil && isTransaction(w.stmt.ConnPool) {
 		tx = tx.Clauses(current)
 	}
 	return tx
 }
 
 // snapshotSession is a session that sees the rows as the transaction does, and locks none.
-func (w *write) snapshotSession() *gorm.DB {
+func (w *site) snapshotSession() *gorm.DB {
 	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped()
 	tx = tx.Set(readPrimary, true).Model(w.model.newModel())
 	tx.Statement.Table, tx.Statement.TableExpr = w.stmt.Table, w.stmt.TableExpr
@@ -164,7 +164,7 @@ const readPrimary = "gorm:db_resolver:write"
 
 // deletedInSQL is 1 for a row that a soft delete hides, whatever column and plugin do it: the opposite of the condition
 // that GORM adds to queries.
-func (w *write) deletedInSQL() clause.Expression {
+func (w *site) deletedInSQL() clause.Expression {
 	scope := &gorm.Statement{DB: w.db, Schema: w.model.Schema, Table: w.stmt.Table, Clauses: map[string]clause.Clause{}}
 	for _, c := range w.model.QueryClauses {
 		scope.AddClause(c)

@@ -414,7 +414,7 @@ func (w *write) insertRows(rows []*row) {
 
 // maxInserted is how many rows one INSERT can have. A column may take more than one parameter where it is an expression.
 func (w *write) maxInserted() int {
-	return max(1, w.plugin.dialect.MaxVars()/(len(w.model.DBNames)+varsInReserve))
+	return max(1, w.dialect.MaxVars()/(len(w.model.DBNames)+varsInReserve))
 }
 
 // insertPart points the statement at a slice of pointers to the models, so that generated keys land where they belong.

@@ -409,7 +409,7 @@ func (w *write) unknown(rows []*row) []StaleRow {
 
 // failRows ends a write of several rows with an error of the database; one that reports a conflict is a refusal.
 func (w *write) failRows(rows []*row, err error) {
-	if w.plugin.dialect.IsConflict(err) {
+	if w.dialect.IsConflict(err) {
 		w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: w.unknown(rows), Err: err})
 		return
 	}
@@ -419,7 +419,7 @@ func (w *write) failRows(rows []*row, err error) {
 
 // readRows reads rows by their keys as they are now, in the way of read, and whether the caller's own conditions hold.
 // With a lock they stay so until the transaction ends.
-func (w *write) readRows(rows []*row, lock string) (states []rowState, err error) {
+func (w *site) readRows(rows []*row, lock string) (states []rowState, err error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -448,7 +448,7 @@ func (w *write) readRows(rows []*row, lock string) (states []rowState, err error
 	return states, nil
 }
 
-func (w *write) readPart(values batch.Table, keys []batchColumn, holds clause.Expression, lock string, states []rowState) error {
+func (w *site) readPart(values batch.Table, keys []batchColumn, holds clause.Expression, lock string, states []rowState) error {
 	selected := append(w.versionColumns(), clause.Expr{SQL: "?", Vars: []any{batch.Column{Name: indexColumn}.Ref()}}, w.deletedInSQL(), holds)
 	for _, field := range w.identityFields() {
 		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
@@ -476,15 +476,15 @@ func (w *write) readPart(values batch.Table, keys []batchColumn, holds clause.Ex
 	return rows.Err()
 }
 
-func (w *write) locking(strength string) clause.Locking {
+func (w *site) locking(strength string) clause.Locking {
 	locking := clause.Locking{Strength: strength}
-	if w.plugin.dialect.LocksNamedTable() {
+	if w.dialect.LocksNamedTable() {
 		locking.Table = clause.Table{Name: w.stmt.Table}
 	}
 	return locking
 }
 
-func (w *write) scanState(rows *sql.Rows, states []rowState) (err error) {
+func (w *site) scanState(rows *sql.Rows, states []rowState) (err error) {
 	index, deleted, holds, version := 0, 0, 0, w.newVersionScan()
 	targets := []any{&index, &deleted, &holds}
 	for _, field := range w.identityFields() {

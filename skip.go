@@ -69,7 +69,7 @@ var errSkipped = errors.New("occ: a row was there already")
 // insertSkipping inserts the rows that are not there, in one statement where all are new. Where one was not, that is undone
 // and the rows go one by one: no database says which of several it has skipped.
 func (w *write) insertSkipping(rows []row) (inserted int64, err error) {
-	if !w.plugin.dialect.ConflictTarget {
+	if !w.dialect.ConflictTarget {
 		if rows, err = w.missingNow(rows); err != nil { // a duplicate key would leave locks behind, and two of those deadlock
 			return 0, err
 		}
@@ -117,7 +117,7 @@ func (w *write) insertAll(rows []row) error {
 		return err
 	}
 	conflict := w.stmt.Clauses["ON CONFLICT"]
-	isPlain := !w.plugin.dialect.ConflictTarget || len(rows) > 1
+	isPlain := !w.dialect.ConflictTarget || len(rows) > 1
 	if isPlain {
 		delete(w.stmt.Clauses, "ON CONFLICT")
 		defer func() { w.stmt.Clauses["ON CONFLICT"] = conflict }()
@@ -148,7 +148,7 @@ func (w *write) insertAll(rows []row) error {
 // learnKey has MySQL give a model the generated key of the row that was there: its DO NOTHING does, unlike others', and
 // GORM goes on to link that row to its owner.
 func (w *write) learnKey(rows []row) {
-	if w.plugin.dialect.ConflictTarget || len(rows) > 1 || rows[0].key != nil {
+	if w.dialect.ConflictTarget || len(rows) > 1 || rows[0].key != nil {
 		return
 	}
 	_, err := w.insertModels(rows)
@@ -212,7 +212,7 @@ func (w *write) withModels(rows []row, do func()) {
 // inserting it, and two of those deadlock.
 func (w *write) missingNow(rows []row) (missing []row, err error) {
 	missing, err = w.missing(w.snapshotSession(), rows)
-	canBeOld := w.plugin.dialect.CurrentRead != nil && isTransaction(w.stmt.ConnPool) && !w.startedTransaction()
+	canBeOld := w.dialect.CurrentRead != nil && isTransaction(w.stmt.ConnPool) && !w.startedTransaction()
 	if err != nil || !canBeOld || w.isLinked || len(missing) == len(rows) {
 		return missing, err
 	}
@@ -238,7 +238,7 @@ func (w *write) missing(session *gorm.DB, rows []row) (missing []row, err error)
 
 // stored reads the rows that are there, by key: the key and the given fields of each. What it is asked with decides
 // whether the rows are locked.
-func (w *write) stored(session *gorm.DB, rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
+func (w *site) stored(session *gorm.DB, rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
 	identity := w.identityFields()
 	var keys, columns = []any{}, []clause.Column{}
 	for _, r := range rows {

@@ -300,7 +300,7 @@ func (t *snapshotTaker) give(db *gorm.DB, model reflect.Value, values []any) {
 }
 
 // versionColumns are what a query selects to learn the versions of rows: one column, or all that a snapshot has, and the key.
-func (w *write) versionColumns() (columns []clause.Expression) {
+func (w *site) versionColumns() (columns []clause.Expression) {
 	for _, name := range w.versionNames() {
 		column := clause.Column{Table: clause.CurrentTable, Name: name}
 		columns = append(columns, clause.Expr{SQL: "?", Vars: []any{column}})
@@ -308,7 +308,7 @@ func (w *write) versionColumns() (columns []clause.Expression) {
 	return columns
 }
 
-func (w *write) versionNames() []string {
+func (w *site) versionNames() []string {
 	if plan := w.model.version.plan; plan != nil {
 		return slices.Concat(plan.columns, w.model.PrimaryFieldDBNames)
 	}
@@ -317,25 +317,25 @@ func (w *write) versionNames() []string {
 
 // versionScan takes the version of one row out of a query that selects versionColumns first.
 type versionScan struct {
-	w       *write
+	site    *site
 	targets []any
 	seen    []seenValue
 }
 
-func (w *write) newVersionScan() *versionScan {
-	plan := w.model.version.plan
+func (s *site) newVersionScan() *versionScan {
+	plan := s.model.version.plan
 	if plan == nil {
-		return &versionScan{w: w, targets: []any{w.model.version.NewValuePool.Get()}}
+		return &versionScan{site: s, targets: []any{s.model.version.NewValuePool.Get()}}
 	}
-	s := &versionScan{w: w, seen: make([]seenValue, len(plan.columns))}
-	for i := range s.seen {
-		s.seen[i].dialect = w.plugin.dialect
-		s.targets = append(s.targets, &s.seen[i])
+	scan := &versionScan{site: s, seen: make([]seenValue, len(plan.columns))}
+	for i := range scan.seen {
+		scan.seen[i].dialect = s.dialect
+		scan.targets = append(scan.targets, &scan.seen[i])
 	}
 	for _, key := range plan.keys {
-		s.targets = append(s.targets, key.NewValuePool.Get())
+		scan.targets = append(scan.targets, key.NewValuePool.Get())
 	}
-	return s
+	return scan
 }
 
 // scan reads the row, with further values behind the version.
@@ -353,22 +353,22 @@ func (s *versionScan) scan(rows *sql.Rows, others ...any) error {
 }
 
 func (s *versionScan) value() (any, error) {
-	w, plan := s.w, s.w.model.version.plan
+	site, plan := s.site, s.site.model.version.plan
 	if plan == nil {
-		return w.model.version.scanned(w.ctx, s.targets[0])
+		return site.model.version.scanned(site.ctx, s.targets[0])
 	}
 	image := &rowImage{columns: plan.columns}
 	for _, seen := range s.seen {
 		image.types, image.values = append(image.types, seen.columnType), append(image.values, seen.value)
 	}
-	model := reflect.New(w.model.ModelType).Elem()
+	model := reflect.New(site.model.ModelType).Elem()
 	for i, key := range plan.keys {
 		value := s.targets[len(s.seen)+i]
-		if err := key.Set(w.ctx, model, value); err != nil {
+		if err := key.Set(site.ctx, model, value); err != nil {
 			return nil, err
 		}
 		key.NewValuePool.Put(value)
 	}
-	image.key = plan.keyOf(w.ctx, model)
+	image.key = plan.keyOf(site.ctx, model)
 	return Snapshot{image}, nil
 }

@@ -39,7 +39,7 @@ func (c comparison) build(builder clause.Builder) {
 			_, _ = builder.WriteString(clause.AndWithSpace)
 		}
 		stored := clause.Column{Table: clause.CurrentTable, Name: plan.columns[column]}
-		c.w.plugin.dialect.Holds(stored, c.image.types[column], c.image.values[column]).Build(builder)
+		c.w.dialect.Holds(stored, c.image.types[column], c.image.values[column]).Build(builder)
 	}
 	if len(c.columns) == 0 {
 		_, _ = builder.WriteString("1 = 1")
@@ -117,7 +117,7 @@ func (w *write) isSameImage(r *row, stored any) bool {
 		return false
 	}
 	for _, column := range w.comparedColumns() {
-		if !w.plugin.dialect.SameStored(now.image.types[column], image.values[column], now.image.values[column]) {
+		if !w.dialect.SameStored(now.image.types[column], image.values[column], now.image.values[column]) {
 			return false
 		}
 	}
@@ -145,7 +145,7 @@ func (w *write) writeSnapshot(set clause.Set, gormWrite func(*gorm.DB)) {
 // returnsSnapshot tells whether the statement itself can give the row as written.
 func (w *write) returnsSnapshot() bool {
 	_, asked := w.stmt.Clauses["RETURNING"]
-	return w.plugin.dialect.UpdateReturnsWritten && !asked && w.rows[0].model.CanAddr() && (w.op != OpDelete || w.isSoftDelete())
+	return w.dialect.UpdateReturnsWritten && !asked && w.rows[0].model.CanAddr() && (w.op != OpDelete || w.isSoftDelete())
 }
 
 // runReturning has GORM build the statement with RETURNING, and sends it: GORM would scan what it gives into the model.

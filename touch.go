@@ -130,7 +130,8 @@ func (t table) write(tx *gorm.DB, op Op) *write {
 	stmt := tx.Statement
 	_ = tx.AddError(stmt.Parse(stmt.Model))
 	return &write{
-		plugin: t.plugin, db: tx, stmt: stmt, ctx: stmt.Context, model: t.model, op: op,
+		site:   site{db: tx, stmt: stmt, ctx: stmt.Context, model: t.model, dialect: t.plugin.dialect},
+		plugin: t.plugin, op: op,
 		switches: switches{touch: &touch{indexes: t.indexes}},
 	}
 }
@@ -203,7 +204,7 @@ func (p *engine) addToTable(db *gorm.DB, tables []table, model reflect.Value, in
 		return nil, m.err
 	case m.version == nil:
 		return nil, fmt.Errorf("occ: model %s has no version", m.Name)
-	case (&write{model: m, ctx: db.Statement.Context}).keyOf(model) == nil:
+	case (&site{model: m, ctx: db.Statement.Context}).keyOf(model) == nil:
 		return nil, fmt.Errorf("occ: model %d, a %s, has no primary key: %w", index, m.Name, gorm.ErrPrimaryKeyRequired)
 	}
 	at := slices.IndexFunc(tables, func(t table) bool { return t.model == m })

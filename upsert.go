@@ -389,7 +389,7 @@ func (w *write) rowsByElement(target, written reflect.Value, fields []*schema.Fi
 }
 
 // keyText tells models apart by some of their fields.
-func (w *write) keyText(model reflect.Value, fields []*schema.Field) string {
+func (w *site) keyText(model reflect.Value, fields []*schema.Field) string {
 	return keyTextOf(w.ctx, fields, model)
 }
 

@@ -10,26 +10,61 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/dialect"
 )
+
+// site is where a statement works, and how its rows are found.
+type site struct {
+	db      *gorm.DB
+	stmt    *gorm.Statement
+	ctx     context.Context
+	model   *model
+	dialect *dialect.Dialect
+	lookup
+	keys keyRoom
+}
+
+// lookup is how the rows of a statement are found, and what else they have to be.
+type lookup struct {
+	identity []*schema.Field // what rows are found by, where that is not the primary key
+	own      clause.Clause   // WHERE as the caller left it
+	proposed []batchColumn   // what own says of the rows that an upsert was to insert
+}
+
+// keyRoom is room for the keys of rows, so that they cost few allocations.
+type keyRoom struct {
+	first   [1]any
+	taken   int
+	further []any // of several rows at once
+}
+
+// take returns room for a key of that many parts.
+func (k *keyRoom) take(parts int) []any {
+	k.taken++
+	if parts == len(k.first) && k.taken == 1 {
+		return k.first[:]
+	}
+	if cap(k.further) < parts {
+		k.further = make([]any, 0, parts*k.taken)
+	}
+	key := k.further[:parts:parts]
+	k.further = k.further[parts:parts]
+	return key
+}
 
 // write is one of GORM's writing calls on its way through the callbacks: open makes it, the guard compares, close
 // reports and puts memory right. It travels in the statement's clauses.
 type write struct {
+	site
 	plugin   *engine
-	db       *gorm.DB
-	stmt     *gorm.Statement
-	ctx      context.Context
-	model    *model
 	op       Op
 	switches switches
 	unit     *unit // set where the call may write more than one row
 
-	rows     []row           // the models in hand that name a row, in the order they were passed
-	expects  bool            // the expected version was given, by Expect or in the payload, not found in the model
-	identity []*schema.Field // what rows are found by, where that is not the primary key
-	own      clause.Clause   // WHERE as the caller left it
-	proposed []batchColumn   // what own says of the rows that an upsert was to insert
-	clauses  []keptClause    // clauses to be given back to the caller as they were
+	rows    []row        // the models in hand that name a row, in the order they were passed
+	expects bool         // the expected version was given, by Expect or in the payload, not found in the model
+	clauses []keptClause // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row
 	isQuiet     bool            // the end of a Save that has nothing to insert
@@ -43,8 +78,6 @@ type write struct {
 	// room for the write of one row, so that it costs few allocations
 	room struct {
 		rows      [1]row
-		key       [1]any
-		keys      []any // for further keys, of several rows at once
 		memories  [1]memory
 		clauses   [4]keptClause
 		where     [2]clause.Expression
@@ -130,7 +163,7 @@ func (p *engine) openWrite(db *gorm.DB, m *model, op Op) error {
 		return nil
 	}
 	w := pool.Get().(*write)
-	w.plugin, w.db, w.stmt, w.ctx = p, db, stmt, stmt.Context
+	w.plugin, w.db, w.stmt, w.ctx, w.dialect = p, db, stmt, stmt.Context, p.dialect
 	w.model, w.op, w.switches = m, op, switches
 	w.clauses = w.room.clauses[:0]
 	w.isCreate = op == OpUpsert
@@ -370,9 +403,9 @@ func (w *write) addUnversioned(index int, model reflect.Value) {
 	}
 }
 
-func (w *write) keyOf(model reflect.Value) []any {
+func (w *site) keyOf(model reflect.Value) []any {
 	fields := w.identityFields()
-	key, isSet := w.roomForKey(len(fields)), false
+	key, isSet := w.keys.take(len(fields)), false
 	for i, field := range fields {
 		value, isZero := field.ValueOf(w.ctx, model)
 		key[i], isSet = value, isSet || !isZero
@@ -384,23 +417,11 @@ func (w *write) keyOf(model reflect.Value) []any {
 }
 
 // identityFields are what the rows of the write are found by.
-func (w *write) identityFields() []*schema.Field {
+func (w *site) identityFields() []*schema.Field {
 	if w.identity != nil {
 		return w.identity
 	}
 	return w.model.PrimaryFields
-}
-
-func (w *write) roomForKey(parts int) []any {
-	if parts == len(w.room.key) && len(w.rows) == 0 && w.room.key[0] == nil {
-		return w.room.key[:]
-	}
-	if cap(w.room.keys) < parts {
-		w.room.keys = make([]any, 0, parts*max(1, len(w.rows)))
-	}
-	key := w.room.keys[:parts:parts]
-	w.room.keys = w.room.keys[parts:parts]
-	return key
 }
 
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
