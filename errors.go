@@ -3,9 +3,12 @@ package occ
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"sort"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // ErrStaleData reports that a write was refused because the row is no longer at the version it was based on: it was
@@ -46,7 +49,7 @@ const (
 	ReasonChanged Reason = "changed" // the row is at another version
 	ReasonDeleted Reason = "deleted" // there is no such row, or it is soft-deleted
 	ReasonMissing Reason = "missing" // the model's version was never loaded, and the row has one
-	ReasonAhead   Reason = "ahead"   // the model is newer than the row: the transaction that wrote it was rolled back
+	ReasonAhead   Reason = "ahead"   // the model is newer than the row: its transaction was rolled back, or the version is made up
 	ReasonUnknown Reason = "unknown" // the row could not be read
 )
 
@@ -76,6 +79,7 @@ type StaleRow struct {
 }
 
 // Error is one line for a log: operation, table, key, the version expected and the one found. It holds no row contents.
+// Keys and versions that are more than a plain word stand in quotes and are escaped.
 func (e *StaleDataError) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%v: %s of %q refused", ErrStaleData, e.Op, e.Table)
@@ -90,7 +94,7 @@ func (e *StaleDataError) Error() string {
 		text.WriteString(e.waysOut())
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&text, ": %v", e.Err)
+		text.WriteString(": " + oneLine(e.Err))
 	}
 	return text.String()
 }
@@ -130,7 +134,8 @@ func (r StaleRow) describe() string {
 	case ReasonMissing:
 		return fmt.Sprintf("%s is at version %s, but the version of the model was never loaded", row, actual)
 	case ReasonAhead:
-		return fmt.Sprintf("%s is at version %s, the model is ahead of it at %s: the transaction that wrote it was rolled back", row, actual, expected)
+		return fmt.Sprintf("%s: the model is at %s, ahead of the row at %s: the transaction that wrote %s was rolled back, or it was not loaded from the row",
+			row, expected, actual, expected)
 	default:
 		return fmt.Sprintf("%s is not at expected version %s", row, expected)
 	}
@@ -142,19 +147,104 @@ func formatKey(key map[string]any) string {
 	}
 	parts := make([]string, 0, len(key))
 	for column, value := range key {
-		parts = append(parts, fmt.Sprintf("%s=%v", column, value))
+		parts = append(parts, column+"="+formatVersion(value))
 	}
 	sort.Strings(parts)
 	return strings.Join(parts, ",")
 }
 
 func formatVersion(version any) string {
-	rv := reflect.ValueOf(version)
-	for rv.Kind() == reflect.Pointer && !rv.IsNil() {
+	rv := dereferenced(version)
+	if !rv.IsValid() {
+		return "none"
+	}
+	return plainOrQuoted(fmt.Sprint(rv.Interface()))
+}
+
+// dereferenced is what a value points at in the end; invalid for a nil pointer.
+func dereferenced(value any) reflect.Value {
+	rv := reflect.ValueOf(value)
+	for rv.Kind() == reflect.Pointer {
 		rv = rv.Elem()
 	}
-	if !rv.IsValid() || rv.Kind() == reflect.Pointer {
-		return "none"
+	return rv
+}
+
+// plainOrQuoted is a text of a client's in a line of a log: anything but a plain word stands in quotes and is escaped, so that it
+// can neither end the line nor pass for another part of it.
+func plainOrQuoted(text string) string {
+	isPlain := func(r rune) bool {
+		return r == '_' || r == '-' || r == '.' || r == ':' || r == '+' || r == '@' || r == '/' ||
+			unicode.IsLetter(r) || unicode.IsDigit(r)
+	}
+	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !isPlain(r) }) < 0 {
+		return text
+	}
+	return strconv.Quote(text)
+}
+
+// oneLine is an error's text without what could end a line of a log.
+func oneLine(err error) string {
+	text := err.Error()
+	if strings.IndexFunc(text, unicode.IsControl) < 0 {
+		return text
+	}
+	escaped := strconv.Quote(text)
+	return escaped[1 : len(escaped)-1]
+}
+
+// LogValue is the error for log/slog: a group of op, table and rows, each of which has key, expected, actual and reason.
+// As in Error, it holds at most 5 rows, with the number of further ones in more, and no row contents; err is the
+// database's own error where there is one.
+func (e *StaleDataError) LogValue() slog.Value {
+	rows := make([]loggedRow, min(len(e.Rows), maxRowsInMessage))
+	for i := range rows {
+		rows[i] = e.Rows[i].logged()
+	}
+	attrs := []slog.Attr{slog.String("op", string(e.Op)), slog.String("table", e.Table), slog.Any("rows", rows)}
+	if more := len(e.Rows) - len(rows); more > 0 {
+		attrs = append(attrs, slog.Int("more", more))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("err", e.Err.Error()))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// loggedRow is a refused row in a log.
+type loggedRow struct {
+	Key      map[string]any `json:"key"`
+	Expected any            `json:"expected"`
+	Actual   any            `json:"actual"`
+	Reason   Reason         `json:"reason"`
+}
+
+// String is the row for handlers that write no JSON.
+func (r loggedRow) String() string {
+	return fmt.Sprintf("key=%s expected=%v actual=%v reason=%s", formatKey(r.Key), formatVersion(r.Expected), formatVersion(r.Actual), r.Reason)
+}
+
+func (r StaleRow) logged() loggedRow {
+	row := loggedRow{Key: make(map[string]any, len(r.PrimaryKey)), Reason: r.Reason}
+	for column, value := range r.PrimaryKey {
+		row.Key[column] = logged(value)
+	}
+	if _, isSnapshot := r.Expected.(Snapshot); !isSnapshot {
+		row.Expected, row.Actual = logged(r.Expected), logged(r.Actual)
+	}
+	return row
+}
+
+// logged is a key's or a version's value as a log has it: numbers as they are, nil where there is none, all else as text.
+func logged(value any) any {
+	rv := dereferenced(value)
+	switch {
+	case !rv.IsValid():
+		return nil
+	case rv.CanInt():
+		return rv.Int()
+	case rv.CanUint():
+		return rv.Uint()
 	}
 	return fmt.Sprint(rv.Interface())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -48,6 +49,9 @@ type journal struct {
 	failure   error       // the statement's error that brought the transaction into its state
 	unread    []*sql.Rows // rows that the caller reads by itself: an error among them is seen later
 
+	refusal *StaleDataError // the last one in the transaction
+	refused *tableCounters  // of its table
+
 	calls int // calls in the transaction that may write several rows and have not ended
 	// written are the models that the outermost of those calls has written or is going to delete, by type
 	written map[reflect.Type][]reflect.Value
@@ -79,6 +83,16 @@ func (j *journal) rollBackTo(ctx context.Context, mark int) {
 	mark = min(mark, len(j.memories))
 	putBack(ctx, j.memories[mark:])
 	j.memories, j.rows = j.memories[:mark], written{}
+}
+
+// tables are those of the models that were written in the transaction.
+func (j *journal) tables() (names []string) {
+	for _, m := range j.memories {
+		if !slices.Contains(names, m.field.Schema.Table) {
+			names = append(names, m.field.Schema.Table)
+		}
+	}
+	return names
 }
 
 // wentBack notes how going back to a savepoint went. The transaction can be used again; if it failed, part of what was to

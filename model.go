@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -73,7 +72,6 @@ type models struct {
 	parse    func(model any) error // has GORM parse a model, or wait for whoever is doing so
 	bySchema sync.Map              // *schema.Schema to *model
 	byTable  sync.Map              // table name to *model, the versioned ones
-	counters sync.Map              // table name to *tableCounters
 	meeting  sync.Mutex            // some kinds change the field that GORM reads: once, and before anybody uses it
 }
 
@@ -100,17 +98,25 @@ func (p *models) modelOfTable(stmt *gorm.Statement) *model {
 	if named, ok := p.byTable.Load(stmt.Table); ok {
 		return named.(*model)
 	}
-	words := strings.Fields(stmt.TableExpr.SQL)
-	if len(words) == 0 || stmt.Table == "" { // without a name, columns cannot be told whose they are
+	table := tableIn(stmt.TableExpr)
+	if table == "" || stmt.Table == "" { // without a name, columns cannot be told whose they are
 		return nil
 	}
-	table := unquoted.Replace(words[0])
 	for _, name := range []string{table, table[strings.LastIndexByte(table, '.')+1:]} {
 		if named, ok := p.byTable.Load(name); ok {
 			return named.(*model)
 		}
 	}
 	return nil
+}
+
+// tableIn is the table of an expression that GORM takes for one, without its quotes and its alias.
+func tableIn(expr *clause.Expr) string {
+	words := strings.Fields(expr.SQL)
+	if len(words) == 0 {
+		return ""
+	}
+	return unquoted.Replace(words[0])
 }
 
 var unquoted = strings.NewReplacer("\"", "", "`", "", "[", "", "]", "")
@@ -161,24 +167,6 @@ func (p *reader) meet(db *gorm.DB) {
 		_ = db.AddError(m.err)
 	}
 	selectXmin(db, m)
-}
-
-// tableCounters are the running counters of one table.
-type tableCounters struct{ checked, refused, blind, retried atomic.Int64 }
-
-func (p *models) countersOf(table string) *tableCounters {
-	if c, ok := p.counters.Load(table); ok {
-		return c.(*tableCounters)
-	}
-	c, _ := p.counters.LoadOrStore(table, &tableCounters{})
-	return c.(*tableCounters)
-}
-
-func (c *tableCounters) load() TableStats {
-	return TableStats{
-		Checked: c.checked.Load(), Refused: c.refused.Load(),
-		Blind: c.blind.Load(), Retried: c.retried.Load(),
-	}
 }
 
 func (m *model) newModel() any { return reflect.New(m.ModelType).Interface() }

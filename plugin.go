@@ -17,10 +17,11 @@ import (
 // Plugin has GORM compare versions. Make one with [New] for each gorm.DB and register it with db.Use. It is safe for
 // concurrent use.
 type Plugin struct {
-	conflictHook func(context.Context, *StaleDataError)
-	generators   map[string]Generator
-	blindWrites  bool
-	dialect      string // by WithDialect
+	conflictHooks []func(context.Context, *StaleDataError)
+	retryReports  []func(context.Context, RetryReport)
+	generators    map[string]Generator
+	blindWrites   bool
+	dialect       string // by WithDialect
 
 	initialized atomic.Bool
 	engine      *engine
@@ -29,11 +30,14 @@ type Plugin struct {
 // engine is what a plugin works with: Initialize builds it for the database that the plugin is registered with.
 type engine struct {
 	*reader
-	dialect      *dialect.Dialect
-	gorm         gormCallbacks
-	batchCalls   batchCalls
-	blindWrites  bool
-	conflictHook func(context.Context, *StaleDataError)
+	dialect     *dialect.Dialect
+	gorm        gormCallbacks
+	batchCalls  batchCalls
+	blindWrites bool
+	counters    counters
+
+	conflictHooks []func(context.Context, *StaleDataError)
+	retryReports  []func(context.Context, RetryReport)
 }
 
 func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
@@ -45,7 +49,8 @@ func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
 	}
 	models := &models{kinds: kinds, parse: func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }}
 	reader := &reader{models: models, journals: &journals{dialect: d}, dialect: d, query: db.Callback().Query().Get("gorm:query")}
-	e := &engine{reader: reader, dialect: d, blindWrites: p.blindWrites, conflictHook: p.conflictHook}
+	e := &engine{reader: reader, dialect: d, blindWrites: p.blindWrites}
+	e.conflictHooks, e.retryReports = p.conflictHooks, p.retryReports
 	e.gorm = e.callbacksOf(db)
 	return e
 }
@@ -67,9 +72,13 @@ func New(opts ...Option) *Plugin {
 
 // WithConflictHook has hook called once for every refused write, after the call's own transaction has ended, with the
 // context of the statement: the place to log or to count. It is called on the goroutine that wrote, possibly on several
-// at once.
+// at once. Given several times, the hooks are called in order; nil is none.
 func WithConflictHook(hook func(context.Context, *StaleDataError)) Option {
-	return func(p *Plugin) { p.conflictHook = hook }
+	return func(p *Plugin) {
+		if hook != nil {
+			p.conflictHooks = append(p.conflictHooks, hook)
+		}
+	}
 }
 
 // WithBlindWrites has writes whose version is zero, because it was never loaded, not compared, as if each were given
@@ -156,28 +165,4 @@ func pluginOf(db *gorm.DB) (*engine, error) {
 // A nil generator and the names of the kinds that are there already are errors at first use.
 func WithGenerator(name string, g Generator) Option {
 	return func(p *Plugin) { p.generators[name] = g }
-}
-
-// Stats are counters by table.
-type Stats map[string]TableStats
-
-// TableStats counts calls, not rows, since start; writes by condition are in none of them.
-type TableStats struct {
-	Checked int64 // compared with a version, refused ones included
-	Refused int64 // refused with ErrStaleData
-	Blind   int64 // not compared: Unchecked, WithBlindWrites
-	Retried int64 // refused, and run again by Retry
-}
-
-// Stats gives a copy of the counters since start. It is safe to call at any time.
-func (p *Plugin) Stats() Stats {
-	stats := Stats{}
-	if p.engine == nil {
-		return stats // not registered yet
-	}
-	p.engine.counters.Range(func(table, counters any) bool {
-		stats[fmt.Sprint(table)] = counters.(*tableCounters).load()
-		return true
-	})
-	return stats
 }

@@ -27,7 +27,7 @@ func (w *write) refuse(reported error) {
 			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)
 		}
 	}
-	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: []StaleRow{stale}, Err: reported})
+	w.fail(&StaleDataError{Op: w.op, Rows: []StaleRow{stale}, Err: reported})
 }
 
 // conflictIn is the error of a read that was to say why a write was refused, where it is a conflict itself: a deadlock may
@@ -40,7 +40,7 @@ func (w *write) conflictIn(err error) error {
 }
 
 func (w *write) fail(refusal *StaleDataError) {
-	w.refusal = refusal
+	w.refusal, refusal.Table = refusal, w.tableName()
 	w.db.Error, w.db.RowsAffected = nil, 0
 	_ = w.db.AddError(refusal)
 }

@@ -27,12 +27,30 @@ import (
 //
 // Inside an open transaction, which it cannot run again, it returns [gorm.ErrInvalidTransaction] and runs nothing. With
 // gorm.io/plugin/dbresolver the transaction is one of the primary's, also where db was set to read.
-func Retry(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts ...RetryOption) error {
+func Retry(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts ...RetryOption) (err error) {
 	p, err := pluginOf(db)
 	if err != nil {
 		return err
 	}
-	r, err := newRetry(p, opts)
+	r := &retry{plugin: p, maxAttempts: 10, newBackOff: fullJitter}
+	err = errNoReturn // a panic or runtime.Goexit in fc
+	defer func() { r.end(ctx, err) }()
+	err = r.start(ctx, db, fc, opts)
+	return err
+}
+
+var errNoReturn = errors.New("occ: the function of Retry did not return: it panicked, or ended its goroutine")
+
+// end tells those who asked for reports how the call went.
+func (r *retry) end(ctx context.Context, err error) {
+	r.report.Err = err
+	for _, report := range r.plugin.retryReports {
+		report(ctx, r.report)
+	}
+}
+
+func (r *retry) start(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts []RetryOption) error {
+	err := r.configure(opts)
 	switch {
 	case err != nil:
 		return err
@@ -103,6 +121,25 @@ func (e *RetryError) Error() string {
 // Unwrap gives the last attempt's error.
 func (e *RetryError) Unwrap() error { return e.Err }
 
+// RetryReport is what [WithRetryReport] is told about one call of [Retry].
+type RetryReport struct {
+	Attempts int           // how often fc was to be run; 0 where nothing was run at all
+	Waited   time.Duration // between the attempts, all waits together
+	Locked   bool          // an attempt locked rows as it read them; see [WithLockAfter]
+	Err      error         // what Retry returned: nil, or why it gave up
+}
+
+// WithRetryReport has report called once for each call of [Retry] on the plugin's gorm.DB, when it has ended, on the
+// goroutine that called it and with its context, which may have ended: the place to measure attempts and waits. Given
+// several times, all are called in order; nil is none. Where fc panics, Err says that it did not return.
+func WithRetryReport(report func(context.Context, RetryReport)) Option {
+	return func(p *Plugin) {
+		if report != nil {
+			p.retryReports = append(p.retryReports, report)
+		}
+	}
+}
+
 // retry is one call of Retry.
 type retry struct {
 	plugin      *engine
@@ -113,26 +150,26 @@ type retry struct {
 	hook        func(attempt int, err error, wait time.Duration)
 	txOptions   *sql.TxOptions
 	backOff     backoff.BackOff
+	report      RetryReport
 }
 
-func newRetry(p *engine, opts []RetryOption) (*retry, error) {
-	r := &retry{plugin: p, maxAttempts: 10, newBackOff: fullJitter}
+func (r *retry) configure(opts []RetryOption) error {
 	for _, opt := range opts {
 		opt(r)
 	}
 	switch {
 	case r.maxAttempts < 1:
-		return nil, fmt.Errorf("occ: WithMaxAttempts(%d): at least 1 is needed", r.maxAttempts)
+		return fmt.Errorf("occ: WithMaxAttempts(%d): at least 1 is needed", r.maxAttempts)
 	case r.lockAfter < 0:
-		return nil, fmt.Errorf("occ: WithLockAfter(%d): attempts are counted from 0", r.lockAfter)
+		return fmt.Errorf("occ: WithLockAfter(%d): attempts are counted from 0", r.lockAfter)
 	case r.newBackOff == nil:
-		return nil, errors.New("occ: WithBackOff(nil): there is no function that makes a BackOff")
+		return errors.New("occ: WithBackOff(nil): there is no function that makes a BackOff")
 	}
 	if r.backOff = r.newBackOff(); r.backOff == nil {
-		return nil, errors.New("occ: WithBackOff: the function made a nil BackOff")
+		return errors.New("occ: WithBackOff: the function made a nil BackOff")
 	}
 	r.backOff.Reset()
-	return r, nil
+	return nil
 }
 
 // fullJitter waits anywhere between 0 and an interval that doubles, so that writers which met once do not meet again at
@@ -144,31 +181,38 @@ func fullJitter() backoff.BackOff {
 	}
 }
 
+// run has attempts follow each other until one is carried out or no other may follow.
 func (r *retry) run(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error) error {
 	if ctx.Err() != nil {
 		return &RetryError{Attempts: 0, Err: ctx.Err()}
 	}
-	for attempt := 1; ; attempt++ {
-		err := r.plugin.transact(db, fc, r.locksIn(attempt), r.txOptions)
+	for r.report.Attempts = 1; ; r.report.Attempts++ {
+		attempt := r.attempt()
+		err := attempt.run(db, fc)
 		if err == nil {
 			return nil
 		}
 		wait, again := r.next(ctx, attempt, err)
 		if again && r.hook != nil {
-			r.hook(attempt, err, wait)
+			r.hook(r.report.Attempts, err, wait)
 		}
-		if !again || !pass(ctx, wait) {
-			return &RetryError{Attempts: attempt, Err: withContext(ctx, err)}
+		if !again || !r.pass(ctx, wait) {
+			return &RetryError{Attempts: r.report.Attempts, Err: withContext(ctx, err)}
 		}
-		r.plugin.countRetry(err)
+		attempt.countRetry(err)
 	}
 }
 
-func (r *retry) locksIn(attempt int) bool { return r.mayLock && attempt > r.lockAfter }
+// attempt is the transaction of the attempt that comes next.
+func (r *retry) attempt() *transaction {
+	locks := r.mayLock && r.report.Attempts > r.lockAfter
+	r.report.Locked = r.report.Locked || locks
+	return &transaction{plugin: r.plugin, options: []*sql.TxOptions{r.txOptions}, locks: locks}
+}
 
 // next tells whether there is to be another attempt after err, and how long to wait before it.
-func (r *retry) next(ctx context.Context, attempt int, err error) (wait time.Duration, again bool) {
-	if attempt >= r.maxAttempts || ctx.Err() != nil || !r.plugin.mayRetry(err) {
+func (r *retry) next(ctx context.Context, attempt *transaction, err error) (wait time.Duration, again bool) {
+	if r.report.Attempts >= r.maxAttempts || ctx.Err() != nil || !attempt.mayRetry(err) {
 		return 0, false
 	}
 	wait = r.backOff.NextBackOff()
@@ -176,27 +220,39 @@ func (r *retry) next(ctx context.Context, attempt int, err error) (wait time.Dur
 }
 
 // mayRetry tells whether err says that the transaction was not carried out, and that a new one may be.
-func (p *engine) mayRetry(err error) bool {
+func (t *transaction) mayRetry(err error) bool {
 	for _, final := range []error{ErrVersionMissing, ErrMergeConflict, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, final) {
 			return false
 		}
 	}
-	return errors.Is(err, ErrStaleData) || p.dialect.IsTransient(err)
+	return errors.Is(err, ErrStaleData) || t.plugin.dialect.IsTransient(err)
 }
 
-func (p *engine) countRetry(err error) {
+// countRetry counts an attempt that is run again: for the table of the refusal, or for those that were written where the
+// database reported the conflict at COMMIT.
+func (t *transaction) countRetry(err error) {
 	var refused *StaleDataError
-	if errors.As(err, &refused) {
-		p.countersOf(refused.Table).retried.Add(1)
+	switch {
+	case t.stage == committing:
+		for _, table := range t.written {
+			t.plugin.counters.of(table, table).retried.Add(1)
+		}
+	case !errors.As(err, &refused):
+	case refused == t.refusal:
+		t.refused.retried.Add(1)
+	default:
+		t.plugin.counters.of(refused.Table, "").retried.Add(1)
 	}
 }
 
 // pass waits, and tells whether ctx has lasted that long.
-func pass(ctx context.Context, wait time.Duration) bool {
+func (r *retry) pass(ctx context.Context, wait time.Duration) bool {
 	if wait <= 0 {
 		return ctx.Err() == nil
 	}
+	began := time.Now()
+	defer func() { r.report.Waited += time.Since(began) }()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

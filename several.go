@@ -371,7 +371,7 @@ func (w *write) refuseRows(rows []*row, states []rowState, err error) {
 	if len(stale) == 0 {
 		stale = w.unknown(rows)
 	}
-	w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: stale, Err: w.conflictIn(err)})
+	w.fail(&StaleDataError{Op: w.op, Rows: stale, Err: w.conflictIn(err)})
 }
 
 // refusedInserts are the models that were to be inserted, apart from rows, and whose rows are there.
@@ -410,7 +410,7 @@ func (w *write) unknown(rows []*row) []StaleRow {
 // failRows ends a write of several rows with an error of the database; one that reports a conflict is a refusal.
 func (w *write) failRows(rows []*row, err error) {
 	if w.dialect.IsConflict(err) {
-		w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: w.unknown(rows), Err: err})
+		w.fail(&StaleDataError{Op: w.op, Rows: w.unknown(rows), Err: err})
 		return
 	}
 	w.db.RowsAffected = 0

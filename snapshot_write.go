@@ -218,7 +218,7 @@ func (w *write) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	if !w.isCurrent(r, state) {
-		w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: []StaleRow{w.staleRow(r, state)}})
+		w.fail(&StaleDataError{Op: w.op, Rows: []StaleRow{w.staleRow(r, state)}})
 		return
 	}
 	w.startOver()
@@ -229,7 +229,7 @@ func (w *write) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 		w.checkError()
 	case w.db.RowsAffected > 0, w.hasOwnConditions(), w.mayBeUnchanged():
 	default:
-		w.fail(&StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: w.unknown([]*row{r})})
+		w.fail(&StaleDataError{Op: w.op, Rows: w.unknown([]*row{r})})
 	}
 }
 

@@ -46,7 +46,7 @@ func Transaction(db *gorm.DB, fc func(tx *gorm.DB) error, opts ...*sql.TxOptions
 	if isTransaction(db.Statement.ConnPool) {
 		return p.nest(db, fc)
 	}
-	return p.transact(db, fc, false, opts...)
+	return (&transaction{plugin: p, options: opts}).run(db, fc)
 }
 
 var errNoFunction = errors.New("occ: there is no function to run in the transaction: it is nil")
@@ -68,9 +68,30 @@ func (p *journals) nest(db *gorm.DB, fc func(tx *gorm.DB) error) error {
 	})
 }
 
-// transact runs fc in a transaction of its own. With locks, the rows that fc reads are locked.
-func (p *journals) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool, opts ...*sql.TxOptions) (err error) {
-	tx := db.Begin(opts...)
+// transaction is one that the plugin begins and ends itself.
+type transaction struct {
+	plugin  *engine
+	options []*sql.TxOptions
+	locks   bool // the rows that fc reads are locked
+
+	stage   stage
+	written []string // the tables whose models were written, where COMMIT failed
+	refusal *StaleDataError
+	refused *tableCounters // of the table of refusal
+}
+
+// stage is how far a transaction has come.
+type stage int
+
+const (
+	beginning stage = iota
+	running
+	committing
+)
+
+// run runs fc in the transaction.
+func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
+	tx := db.Begin(t.options...)
 	if tx.Error != nil {
 		return tx.Error
 	}
@@ -79,35 +100,46 @@ func (p *journals) transact(db *gorm.DB, fc func(tx *gorm.DB) error, locks bool,
 		tx.Rollback()
 		return fmt.Errorf("occ: a transaction of type %T cannot be told from others: %w", pool, gorm.ErrInvalidTransaction)
 	}
-	j, _ := p.begin(pool)
+	j, _ := t.plugin.journals.begin(pool)
 	j.isWatched = true
 	committed := false
 	defer func() { // also of a panic, which goes on, and of runtime.Goexit
 		if !committed {
 			_ = rollBack(pool)
+			if t.stage == committing {
+				t.written = j.tables()
+			}
 			j.rollBackTo(tx.Statement.Context, 0)
 		}
-		p.end(pool)
+		t.refusal, t.refused = j.refusal, j.refused
+		t.plugin.journals.end(pool)
 	}()
-	if locks {
-		err = p.lock(tx, j)
-	}
-	if err == nil {
-		err = fc(tx)
-	}
-	if err == nil {
-		err = p.commit(tx)
-	}
+	err = t.through(tx, j, fc)
 	committed = err == nil
 	return err
 }
 
-// commit commits what can be committed. GORM's tx may have collected an error that fc did not return: it is one of the
-// transaction.
-func (p *journals) commit(tx *gorm.DB) error {
-	if err := errors.Join(p.endOf(tx), tx.Error); err != nil {
+// through goes through the stages of a transaction that has begun.
+func (t *transaction) through(tx *gorm.DB, j *journal, fc func(tx *gorm.DB) error) error {
+	if t.locks {
+		if err := t.plugin.lock(tx, j); err != nil {
+			return err
+		}
+	}
+	t.stage = running
+	if err := fc(tx); err != nil {
 		return err
 	}
+	return t.commit(tx)
+}
+
+// commit commits what can be committed. GORM's tx may have collected an error that fc did not return: it is one of the
+// transaction.
+func (t *transaction) commit(tx *gorm.DB) error {
+	if err := errors.Join(t.plugin.endOf(tx), tx.Error); err != nil {
+		return err
+	}
+	t.stage = committing
 	return becauseOf(tx.Statement.Context, tx.Statement.ConnPool.(gorm.TxCommitter).Commit())
 }
 

@@ -318,13 +318,27 @@ func (w *write) report() {
 	if w.refusal == nil {
 		return
 	}
-	w.counters().refused.Add(1)
-	if hook := w.plugin.conflictHook; hook != nil {
+	counters := w.counters()
+	counters.refused.Add(1)
+	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
+		j.refusal, j.refused = w.refusal, counters
+	}
+	for _, hook := range w.plugin.conflictHooks {
 		hook(w.ctx, w.refusal)
 	}
 }
 
-func (w *write) counters() *tableCounters { return w.plugin.countersOf(w.stmt.Table) }
+// counters are those of the table that the statement writes, whatever alias it goes by.
+func (w *write) counters() *tableCounters {
+	return w.plugin.counters.of(w.tableName(), w.model.Table)
+}
+
+func (w *write) tableName() string {
+	if w.stmt.TableExpr == nil || w.stmt.Table == w.model.Table {
+		return w.stmt.Table
+	}
+	return tableNamed(w.stmt.TableExpr, w.model.Table)
+}
 
 // identify finds out which rows the call is about and which version each is expected to be at: the first of Expect, the
 // payload's and the model's own.
