@@ -1,0 +1,88 @@
+//go:build linux
+
+// Command servers starts database servers for the tests, beside those that a machine has as services: MySQL 9, MariaDB
+// 11.8 and PostgreSQL 18. They come from Debian's packages, are unpacked into a directory of their own and installed
+// nowhere, and listen on free ports of 127.0.0.1.
+//
+//	go run ./internal/servers start [-mirror URL] [name ...]    prints the environment for the tests
+//	go run ./internal/servers env [name ...]                    prints it again, for those that run
+//	go run ./internal/servers stop [name ...]
+//
+// The names are mysql9, mariadb11 and postgres18; without any, all of them are meant. The output is for eval:
+//
+//	eval "$(go run ./internal/servers start)" && go test ./...
+//
+// It has to be run by root on Debian or a derivative: a server runs in a chroot, as the user nobody. What was downloaded
+// and set up stays in occ-servers below [os.UserCacheDir], where the next start finds it; a server is not durable.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "servers:", err)
+		os.Exit(1)
+	}
+}
+
+const usage = "usage: servers start [-mirror URL] [name ...] | env [name ...] | stop [name ...]"
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errors.New(usage)
+	}
+	commands := map[string]func(context.Context, host, []spec, io.Writer) error{"start": start, "env": env, "stop": stop}
+	command, ok := commands[args[0]]
+	if !ok {
+		return fmt.Errorf("unknown command %q; %s", args[0], usage)
+	}
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	mirror := flags.String("mirror", "", "the Debian archive to download from; by default the one that apt uses here")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	chosen, err := choose(flags.Args())
+	if err != nil {
+		return err
+	}
+	h, err := newHost(*mirror)
+	if err != nil {
+		return err
+	}
+	return command(ctx, h, chosen, out)
+}
+
+// choose returns the servers of these names, or all.
+func choose(names []string) (chosen []spec, err error) {
+	if len(names) == 0 {
+		return specs, nil
+	}
+	for _, name := range names {
+		i := slices.IndexFunc(specs, func(s spec) bool { return s.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no server is called %q; there are %s", name, strings.Join(specNames(), ", "))
+		}
+		chosen = append(chosen, specs[i])
+	}
+	return chosen, nil
+}
+
+func specNames() (names []string) {
+	for _, s := range specs {
+		names = append(names, s.name)
+	}
+	return names
+}

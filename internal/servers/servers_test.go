@@ -1,0 +1,112 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWrongArguments(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no command", nil, "usage: servers start"},
+		{"a command that there is not", []string{"restart"}, `unknown command "restart"`},
+		{"a server that there is not", []string{"start", "oracle"}, `no server is called "oracle"; there are mysql9, mariadb11, postgres18`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			require.ErrorContains(t, run(t.Context(), tt.args, &bytes.Buffer{}), tt.want)
+		})
+	}
+}
+
+func TestAProcessIsKnownByItsStart(t *testing.T) {
+	t.Parallel()
+	h := host{cache: t.TempDir()}
+	cmd := exec.Command("sleep", "60")
+	require.NoError(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	s := specs[0]
+	p := process{cmd.Process.Pid, since(cmd.Process.Pid), 20001}
+
+	require.NoError(t, h.remember(s, p))
+	found, ok := h.running(s)
+	require.True(t, ok)
+	require.Equal(t, p, found)
+	another := p
+	another.since += "1"
+	require.NoError(t, h.remember(s, another))
+	_, ok = h.running(s)
+	require.False(t, ok, "another process with the id")
+
+	require.NoError(t, another.end(syscall.SIGKILL))
+	require.True(t, p.isAlive())
+	require.NoError(t, p.end(syscall.SIGTERM))
+	require.Error(t, <-ended)
+	require.False(t, p.isAlive())
+}
+
+func TestEnvTellsOfServersThatRun(t *testing.T) {
+	t.Parallel()
+	h := host{cache: t.TempDir()}
+	var out bytes.Buffer
+	for i, s := range specs {
+		require.ErrorContains(t, env(t.Context(), h, specs, &out), s.name+" does not run")
+		require.NoError(t, h.remember(s, process{os.Getpid(), since(os.Getpid()), 20001 + i}))
+	}
+	out.Reset()
+
+	require.NoError(t, env(t.Context(), h, specs, &out))
+
+	require.Equal(t, []string{
+		"export TEST_MYSQL_DSN='root@tcp(127.0.0.1:20001)/test?parseTime=true&charset=utf8mb4'",
+		"export TEST_MARIADB11_DSN='root@tcp(127.0.0.1:20002)/test?parseTime=true&charset=utf8mb4'",
+		"export TEST_POSTGRES18_DSN='host=127.0.0.1 port=20003 user=postgres dbname=test sslmode=disable'",
+	}, strings.Split(strings.TrimSpace(out.String()), "\n"))
+}
+
+func TestAServerThatEndsIsReportedWithItsLog(t *testing.T) {
+	t.Parallel()
+	h := host{cache: t.TempDir()}
+	require.NoError(t, os.WriteFile(h.logFile(specs[0]), []byte("no space left"), 0o600))
+
+	_, err := h.await(t.Context(), specs[0], process{pid: os.Getpid(), since: "ended", port: 1})
+
+	require.ErrorContains(t, err, "the server has ended: no space left")
+}
+
+func TestAFailedCommandSaysWhy(t *testing.T) {
+	t.Parallel()
+	err := host{}.command(t.Context(), "bash", "-c", "echo no such package >&2; exit 100")
+
+	require.ErrorContains(t, err, "exit status 100: no such package")
+}
+
+func TestAptOfAServerLeavesTheMachinesAlone(t *testing.T) {
+	t.Parallel()
+	h := host{mirror: "http://archive.invalid/debian"}
+	dir := t.TempDir()
+
+	config, err := h.configureApt(t.Context(), dir, "sid")
+
+	require.NoError(t, err)
+	written, err := os.ReadFile(config)
+	require.NoError(t, err)
+	require.Contains(t, string(written), `Dir::State::status "`+dir+`/status"`)
+	sources, err := os.ReadFile(filepath.Join(dir, "sources.list"))
+	require.NoError(t, err)
+	require.Equal(t, "deb [signed-by="+keyring+"] http://archive.invalid/debian sid main\n", string(sources))
+}
