@@ -28,11 +28,16 @@ func (p *engine) guardUpdate(db *gorm.DB) {
 	if db.AddError(err) != nil {
 		return
 	}
+	w.own = db.Statement.Clauses["WHERE"]
+	w.choosing(w.updateAs)
+}
+
+func (w *write) updateAs() {
 	w.catchUp(w.pointers())
 	w.isWhole = w.isWholeRow()
 	set := w.assignments()
 	defer w.keepKeys()
-	if db.Error == nil && (len(set) > 0 || w.isWholeRow() || w.switches.touch != nil) {
+	if w.db.Error == nil && (len(set) > 0 || w.isWholeRow() || w.switches.touch != nil) {
 		w.update(set)
 	}
 }
@@ -352,7 +357,7 @@ func (p *engine) guardDelete(db *gorm.DB) {
 		return
 	}
 	w.own = db.Statement.Clauses["WHERE"]
-	w.touching(nil, w.delete)
+	w.choosing(func() { w.touching(nil, w.delete) })
 }
 
 func (w *write) delete() {

@@ -2,6 +2,8 @@ package occ
 
 import (
 	"errors"
+	"fmt"
+	"reflect"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -30,8 +32,11 @@ const (
 	uncheckedClause = "occ:unchecked"
 )
 
-func (e expect) ModifyStatement(stmt *gorm.Statement) {
-	stmt.Clauses[expectClause] = clause.Clause{Expression: e}
+func (e expect) ModifyStatement(stmt *gorm.Statement) { setExpected(stmt, e) }
+
+// setExpected leaves the versions that a statement is given where it finds them. The last of several counts.
+func setExpected(stmt *gorm.Statement, expected clause.Expression) {
+	stmt.Clauses[expectClause] = clause.Clause{Expression: expected}
 }
 
 func (u unchecked) ModifyStatement(stmt *gorm.Statement) {
@@ -50,14 +55,40 @@ var errExpectUnchecked = errors.New("occ: Expect and Unchecked contradict each o
 type switches struct {
 	expected  any
 	expects   bool
+	texts     *expectText // what ExpectText was given, in the place of expected
 	unchecked bool
 	touch     *touch // the write is one of the version alone
 }
 
+// fit reports as an error that a model has nothing to compare the expected version with. A Snapshot has its digest alone.
+func (s switches) fit(m *model) error {
+	if s.expects && (m.version == nil || m.version.plan != nil && s.texts == nil) {
+		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
+	}
+	return nil
+}
+
+// versionFor is the version to compare with; nil where it is to be chosen among texts once the row is known.
+func (s switches) versionFor(version *versionField) (any, error) {
+	if s.texts != nil {
+		one, _ := s.texts.one(version)
+		return one, nil
+	}
+	if rv := reflect.ValueOf(s.expected); rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return nil, fmt.Errorf("occ: model %s, field %s: Expect was given a nil pointer: pass the version", version.Schema.Name, version.Name)
+	}
+	return version.convert(s.expected, "what Expect was given")
+}
+
 func switchesOf(stmt *gorm.Statement) (s switches, err error) {
 	if c, ok := stmt.Clauses[expectClause]; ok {
-		e, _ := c.Expression.(expect)
-		s.expected, s.expects = e.version, true
+		s.expects = true
+		switch e := c.Expression.(type) {
+		case expect:
+			s.expected = e.version
+		case expectText:
+			s.texts = &e
+		}
 	}
 	_, s.unchecked = stmt.Clauses[uncheckedClause]
 	s.touch, _ = stmt.Clauses[touchClause].Expression.(*touch)

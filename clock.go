@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strings"
 	"time"
 
 	"gorm.io/gorm/clause"
@@ -125,4 +126,31 @@ func (c clock) isAhead(a, b any) bool {
 	s, _ := timeIn(a)
 	t, _ := timeIn(b)
 	return s.After(t)
+}
+
+// format writes the instant as RFC 3339 in UTC, with the digits of the column. A time that holds more than the column is
+// written with all of them.
+func (c clock) format(version any) (string, bool) {
+	t, ok := timeIn(version)
+	if !ok {
+		return "", false
+	}
+	t = t.UTC()
+	digits := 0
+	for unit := time.Second; unit > c.unit || !t.Truncate(unit).Equal(t); unit /= 10 {
+		digits++
+	}
+	layout := "2006-01-02T15:04:05"
+	if digits > 0 {
+		layout += "." + strings.Repeat("0", digits)
+	}
+	return t.Format(layout) + "Z", true
+}
+
+func (c clock) parse(text string) (any, bool) {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return nil, false
+	}
+	return c.hold(reflect.ValueOf(t.UTC())), true
 }

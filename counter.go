@@ -275,3 +275,25 @@ func (c counter) fits(target reflect.Value, n uint64) bool {
 	}
 	return !target.OverflowInt(int64(n))
 }
+
+// format writes the number in decimal.
+func (c counter) format(version any) (string, bool) {
+	n, err := c.decode(version)
+	if err != nil {
+		return "", false
+	}
+	if c.unsigned {
+		return strconv.FormatUint(n, 10), true
+	}
+	return strconv.FormatInt(int64(n), 10), true
+}
+
+// parse takes what the column can hold: beyond that, a driver would not even send it.
+func (c counter) parse(text string) (any, bool) {
+	n, err := c.fromText(text)
+	if err != nil || c.unsigned && n > c.last || !c.unsigned && (int64(n) > int64(c.last) || int64(n) < -int64(c.last)-1) {
+		return nil, false
+	}
+	version, err := c.encode(n)
+	return version, err == nil
+}

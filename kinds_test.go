@@ -119,6 +119,7 @@ type kindCase struct {
 	name       string
 	model      any
 	behaviours func() []behaviour
+	texts      func() []behaviour
 	opts       []occ.Option
 	on         []string          // databases; all by default
 	setup      map[string]string // SQL by database, after the migration
@@ -126,7 +127,7 @@ type kindCase struct {
 }
 
 func kindOf[M any, P partOf[M]](name string, opts ...occ.Option) kindCase {
-	return kindCase{name: name, model: new(M), opts: opts, behaviours: kindBehaviours[M, P]}
+	return kindCase{name: name, model: new(M), opts: opts, behaviours: kindBehaviours[M, P], texts: textBehaviours[M, P]}
 }
 
 func (k kindCase) only(databases ...string) kindCase {

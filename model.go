@@ -146,6 +146,9 @@ func (p *models) modelOfSchema(s *schema.Schema) *model {
 	m.hasTimestamps = slices.ContainsFunc(s.Fields, func(field *schema.Field) bool { return field.AutoUpdateTime != 0 })
 	m.version, m.err = p.findVersionField(s)
 	m.addSnapshot()
+	if m.snapshot != nil {
+		m.snapshot.dialect = p.dialect
+	}
 	if m.err == nil {
 		m.touches, m.err = p.findTouches(s)
 	}

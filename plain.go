@@ -3,10 +3,13 @@ package occ
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
+	"time"
 
 	"gorm.io/gorm/clause"
 )
@@ -57,4 +60,70 @@ func (p plain) isSame(a, b any) bool {
 		return bytes.Equal(m.Bytes(), n.Bytes())
 	}
 	return reflect.DeepEqual(m.Interface(), n.Interface())
+}
+
+// format writes text and bytes escaped, and what the type's Value method gives of other types.
+func (p plain) format(version any) (string, bool) {
+	switch sent := asSent(reflect.ValueOf(version)).(type) {
+	case string:
+		return escape(sent), true
+	case []byte:
+		return escape(string(sent)), true
+	case bool:
+		return strconv.FormatBool(sent), true
+	case int64:
+		return strconv.FormatInt(sent, 10), true
+	case float64:
+		return strconv.FormatFloat(sent, 'g', -1, 64), true
+	case time.Time:
+		return sent.UTC().Format(time.RFC3339Nano), true
+	}
+	return "", false
+}
+
+// parse reads the text as the driver would give it.
+func (p plain) parse(text string) (any, bool) {
+	plainText, err := unescape(text)
+	if err != nil {
+		return nil, false
+	}
+	for _, sent := range formsOf(plainText) {
+		if version, ok := p.scan(sent); ok {
+			return version, true
+		}
+	}
+	return nil, false
+}
+
+// formsOf are the values that a driver may give whose text this is, the likeliest of a column that says nothing else first.
+func formsOf(text string) (forms []any) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		forms = append(forms, n)
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil {
+		forms = append(forms, f)
+	}
+	if b, err := strconv.ParseBool(text); err == nil {
+		forms = append(forms, b)
+	}
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		forms = append(forms, t)
+	}
+	return append(forms, text, []byte(text))
+}
+
+// scan is what the field's type makes of a value of the driver's.
+func (p plain) scan(sent any) (version any, ok bool) {
+	target := reflect.New(p.core)
+	if scanner, ok := target.Interface().(sql.Scanner); ok {
+		if scanner.Scan(sent) != nil {
+			return nil, false
+		}
+		return p.hold(target.Elem()), true
+	}
+	rv := reflect.ValueOf(sent)
+	if isSame := rv.Kind() == p.core.Kind() || rv.CanFloat() && target.Elem().CanFloat(); !isSame || !rv.CanConvert(p.core) {
+		return nil, false
+	}
+	return p.hold(rv.Convert(p.core)), true
 }

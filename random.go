@@ -200,3 +200,24 @@ func (r random) isSame(a, b any) bool {
 }
 
 func (r random) isAhead(_, _ any) bool { return false }
+
+// format writes a UUID in lower case with dashes, and other text as it is, escaped.
+func (r random) format(version any) (string, bool) {
+	if text, ok := textIn(r.stored(version)); ok {
+		return escape(text), true
+	}
+	id, ok := idIn(version)
+	return id.String(), ok
+}
+
+func (r random) parse(text string) (any, bool) {
+	text, err := unescape(text)
+	switch {
+	case err != nil:
+		return nil, false
+	case r.core.Kind() != reflect.String || r.form == dialect.UUIDNative:
+		id, err := uuid.Parse(text)
+		return r.holdID(id), err == nil
+	}
+	return r.holdText(text), r.dialect.TakesText(text)
+}

@@ -9,6 +9,10 @@ import (
 // reported, the database said so itself; its transaction may be gone, so there is nothing more to be read in it.
 func (w *write) refuse(reported error) {
 	r := &w.rows[0]
+	byCondition := r.key == nil
+	if byCondition && reported == nil {
+		r.key = w.keyInConditions()
+	}
 	stale := StaleRow{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Reason: ReasonUnknown}
 	if reported == nil && r.key != nil {
 		state, err := w.read(r)
@@ -18,7 +22,7 @@ func (w *write) refuse(reported error) {
 		case w.isCurrent(r, state) && w.snapshot != nil && w.snapshot.again != nil:
 			w.snapshot.again()
 			return
-		case w.isCurrent(r, state) && (w.hasOwnConditions() || w.mayBeUnchanged()):
+		case !byCondition && w.isCurrent(r, state) && (w.hasOwnConditions() || w.mayBeUnchanged()):
 			if w.db.Error = nil; !w.hasOwnConditions() {
 				w.advance(r, r.expected) // which the model may not hold: it can have come from Expect
 			}

@@ -11,6 +11,8 @@ import (
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/dialect"
 )
 
 // Snapshot is for models whose table can have no version column: the plugin keeps the column values that a model was
@@ -72,6 +74,7 @@ type snapshotPlan struct {
 	compared []int // what a write compares, of columns
 	isDirty  bool  // compare the columns that are written
 	keys     []*schema.Field
+	dialect  *dialect.Dialect
 }
 
 const (
@@ -251,6 +254,12 @@ func (snapshotKind) isSame(a, b any) bool { return reflect.DeepEqual(a, b) }
 func (snapshotKind) zeroInSQL() any { return nil }
 
 func (snapshotKind) isAhead(any, any) bool { return false }
+
+// format gives none: the text of a snapshot is the digest of its plan's columns.
+func (snapshotKind) format(any) (string, bool) { return "", false }
+
+// parse gives none: a digest does not tell what it is of.
+func (snapshotKind) parse(string) (any, bool) { return nil, false }
 
 const snapshotWaysOut = " (load the row with the columns to compare, through a query of GORM's own, before writing it; write by condition with Model(&T{}).Where(...), or skip the check with occ.Unchecked)"
 

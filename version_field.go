@@ -72,6 +72,10 @@ type kind interface {
 	isSame(a, b any) bool
 	// isAhead tells whether a is later than b, for kinds that have an order.
 	isAhead(a, b any) bool
+	// format gives a version that is not zero as text, in visible ASCII; ok is false where its type has none.
+	format(version any) (text string, ok bool)
+	// parse undoes format. Of two texts for one version it may take both.
+	parse(text string) (version any, ok bool)
 }
 
 // versionField is the column that holds a model's version, and the kind of version that is in it.

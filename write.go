@@ -144,8 +144,8 @@ func (p *engine) openWrite(db *gorm.DB, m *model, op Op) error {
 	if err = errors.Join(m.err, err); err != nil {
 		return err
 	}
-	if switches.expects && (m.version == nil || m.version.plan != nil) {
-		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
+	if err := switches.fit(m); err != nil {
+		return err
 	}
 	if !m.isInvolved() && !m.mayNest(stmt) {
 		return nil
@@ -375,7 +375,7 @@ func (w *write) givenVersion(payload any) (any, error) {
 	}
 	if w.switches.expects {
 		w.expects = true
-		return version.convert(w.switches.expected, "what Expect was given")
+		return w.switches.versionFor(version)
 	}
 	if payload == nil {
 		return nil, nil

@@ -2,12 +2,14 @@ package dialect
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gorm.io/gorm/clause"
 )
@@ -148,4 +150,42 @@ func sixDigits(f float64) float64 {
 	text := strconv.FormatFloat(f, 'g', floatDigits, 64)
 	rounded, _ := strconv.ParseFloat(text, 32)
 	return rounded
+}
+
+// Canonical gives a value that Keep was given as bytes, the same for values that SameStored takes for the same one. The first
+// byte tells NULL from text, text from numbers, and so on.
+func (d Dialect) Canonical(columnType string, value any) []byte {
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case time.Time:
+		return fmt.Appendf(nil, "t%d.%09d", v.Unix(), v.Nanosecond())
+	case []byte:
+		return append([]byte{'b'}, v...)
+	case string:
+		return append([]byte{'s'}, v...)
+	}
+	rv := reflect.ValueOf(value)
+	if !rv.CanFloat() {
+		return fmt.Appendf(nil, "v%v", value)
+	}
+	f := rv.Float()
+	if d.Name == mysql && columnType == mysqlFloat {
+		f = sixDigits(f)
+	}
+	if f == 0 {
+		f = 0 // of two zeros the one without a sign
+	}
+	return strconv.AppendFloat([]byte{'f'}, f, 'g', -1, 64)
+}
+
+// TakesText reports whether a text can be sent to the database as a parameter at all.
+func (d Dialect) TakesText(text string) bool {
+	switch d.Name {
+	case sqlite:
+		return true
+	case postgres:
+		return utf8.ValidString(text) && !strings.ContainsRune(text, 0)
+	}
+	return utf8.ValidString(text)
 }

@@ -1,0 +1,273 @@
+package occ_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/testdb"
+)
+
+// The models with snapshots, as kinds of their own.
+type (
+	snapshotPart struct {
+		Part
+		occ.Snapshot
+	}
+	dirtyPart struct {
+		Part
+		occ.Snapshot `gorm:"snapshot:dirty"`
+	}
+	tokenPart struct {
+		ID        uint
+		Name      string
+		Price     int `gorm:"token"`
+		DeletedAt gorm.DeletedAt
+		occ.Snapshot
+	}
+)
+
+func (snapshotPart) TableName() string { return "parts" }
+func (dirtyPart) TableName() string    { return "parts" }
+
+func TestVersionTextOfEveryKind(t *testing.T) {
+	t.Parallel()
+	all := append(kinds(), kindOf[snapshotPart]("occ.Snapshot"), kindOf[dirtyPart]("snapshot:dirty"))
+	for _, kind := range all {
+		kind.behaviours = kind.texts
+		kind.runOn(t, testdb.All())
+	}
+}
+
+func textOf(t testing.TB, db *gorm.DB, model any) string {
+	t.Helper()
+	text, err := occ.VersionText(db, model)
+	require.NoError(t, err)
+	return text
+}
+
+func textBehaviours[M any, P partOf[M]]() []behaviour {
+	newPart := func(t *testing.T, db *gorm.DB) *M {
+		m := new(M)
+		P(m).part().Name, P(m).part().Price = "pen", 10
+		require.NoError(t, db.Create(m).Error)
+		return m
+	}
+	stored := func(t *testing.T, db *gorm.DB, m *M) *M {
+		row := new(M)
+		require.NoError(t, db.Unscoped().First(row, P(m).part().ID).Error)
+		return row
+	}
+	byID := func(m *M) *M { // what a client's request makes of a row: its key alone
+		bare := new(M)
+		P(bare).part().ID = P(m).part().ID
+		return bare
+	}
+	price := func(t *testing.T, db *gorm.DB, m *M) int { return P(stored(t, db, m)).part().Price }
+	return []behaviour{
+		{"the text of a version is ASCII that fits an entity tag, and the same for every reader", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+
+			text := textOf(t, db, m)
+
+			require.NotEmpty(t, text)
+			require.NotEqual(t, occ.AnyVersion, text)
+			for _, c := range []byte(text) {
+				require.True(t, c > ' ' && c <= '~', "%q", text)
+				require.NotContains(t, `",;`, string(c), "%q", text)
+			}
+			require.Equal(t, text, textOf(t, db, stored(t, db, m)))
+			require.Equal(t, text, textOf(t, db, *stored(t, db, m)))
+			require.Empty(t, textOf(t, db, new(M)))
+		}},
+		{"a write with the row's text is carried out, and the model has the next version", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			first := textOf(t, db, m)
+
+			request := byID(m)
+			result := db.Model(request).Clauses(occ.ExpectText(first)).Update("price", 20)
+
+			require.NoError(t, result.Error)
+			require.EqualValues(t, 1, result.RowsAffected)
+			require.Equal(t, 20, price(t, db, m))
+			require.NotEqual(t, first, textOf(t, db, stored(t, db, m)))
+			require.Equal(t, textOf(t, db, stored(t, db, m)), textOf(t, db, request))
+		}},
+		{"a write with an older text is refused and writes nothing", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			first := textOf(t, db, m)
+			require.NoError(t, db.Model(m).Update("price", 30).Error)
+			for name, write := range map[string]func() error{
+				"update": func() error { return db.Model(byID(m)).Clauses(occ.ExpectText(first)).Update("price", 70).Error },
+				"save":   func() error { return db.Clauses(occ.ExpectText(first)).Save(byID(m)).Error },
+				"delete": func() error { return db.Clauses(occ.ExpectText(first)).Delete(byID(m)).Error },
+				"by condition": func() error {
+					return db.Model(new(M)).Where("id = ?", P(m).part().ID).Clauses(occ.ExpectText(first)).Update("price", 70).Error
+				},
+				"one of two": func() error {
+					return db.Model(byID(m)).Clauses(occ.ExpectText(first, "0815")).Update("price", 70).Error
+				},
+				"gorm.G": func() error {
+					_, err := gorm.G[M](db, occ.ExpectText(first)).Where("id = ?", P(m).part().ID).Update(context.Background(), "price", 70)
+					return err
+				},
+			} {
+				row := stale(t, write())
+				require.Equal(t, occ.ReasonChanged, row.Reason, name)
+				require.Equal(t, P(m).part().ID, row.PrimaryKey["id"], name)
+				require.NotNil(t, row.Actual, name)
+				require.Equal(t, 30, price(t, db, m), name)
+			}
+		}},
+		{"what is no version is at no row: refused, and no other error", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			text := textOf(t, db, m)
+			wrong := []string{
+				"0" + text, "+" + text, text + " ", " " + text, text + "x", strings.ToUpper(text) + "Z", "x", "-", "%", "%0", "%zz", "%00", "%ff",
+				"9223372036854775808", "99999999999999999999999", "-1", "1e0", "1.0", "0x1", "**", `"` + text + `"`, "W/" + text,
+				strings.Repeat("7", 3000), "2020-01-01T00:00:00Z", "00000000-0000-0000-0000-000000000000", "null", "'", "\x00", "é",
+			}
+			for _, given := range wrong {
+				if given == text {
+					continue
+				}
+				for _, write := range []func() error{
+					func() error { return db.Model(byID(m)).Clauses(occ.ExpectText(given)).Update("price", 70).Error },
+					func() error { return db.Clauses(occ.ExpectText(given)).Delete(byID(m)).Error },
+					func() error { return db.Model(byID(m)).Clauses(occ.ExpectText(given, "y")).Update("price", 70).Error },
+				} {
+					err := write()
+					row := stale(t, err)
+					require.Contains(t, []occ.Reason{occ.ReasonChanged, occ.ReasonAhead}, row.Reason, "%q: %v", given, err)
+					require.NotErrorIs(t, err, occ.ErrVersionMissing, "%q", given)
+				}
+				require.Equal(t, 10, price(t, db, m), "%q", given)
+				require.Equal(t, text, textOf(t, db, stored(t, db, m)), "%q", given)
+			}
+		}},
+		{"no text, and an empty one, are a version that was never loaded", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			for _, none := range [][]string{nil, {""}, {"", ""}} {
+				for _, write := range []func() error{
+					func() error { return db.Model(byID(m)).Clauses(occ.ExpectText(none...)).Update("price", 70).Error },
+					func() error { return db.Clauses(occ.ExpectText(none...)).Save(byID(m)).Error },
+					func() error { return db.Clauses(occ.ExpectText(none...)).Delete(byID(m)).Error },
+				} {
+					err := write()
+					require.ErrorIs(t, err, occ.ErrVersionMissing)
+					require.Equal(t, occ.ReasonMissing, stale(t, err).Reason)
+				}
+				require.Equal(t, 10, price(t, db, m))
+			}
+		}},
+		{"of several texts the row has to be at one", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			first := textOf(t, db, m)
+			require.NoError(t, db.Model(m).Update("price", 30).Error)
+			second := textOf(t, db, m)
+
+			require.NoError(t, db.Model(byID(m)).Clauses(occ.ExpectText("x", first, second)).Update("price", 40).Error)
+			require.Equal(t, 40, price(t, db, m))
+			require.ErrorIs(t, db.Model(byID(m)).Clauses(occ.ExpectText("x", first, second)).Update("price", 50).Error, occ.ErrStaleData)
+			require.Equal(t, 40, price(t, db, m))
+		}},
+		{"AnyVersion writes a row that is there, whatever its version, and inserts none", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			require.NoError(t, db.Model(m).Update("price", 30).Error)
+			before := textOf(t, db, m)
+
+			require.NoError(t, db.Model(byID(m)).Clauses(occ.ExpectText(occ.AnyVersion)).Update("price", 40).Error)
+			require.Equal(t, 40, price(t, db, m))
+			require.NotEqual(t, before, textOf(t, db, stored(t, db, m)))
+			require.NoError(t, db.Model(new(M)).Where("id = ?", P(m).part().ID).Clauses(occ.ExpectText("x", occ.AnyVersion)).Update("price", 41).Error)
+			require.Equal(t, 41, price(t, db, m))
+			saved := stored(t, db, m)
+			P(saved).part().Price = 42
+			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Save(saved).Error)
+			require.Equal(t, 42, price(t, db, m))
+			require.Equal(t, textOf(t, db, stored(t, db, m)), textOf(t, db, saved))
+			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(byID(m)).Error)
+
+			for _, write := range []func() error{
+				func() error {
+					return db.Model(byID(m)).Clauses(occ.ExpectText(occ.AnyVersion)).Update("price", 50).Error
+				},
+				func() error { return db.Clauses(occ.ExpectText(occ.AnyVersion)).Save(byID(m)).Error },
+				func() error { return db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(byID(m)).Error },
+			} {
+				require.Equal(t, occ.ReasonDeleted, stale(t, write()).Reason)
+			}
+			require.NoError(t, db.Unscoped().Delete(new(M), P(m).part().ID).Error)
+			require.Equal(t, occ.ReasonDeleted, stale(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Save(byID(m)).Error).Reason)
+			require.ErrorIs(t, db.Unscoped().First(new(M), P(m).part().ID).Error, gorm.ErrRecordNotFound)
+		}},
+		{"own conditions hold beside a text", func(t *testing.T, db *gorm.DB) {
+			m := newPart(t, db)
+			for _, text := range []string{textOf(t, db, m), occ.AnyVersion} {
+				result := db.Model(byID(m)).Where("price > ? OR price > ?", 100, 200).Clauses(occ.ExpectText(text)).Update("price", 40)
+
+				require.NoError(t, result.Error)
+				require.Zero(t, result.RowsAffected)
+				require.Equal(t, 10, price(t, db, m))
+			}
+		}},
+		{"every row of a slice has to be at one of the texts", func(t *testing.T, db *gorm.DB) {
+			first, second := newPart(t, db), newPart(t, db)
+			require.NoError(t, db.Model(second).Update("price", 30).Error)
+			texts := []string{textOf(t, db, first), textOf(t, db, second)}
+			slice := func() *[]*M { return &[]*M{byID(first), byID(second)} }
+
+			require.NoError(t, db.Model(slice()).Clauses(occ.ExpectText(texts...)).Update("price", 40).Error)
+			require.Equal(t, []int{40, 40}, []int{price(t, db, first), price(t, db, second)})
+			require.NoError(t, db.Model(stored(t, db, second)).Update("price", 41).Error)
+			texts = []string{textOf(t, db, stored(t, db, first)), textOf(t, db, stored(t, db, second)) + "x"}
+			err := db.Model(slice()).Clauses(occ.ExpectText(texts...)).Update("price", 50).Error
+			require.Equal(t, 1, stale(t, err).Index)
+			require.Equal(t, []int{40, 41}, []int{price(t, db, first), price(t, db, second)})
+			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(slice()).Error)
+		}},
+	}
+}
+
+func TestExpectTextSendsOneStatement(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"for one version", func(t *testing.T, db *gorm.DB) {
+			mine := create(t, db)
+			session, log := record(db)
+
+			require.NoError(t, session.Model(&Product{ID: mine.ID}).Clauses(occ.ExpectText("1")).Update("price", 70).Error)
+
+			require.Len(t, slices.DeleteFunc(log.sent(""), func(sql string) bool { return strings.HasPrefix(sql, "SAVEPOINT") }), 1)
+			require.Equal(t, Product{mine.ID, "pen", 70, 2}, reload[Product](t, db, mine.ID))
+		}},
+	}, &Product{})
+}
+
+func TestVersionTextRefusesWhatIsNoModel(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All()[:1], []behaviour{
+		{"with an error that says what to pass", func(t *testing.T, db *gorm.DB) {
+			for want, model := range map[string]any{
+				"is nil":                     nil,
+				"the model is nil":           (*Product)(nil),
+				"pass a struct":              []Product{{}},
+				"model Plain has no version": &Plain{},
+			} {
+				text, err := occ.VersionText(db, model)
+				require.ErrorContains(t, err, want)
+				require.Empty(t, text)
+			}
+			_, err := occ.VersionText(reopen(t, db, gorm.Config{}), &Product{})
+			require.ErrorContains(t, err, "db.Use(occ.New())")
+			_, err = occ.VersionText(db, fmt.Stringer(nil))
+			require.Error(t, err)
+		}},
+	}, &Product{}, &Plain{})
+}
