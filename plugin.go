@@ -35,6 +35,7 @@ type engine struct {
 	batchCalls  batchCalls
 	blindWrites bool
 	counters    counters
+	hasOutcomes atomic.Bool // the database remembers how transactions ended
 
 	conflictHooks []func(context.Context, *StaleDataError)
 	retryReports  []func(context.Context, RetryReport)

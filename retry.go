@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -17,12 +18,15 @@ import (
 // What a person has edited is not for Retry: show them the conflict, see [Rebase].
 //
 // It runs fc again after [ErrStaleData] and after what databases report in its place: serialization failures, deadlocks,
-// lock timeouts and SQLite's busy, from a statement or from COMMIT. It does not after any other error, among them
-// [ErrVersionMissing] and [ErrMergeConflict], which would only repeat themselves, an end of a context, and a connection
-// that was lost: if that happened in COMMIT, the transaction may have been carried out.
+// lock timeouts, conflicts of clusters and SQLite's busy, from a statement or from COMMIT; and where no transaction could
+// be begun because the server was not to be reached, took no more connections, or its node was out of its cluster (Galera's
+// 1047, which is taken for that from a statement too). It does not after any other error, among them [ErrVersionMissing] and
+// [ErrMergeConflict], which would only repeat themselves, an end of a context, and a connection that was lost once the
+// transaction had begun: if that happened in COMMIT, it may have been carried out; [WithCommitCheck] finds out.
 //
-// It gives up after 10 attempts ([WithMaxAttempts]), when the backoff says so ([WithBackOff]), and as soon as ctx ends,
-// also while it waits. Every error after the first attempt has begun is a [*RetryError], which wraps the last attempt's
+// It gives up after 10 attempts ([WithMaxAttempts]), when the backoff says so ([WithBackOff]), when three attempts were
+// refused at the same version of the same row, which fc then has not loaded anew, and as soon as ctx ends, also while it
+// waits. Every error after the first attempt has begun is a [*RetryError], which wraps the last attempt's
 // and, where ctx has ended, ctx.Err() too. Every failed attempt is rolled back as [Transaction] says.
 //
 // Inside an open transaction, which it cannot run again, it returns [gorm.ErrInvalidTransaction] and runs nothing. With
@@ -32,7 +36,7 @@ func Retry(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts ..
 	if err != nil {
 		return err
 	}
-	r := &retry{plugin: p, maxAttempts: 10, newBackOff: fullJitter}
+	r := &retry{plugin: p, maxAttempts: 10, newBackOff: fullJitter, reconnect: reconnecting()}
 	err = errNoReturn // a panic or runtime.Goexit in fc
 	defer func() { r.end(ctx, err) }()
 	err = r.start(ctx, db, fc, opts)
@@ -73,9 +77,10 @@ func WithMaxAttempts(n int) RetryOption { return func(r *retry) { r.maxAttempts 
 
 // WithBackOff has Retry wait as a new BackOff of each call says, which ends the retrying by [backoff.Stop]. The default
 // is exponential with full jitter: a wait between 0 and 4 ms after the first attempt, and a range twice as wide after each
-// further one, up to 1 s.
+// further one, up to 1 s. Where no server was there to begin on, the default waits longer, 0.1 s at first and then up to 1 s,
+// so that a failover of 4 seconds is over before 10 attempts are.
 func WithBackOff(newBackOff func() backoff.BackOff) RetryOption {
-	return func(r *retry) { r.newBackOff = newBackOff }
+	return func(r *retry) { r.newBackOff, r.reconnect = newBackOff, nil }
 }
 
 // WithLockAfter has attempts after the n-th, all of them where n is 0, lock the rows of versioned models as fc reads
@@ -150,7 +155,12 @@ type retry struct {
 	hook        func(attempt int, err error, wait time.Duration)
 	txOptions   *sql.TxOptions
 	backOff     backoff.BackOff
+	reconnect   backoff.BackOff // in place of backOff while no server is there; nil where the caller has said how to wait
 	report      RetryReport
+
+	checksCommit bool
+	last         *StaleDataError // of the last attempt
+	repeated     int             // how many attempts before it were refused the same
 }
 
 func (r *retry) configure(opts []RetryOption) error {
@@ -181,6 +191,15 @@ func fullJitter() backoff.BackOff {
 	}
 }
 
+// reconnecting waits for a server that is about to come back or to be replaced: with 10 attempts for 5 seconds at least.
+func reconnecting() backoff.BackOff {
+	b := &backoff.ExponentialBackOff{
+		InitialInterval: 100 * time.Millisecond, MaxInterval: time.Second, Multiplier: 2, RandomizationFactor: 0.25,
+	}
+	b.Reset()
+	return b
+}
+
 // run has attempts follow each other until one is carried out or no other may follow.
 func (r *retry) run(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error) error {
 	if ctx.Err() != nil {
@@ -192,12 +211,13 @@ func (r *retry) run(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error
 		if err == nil {
 			return nil
 		}
+		r.notice(err)
 		wait, again := r.next(ctx, attempt, err)
 		if again && r.hook != nil {
 			r.hook(r.report.Attempts, err, wait)
 		}
 		if !again || !r.pass(ctx, wait) {
-			return &RetryError{Attempts: r.report.Attempts, Err: withContext(ctx, err)}
+			return &RetryError{Attempts: r.report.Attempts, Err: r.because(ctx, err)}
 		}
 		attempt.countRetry(err)
 	}
@@ -207,13 +227,16 @@ func (r *retry) run(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error
 func (r *retry) attempt() *transaction {
 	locks := r.mayLock && r.report.Attempts > r.lockAfter
 	r.report.Locked = r.report.Locked || locks
-	return &transaction{plugin: r.plugin, options: []*sql.TxOptions{r.txOptions}, locks: locks}
+	return &transaction{plugin: r.plugin, options: []*sql.TxOptions{r.txOptions}, locks: locks, checks: r.checksCommit}
 }
 
 // next tells whether there is to be another attempt after err, and how long to wait before it.
 func (r *retry) next(ctx context.Context, attempt *transaction, err error) (wait time.Duration, again bool) {
-	if r.report.Attempts >= r.maxAttempts || ctx.Err() != nil || !attempt.mayRetry(err) {
+	if r.report.Attempts >= r.maxAttempts || ctx.Err() != nil || r.isStuck() || !attempt.mayRetry(err) {
 		return 0, false
+	}
+	if r.reconnect != nil && attempt.foundNoServer(err) {
+		return r.reconnect.NextBackOff(), true
 	}
 	wait = r.backOff.NextBackOff()
 	return wait, wait != backoff.Stop
@@ -221,12 +244,60 @@ func (r *retry) next(ctx context.Context, attempt *transaction, err error) (wait
 
 // mayRetry tells whether err says that the transaction was not carried out, and that a new one may be.
 func (t *transaction) mayRetry(err error) bool {
+	if t.foundNoServer(err) || errors.Is(err, errRolledBack) {
+		return true
+	}
 	for _, final := range []error{ErrVersionMissing, ErrMergeConflict, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, final) {
 			return false
 		}
 	}
-	return errors.Is(err, ErrStaleData) || t.plugin.dialect.IsTransient(err)
+	return errors.Is(err, ErrStaleData) || t.plugin.dialect.IsTransient(err) || t.stage == running && t.plugin.dialect.IsNotReady(err)
+}
+
+// foundNoServer tells a transaction that was not begun, since no server was there that takes one.
+func (t *transaction) foundNoServer(err error) bool {
+	return t.stage == beginning && t.plugin.dialect.IsUnavailable(err)
+}
+
+// maxRepeats is how many attempts may be refused one like the other before no further one can go better. A row that was
+// deleted and inserted again meanwhile can look so once.
+const maxRepeats = 3
+
+var errStuck = errors.New("occ: attempt after attempt was refused at the same version of the same row, so fc does not load what it writes: " +
+	"load it in fc, through its tx, and a parent anew after a write of its child has touched it")
+
+// notice compares the refusal of an attempt with that of the attempt before.
+func (r *retry) notice(err error) {
+	var refused *StaleDataError
+	if errors.As(err, &refused); refused != nil && isSameRefusal(r.last, refused) {
+		r.repeated++
+	} else {
+		r.repeated = 0
+	}
+	r.last = refused
+}
+
+func (r *retry) isStuck() bool { return r.repeated+1 >= maxRepeats }
+
+// isSameRefusal tells two refusals of the same rows at the same versions, for what they say of the rows. A Snapshot is no
+// version in this: a row can be what it was before.
+func isSameRefusal(before, now *StaleDataError) bool {
+	if before == nil || now.Err != nil || before.Op != now.Op || before.Table != now.Table || len(before.Rows) != len(now.Rows) {
+		return false
+	}
+	for i, row := range now.Rows {
+		_, isSnapshot := row.Expected.(Snapshot)
+		isKnown := row.Reason != ReasonUnknown && row.Reason != ""
+		if isSnapshot || !isKnown || !isSameRow(before.Rows[i], row) {
+			return false
+		}
+	}
+	return true
+}
+
+func isSameRow(a, b StaleRow) bool {
+	return a.Index == b.Index && reflect.DeepEqual(a.PrimaryKey, b.PrimaryKey) && reflect.DeepEqual(a.Expected, b.Expected)
 }
 
 // countRetry counts an attempt that is run again: for the table of the refusal, or for those that were written where the
@@ -246,13 +317,27 @@ func (t *transaction) countRetry(err error) {
 	}
 }
 
-// pass waits, and tells whether ctx has lasted that long.
+// because is the last attempt's error, with what else kept another one from being made.
+func (r *retry) because(ctx context.Context, err error) error {
+	if r.isStuck() && r.maxAttempts > r.report.Attempts && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", errStuck, err)
+	}
+	return withContext(ctx, err)
+}
+
 func (r *retry) pass(ctx context.Context, wait time.Duration) bool {
+	if wait > 0 {
+		began := time.Now()
+		defer func() { r.report.Waited += time.Since(began) }()
+	}
+	return sleep(ctx, wait)
+}
+
+// sleep waits, and tells whether ctx has lasted that long.
+func sleep(ctx context.Context, wait time.Duration) bool {
 	if wait <= 0 {
 		return ctx.Err() == nil
 	}
-	began := time.Now()
-	defer func() { r.report.Waited += time.Since(began) }()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

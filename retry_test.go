@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -133,21 +135,47 @@ func TestRetry(t *testing.T) {
 				{1, []occ.RetryOption{occ.WithBackOff(func() backoff.BackOff { return &backoff.StopBackOff{} })}},
 			} {
 				purse, attempts, waits := createPurse(t, db), 0, 0
-				old := *purse
-				require.NoError(t, db.Model(purse).Update("amount", 1).Error)
 
 				err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
 					attempts++
-					return tx.Model(&old).Update("amount", 2).Error
+					old := *purse
+					return tx.Model(&old).Clauses(occ.Expect(1+attempts)).Update("amount", 2).Error
 				}, append(tt.opts, occ.WithRetryHook(func(int, error, time.Duration) { waits++ }))...)
 
 				require.ErrorIs(t, err, occ.ErrStaleData)
-				require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+				require.Equal(t, occ.ReasonAhead, stale(t, err).Reason)
 				require.Equal(t, []int{tt.want, tt.want, tt.want - 1}, []int{attempts, attemptsOf(t, err), waits})
 				require.Equal(t, *purse, storedPurse(t, db, purse.ID))
 			}
 			plugin := db.Plugins["occ"].(*occ.Plugin)
 			require.EqualValues(t, 9+2, plugin.Stats()["purses"].Retried)
+		}},
+		{"what fc has not loaded itself is not tried to the end", func(t *testing.T, db *gorm.DB) {
+			purse, attempts := createPurse(t, db), 0
+			old := *purse
+			require.NoError(t, db.Model(purse).Update("amount", 1).Error)
+
+			err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
+				attempts++
+				return tx.Model(&old).Update("amount", 2).Error
+			}, atOnce())
+
+			require.ErrorIs(t, err, occ.ErrStaleData)
+			require.ErrorContains(t, err, "gave up after 3 attempts: occ: attempt after attempt was refused at the same version of the same row")
+			require.Equal(t, occ.Version(1), stale(t, err).Expected)
+			require.Equal(t, 3, attempts)
+			require.Equal(t, *purse, storedPurse(t, db, purse.ID))
+		}},
+		{"a row that changes each time is tried to the end", func(t *testing.T, db *gorm.DB) {
+			purse, attempts := createPurse(t, db), 0
+
+			err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
+				attempts++
+				old := storedPurse(t, tx, purse.ID)
+				return tx.Model(&old).Clauses(occ.Expect(int64(old.Version)+int64(attempts%3)+1)).Update("amount", 2).Error
+			}, atOnce())
+
+			require.Equal(t, []int{10, 10}, []int{attempts, attemptsOf(t, err)})
 		}},
 		{"the end of the context ends the wait", func(t *testing.T, db *gorm.DB) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -426,6 +454,47 @@ func (c *breakingConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func TestACommitThatIsLookedAfter(t *testing.T) {
+	for _, cut := range []struct {
+		name string
+		arm  func(b *breaker)
+		runs int // on PostgreSQL
+	}{
+		{"before it is sent", func(b *breaker) { b.before.Store(true) }, 2},
+		{"after it is carried out", func(b *breaker) { b.after.Store(true) }, 1},
+	} {
+		var b breaker
+		for _, database := range testdb.Wired(b.wrap) {
+			t.Run(database.Name+"/"+cut.name, func(t *testing.T) {
+				db := open(t, database, purseModels)
+				for _, prepare := range []bool{false, true} {
+					db := db.Session(&gorm.Session{PrepareStmt: prepare})
+					purse, runs := createPurse(t, db), 0
+					var mine Purse
+
+					err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
+						if runs++; runs == 1 {
+							cut.arm(&b)
+						}
+						mine = storedPurse(t, tx, purse.ID)
+						return tx.Model(&mine).Update("amount", mine.Amount+1).Error
+					}, atOnce(), occ.WithCommitCheck())
+
+					if database.Name != "postgres" {
+						require.Error(t, err)
+						require.Equal(t, []int{1, 1}, []int{runs, attemptsOf(t, err)}, "%v", err)
+						continue
+					}
+					require.NoError(t, err)
+					require.Equal(t, cut.runs, runs)
+					require.Equal(t, storedPurse(t, db, purse.ID), mine, "the model is at the row's version")
+					require.Equal(t, []any{11, occ.Version(2)}, []any{mine.Amount, mine.Version}, "written once")
+				}
+			})
+		}
+	}
+}
+
 func TestAConnectionThatBreaksInCommit(t *testing.T) {
 	for _, cut := range []struct {
 		name   string
@@ -460,5 +529,98 @@ func TestAConnectionThatBreaksInCommit(t *testing.T) {
 				require.Equal(t, 11, storedPurse(t, db, purse.ID).Amount)
 			})
 		}
+	}
+}
+
+// outage is a network that is down for the next dials.
+type outage struct{ dials atomic.Int32 }
+
+func (o *outage) wrap(conn net.Conn) net.Conn {
+	if o.dials.Add(-1) >= 0 {
+		_ = conn.Close()
+	}
+	return conn
+}
+
+func TestRetryRidesOutAnOutage(t *testing.T) {
+	var o outage
+	for _, database := range testdb.Wired(o.wrap) {
+		t.Run(database.Name, func(t *testing.T) {
+			db := open(t, database, purseModels)
+			purse, runs := createPurse(t, db), 0
+			pool, err := db.DB()
+			require.NoError(t, err)
+			pool.SetMaxIdleConns(-1) // so that every transaction dials
+			add := func(tx *gorm.DB) error { runs++; return increment(tx, purse.ID) }
+
+			o.dials.Store(9) // database/sql itself dials three times where it knows that nothing was sent
+			require.NoError(t, occ.Retry(t.Context(), db, add, atOnce()))
+			require.Equal(t, 1, runs)
+			require.Equal(t, 11, storedPurse(t, db, purse.ID).Amount)
+
+			o.dials.Store(1 << 20)
+			err = occ.Retry(t.Context(), db, add, atOnce(), occ.WithMaxAttempts(3))
+			o.dials.Store(0)
+			require.Error(t, err)
+			require.Equal(t, []int{3, 1}, []int{attemptsOf(t, err), runs})
+
+			o.dials.Store(3)
+			var waits []time.Duration
+			require.NoError(t, occ.Retry(t.Context(), db, add,
+				occ.WithRetryHook(func(_ int, _ error, wait time.Duration) { waits = append(waits, wait) })))
+			require.NotEmpty(t, waits)
+			require.GreaterOrEqual(t, waits[0], 75*time.Millisecond)
+			require.Equal(t, 12, storedPurse(t, db, purse.ID).Amount)
+		})
+	}
+}
+
+func TestErrorsOfApplicationsAreNotTheDatabases(t *testing.T) {
+	run(t, testdb.All(), []behaviour{{"whatever their numbers and codes", func(t *testing.T, db *gorm.DB) {
+		for _, err := range []error{numberedError{1213}, &numberedError{1205}, codedError{5}, statusError{6}, errors.Join(errBoom, statusError{5})} {
+			runs := 0
+
+			got := occ.Retry(t.Context(), db, func(*gorm.DB) error { runs++; return err }, atOnce())
+
+			require.ErrorIs(t, got, err)
+			require.Equal(t, []int{1, 1}, []int{runs, attemptsOf(t, got)}, "%#v", err)
+		}
+	}}}, purseModels...)
+}
+
+// Errors of applications that look like those of drivers: gRPC's has such a Code.
+type (
+	numberedError struct{ Number int }
+	codedError    struct{ Code int }
+	statusError   struct{ code int }
+)
+
+func (numberedError) Error() string { return "an error with a number" }
+func (codedError) Error() string    { return "an error with a code" }
+func (statusError) Error() string   { return "not found" }
+func (s statusError) Code() int     { return s.code }
+
+func TestAConflictAtCommitIsCounted(t *testing.T) {
+	var fail atomic.Bool
+	for _, database := range testdb.Intercepted(func(call testdb.Call, do func() error) error {
+		if call.Name == "commit" && fail.Swap(false) {
+			_, err := call.Conn.(driver.ExecerContext).ExecContext(context.Background(), "ROLLBACK", nil) // as Galera has done
+			return errors.Join(&mysql.MySQLError{Number: 1213, Message: "Deadlock found"}, err)
+		}
+		return do()
+	})[2:] {
+		t.Run(database.Name, func(t *testing.T) {
+			db := open(t, database, purseModels)
+			purse, runs := createPurse(t, db), 0
+
+			require.NoError(t, occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
+				runs++
+				fail.Store(runs == 1)
+				return increment(tx, purse.ID)
+			}, atOnce()))
+
+			require.Equal(t, []int{2, 11}, []int{runs, storedPurse(t, db, purse.ID).Amount})
+			require.EqualValues(t, 1, db.Plugins["occ"].(*occ.Plugin).Stats()["purses"].Retried)
+		})
 	}
 }

@@ -73,6 +73,7 @@ type transaction struct {
 	plugin  *engine
 	options []*sql.TxOptions
 	locks   bool // the rows that fc reads are locked
+	checks  bool // a COMMIT without an answer is looked after
 
 	stage   stage
 	written []string // the tables whose models were written, where COMMIT failed
@@ -91,6 +92,8 @@ const (
 
 // run runs fc in the transaction.
 func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
+	pooled := unprepared(db.Statement.ConnPool)
+	t.checks = t.checks && t.plugin.knowsOutcomes(db.Statement.Context, pooled)
 	tx := db.Begin(t.options...)
 	if tx.Error != nil {
 		return tx.Error
@@ -114,13 +117,13 @@ func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
 		t.refusal, t.refused = j.refusal, j.refused
 		t.plugin.journals.end(pool)
 	}()
-	err = t.through(tx, j, fc)
+	err = t.through(tx, pooled, j, fc)
 	committed = err == nil
 	return err
 }
 
 // through goes through the stages of a transaction that has begun.
-func (t *transaction) through(tx *gorm.DB, j *journal, fc func(tx *gorm.DB) error) error {
+func (t *transaction) through(tx *gorm.DB, pooled gorm.ConnPool, j *journal, fc func(tx *gorm.DB) error) error {
 	if t.locks {
 		if err := t.plugin.lock(tx, j); err != nil {
 			return err
@@ -130,17 +133,26 @@ func (t *transaction) through(tx *gorm.DB, j *journal, fc func(tx *gorm.DB) erro
 	if err := fc(tx); err != nil {
 		return err
 	}
-	return t.commit(tx)
+	return t.commit(tx, pooled)
 }
 
 // commit commits what can be committed. GORM's tx may have collected an error that fc did not return: it is one of the
 // transaction.
-func (t *transaction) commit(tx *gorm.DB) error {
+func (t *transaction) commit(tx *gorm.DB, pooled gorm.ConnPool) error {
 	if err := errors.Join(t.plugin.endOf(tx), tx.Error); err != nil {
 		return err
 	}
+	ctx, pool := tx.Statement.Context, tx.Statement.ConnPool
+	var check *commitCheck
+	if t.checks {
+		mark, err := t.plugin.dialect.Mark(ctx, connectionOf(pool))
+		if err != nil {
+			return err
+		}
+		check = &commitCheck{t.plugin.dialect, pooled, mark}
+	}
 	t.stage = committing
-	return becauseOf(tx.Statement.Context, tx.Statement.ConnPool.(gorm.TxCommitter).Commit())
+	return check.settle(ctx, becauseOf(ctx, pool.(gorm.TxCommitter).Commit()))
 }
 
 // becauseOf says why a transaction is done already: database/sql rolls back as soon as the context ends.

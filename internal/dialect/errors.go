@@ -1,9 +1,13 @@
 package dialect
 
 import (
+	"cmp"
+	"database/sql/driver"
 	"errors"
-	"reflect"
+	"io"
+	"net"
 	"slices"
+	"strings"
 )
 
 // SQLSTATEs and error numbers, with the manuals' names.
@@ -12,12 +16,22 @@ const (
 	deadlockDetected     = "40P01" // PostgreSQL
 	lockNotAvailable     = "55P03" // PostgreSQL: lock_timeout, NOWAIT
 	uniqueViolation      = "23505" // PostgreSQL
+	tooManyConnections   = "53300" // PostgreSQL
+	connectionException  = "08"    // PostgreSQL: a class
+	operatorIntervention = "57P"   // PostgreSQL: the server shuts down, starts, or has crashed
 
 	recordChanged   = 1020 // MariaDB ER_CHECKREAD, under innodb_snapshot_isolation
+	gotError        = 1030 // MySQL ER_GET_ERRNO: an error of the storage engine, whose number stands in the text
+	tooManyClients  = 1040 // MySQL, MariaDB ER_CON_COUNT_ERROR
+	notReady        = 1047 // MySQL, MariaDB ER_UNKNOWN_COM_ERROR; Galera, for a node that is not part of the primary component
+	serverShutdown  = 1053 // MySQL, MariaDB ER_SERVER_SHUTDOWN
 	duplicateEntry  = 1062 // MySQL, MariaDB ER_DUP_ENTRY
+	errorInCommit   = 1180 // MySQL, MariaDB ER_ERROR_DURING_COMMIT
+	tooManyOfUser   = 1203 // MySQL, MariaDB ER_TOO_MANY_USER_CONNECTIONS
 	lockWaitTimeout = 1205 // MySQL, MariaDB ER_LOCK_WAIT_TIMEOUT
 	lockTableFull   = 1206 // MySQL, MariaDB ER_LOCK_TABLE_FULL
 	deadlockFound   = 1213 // MySQL, MariaDB ER_LOCK_DEADLOCK; Galera, for a conflict that it finds at COMMIT
+	rolledBack      = 3101 // MySQL ER_TRANSACTION_ROLLBACK_DURING_COMMIT: Group Replication, for a conflict
 	lockNoWait      = 3572 // MySQL ER_LOCK_NOWAIT
 	writeConflict   = 9007 // TiDB, at COMMIT
 
@@ -29,102 +43,116 @@ const (
 	sqliteLocked = 6 // SQLITE_LOCKED: another connection of a shared cache has it
 )
 
+// The storage engine's errors that MySQL's Group Replication reports in the text of another one. The server has one more
+// 1180, "Not connected to Primary Component", which leaves open what became of the transaction.
+const (
+	engineDeadlock    = "error 149" // HA_ERR_LOCK_DEADLOCK: at COMMIT, a conflict with another member
+	engineNoSavepoint = "error 153" // HA_ERR_NO_SAVEPOINT: the transaction has gone, and its savepoints with it
+)
+
 // IsConflict tells whether the database itself reports with err that a row was changed by somebody else.
 func (d Dialect) IsConflict(err error) bool {
-	if state, ok := sqlState(err); ok {
-		return state == serializationFailure
+	f, ok := d.faultIn(err)
+	switch {
+	case !ok:
+		return false
+	case d.Name == postgres:
+		return f.state == serializationFailure
+	case d.Name == mysql:
+		return f.number == recordChanged
 	}
-	number, ok := errorNumber(err)
-	return ok && (number == recordChanged || number == snapshotUpdateConflict)
+	return d.Name == sqlServer && f.number == snapshotUpdateConflict
 }
 
 // IsTransient tells whether err reports that a transaction got in the way of another one and was not carried out, from
 // a statement or from COMMIT: a new transaction may well go through. It takes only what says so in as many words; a lost
 // connection, for one, leaves open what became of the transaction.
 func (d Dialect) IsTransient(err error) bool {
-	if state, ok := sqlState(err); ok {
-		return slices.Contains([]string{serializationFailure, deadlockDetected, lockNotAvailable}, state)
+	f, ok := d.faultIn(err)
+	if !ok {
+		return false
 	}
-	if number, ok := errorNumber(err); ok {
-		return slices.Contains([]int64{recordChanged, lockWaitTimeout, deadlockFound, lockNoWait, writeConflict,
-			deadlockVictim, lockRequestTimeout, snapshotUpdateConflict}, number)
+	switch d.Name {
+	case postgres:
+		return slices.Contains([]string{serializationFailure, deadlockDetected, lockNotAvailable}, f.state)
+	case mysql:
+		return f.hasLostItsTransaction() ||
+			slices.Contains([]int64{recordChanged, lockWaitTimeout, deadlockFound, lockNoWait, writeConflict}, f.number)
+	case sqlServer:
+		return slices.Contains([]int64{deadlockVictim, lockRequestTimeout, snapshotUpdateConflict}, f.number)
 	}
-	code, ok := d.sqliteCode(err)
-	return ok && (code == sqliteBusy || code == sqliteLocked)
+	return f.number&0xff == sqliteBusy || f.number&0xff == sqliteLocked
+}
+
+// hasLostItsTransaction tells MySQL's reports of a transaction that Group Replication has rolled back.
+func (f fault) hasLostItsTransaction() bool {
+	return f.number == rolledBack ||
+		f.number == errorInCommit && strings.Contains(f.message, engineDeadlock) ||
+		f.number == gotError && strings.Contains(f.message, engineNoSavepoint)
+}
+
+// IsNotReady tells whether the server refused a statement, and everything before it, because it is not part of its cluster
+// at the moment.
+func (d Dialect) IsNotReady(err error) bool {
+	f, ok := d.faultIn(err)
+	return ok && d.Name == mysql && f.number == notReady
+}
+
+// IsUnavailable tells whether a BEGIN that failed with err found no server that takes transactions: it may be about to come
+// back, or to be replaced.
+func (d Dialect) IsUnavailable(err error) bool {
+	f, ok := d.faultIn(err)
+	switch {
+	case !ok:
+		return d.isConnectionError(err)
+	case d.Name == postgres:
+		return f.state == tooManyConnections || f.isConnectionState()
+	}
+	return d.Name == mysql && slices.Contains([]int64{tooManyClients, notReady, serverShutdown, tooManyOfUser}, f.number)
+}
+
+// IsLost tells whether err reports that the connection broke, so that what the server made of the last statement is open.
+func (d Dialect) IsLost(err error) bool {
+	if f, ok := d.faultIn(err); ok {
+		return f.isConnectionState()
+	}
+	return d.isConnectionError(err)
+}
+
+func (f fault) isConnectionState() bool {
+	return strings.HasPrefix(f.state, connectionException) || strings.HasPrefix(f.state, operatorIntervention)
+}
+
+// isConnectionError tells the errors of connections that do not come from a server. MySQL's driver has one that is known
+// by nothing but its text.
+func (d Dialect) isConnectionError(err error) bool {
+	for _, known := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	_, found := findError(err, func(err error) (struct{}, bool) {
+		switch err := err.(type) {
+		case *net.OpError, *net.DNSError:
+			return struct{}{}, true
+		case interface{ SafeToRetry() bool }: // pgx: nothing was sent
+			return struct{}{}, err.SafeToRetry()
+		}
+		return struct{}{}, d.Name == mysql && err.Error() == "invalid connection"
+	})
+	return found
 }
 
 // IsDuplicateKey tells whether err reports that an inserted row has the key of another one.
 func (d Dialect) IsDuplicateKey(err error) bool {
-	if state, ok := sqlState(err); ok {
-		return state == uniqueViolation
-	}
-	number, ok := errorNumber(err)
-	return ok && number == duplicateEntry || d.isSQLiteDuplicate(err)
-}
-
-// sqlState finds the SQLSTATE of a PostgreSQL driver's error; pgx and lib/pq both have the method.
-func sqlState(err error) (string, bool) {
-	var state interface{ SQLState() string }
-	if errors.As(err, &state) {
-		return state.SQLState(), true
-	}
-	return "", false
-}
-
-// errorNumber finds the number of a MySQL or SQL Server driver's error. Both keep it in an exported field Number and
-// have no method for it in common; reading it by name keeps their drivers out of the user's build.
-func errorNumber(err error) (int64, bool) { return findField(err, "Number") }
-
-// sqliteCode finds SQLite's primary result code, which is the low byte of an extended one: modernc.org/sqlite has a
-// method for it, go-sqlite3 a field. Errors of other packages can look the same, so only SQLite's dialect is asked.
-func (d Dialect) sqliteCode(err error) (int64, bool) {
-	if d.Name != sqlite {
-		return 0, false
-	}
-	var coded interface{ Code() int }
-	if errors.As(err, &coded) {
-		return int64(coded.Code() & 0xff), true
-	}
-	code, ok := findField(err, "Code")
-	return code & 0xff, ok
-}
-
-// findField finds an integer field of an error, or of one that it wraps.
-func findField(err error, name string) (int64, bool) {
-	for err != nil {
-		if number, ok := integerField(err, name); ok {
-			return number, true
-		}
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			return findFirst(joined.Unwrap(), name)
-		}
-		err = errors.Unwrap(err)
-	}
-	return 0, false
-}
-
-func findFirst(errs []error, name string) (int64, bool) {
-	for _, err := range errs {
-		if number, ok := findField(err, name); ok {
-			return number, true
-		}
-	}
-	return 0, false
-}
-
-func integerField(err error, name string) (int64, bool) {
-	rv := reflect.Indirect(reflect.ValueOf(err))
-	if rv.Kind() != reflect.Struct {
-		return 0, false
-	}
-	field := rv.FieldByName(name)
+	f, ok := d.faultIn(err)
 	switch {
-	case !field.IsValid():
-		return 0, false
-	case field.CanInt():
-		return field.Int(), true
-	case field.CanUint():
-		return int64(field.Uint()), true
+	case !ok:
+		return false
+	case d.Name == postgres:
+		return f.state == uniqueViolation
+	case d.Name == mysql:
+		return f.number == duplicateEntry
 	}
-	return 0, false
+	return d.Name == sqlite && slices.Contains([]int64{sqliteConstraintPrimaryKey, sqliteConstraintUnique}, cmp.Or(f.extended, f.number))
 }

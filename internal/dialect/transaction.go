@@ -27,19 +27,18 @@ type Conn interface {
 // StateAfter tells in which state the error of a statement leaves the transaction on conn. Where the error alone does not
 // say, the database is asked.
 func (d Dialect) StateAfter(ctx context.Context, conn Conn, err error) State {
-	if _, ok := sqlState(err); ok {
+	f, ok := d.faultIn(err)
+	switch {
+	case d.Name == sqlite:
+		return sqliteStateAfter(ctx, conn, err, ok)
+	case !ok:
+		return Open
+	case d.Name == postgres:
 		return Aborted
+	case d.Name == mysql:
+		return mysqlStateAfter(ctx, conn, f)
 	}
-	switch d.Name {
-	case mysql:
-		return mysqlStateAfter(ctx, conn, err)
-	case sqlServer:
-		number, ok := errorNumber(err)
-		return goneIf(ok && slices.Contains([]int64{deadlockVictim, snapshotUpdateConflict}, number))
-	case sqlite:
-		return d.sqliteStateAfter(ctx, conn, err)
-	}
-	return Open
+	return goneIf(d.Name == sqlServer && slices.Contains([]int64{deadlockVictim, snapshotUpdateConflict}, f.number))
 }
 
 func goneIf(gone bool) State {
@@ -50,10 +49,10 @@ func goneIf(gone bool) State {
 }
 
 // mysqlStateAfter asks about a lock wait timeout, which ends the transaction only if the server was started that way.
-func mysqlStateAfter(ctx context.Context, conn Conn, err error) State {
-	number, ok := errorNumber(err)
-	if !ok || number != lockWaitTimeout {
-		return goneIf(ok && slices.Contains([]int64{deadlockFound, recordChanged, lockTableFull}, number))
+func mysqlStateAfter(ctx context.Context, conn Conn, f fault) State {
+	if f.number != lockWaitTimeout {
+		return goneIf(f.hasLostItsTransaction() ||
+			slices.Contains([]int64{deadlockFound, recordChanged, lockTableFull, notReady}, f.number))
 	}
 	var rollsBack bool
 	failed := conn.QueryRowContext(ctx, "SELECT @@innodb_rollback_on_timeout").Scan(&rollsBack)
@@ -63,8 +62,7 @@ func mysqlStateAfter(ctx context.Context, conn Conn, err error) State {
 // sqliteStateAfter asks by BEGIN, which works only where there is no transaction any more; the one it then begins is
 // ended by the rollback that has to follow. A full disk, an interrupted write, a trigger's RAISE(ROLLBACK) and others
 // may have ended it, and a context's end may hide that it was an interrupt.
-func (d Dialect) sqliteStateAfter(ctx context.Context, conn Conn, err error) State {
-	_, isCoded := d.sqliteCode(err)
+func sqliteStateAfter(ctx context.Context, conn Conn, err error, isCoded bool) State {
 	if !isCoded && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return Open
 	}
