@@ -1,6 +1,8 @@
 package occ
 
 import (
+	"reflect"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -73,8 +75,9 @@ func (w *write) namedKey(r *row) map[string]any {
 type rowState struct {
 	isThere, isDeleted bool
 	version            any
-	key                string // as the row has it, which may differ in case from the model's
-	holds              bool   // the caller's own conditions
+	key                string        // as the row has it, which may differ in case from the model's
+	holds              bool          // the caller's own conditions
+	model              reflect.Value // a model of the row that has its key, where rows are read together
 }
 
 func (w *write) reasonOf(r *row, state rowState) Reason {

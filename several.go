@@ -450,7 +450,7 @@ func (w *site) readRows(rows []*row, lock string) (states []rowState, err error)
 
 func (w *site) readPart(values batch.Table, keys []batchColumn, holds clause.Expression, lock string, states []rowState) error {
 	selected := append(w.versionColumns(), clause.Expr{SQL: "?", Vars: []any{batch.Column{Name: indexColumn}.Ref()}}, w.deletedInSQL(), holds)
-	for _, field := range w.identityFields() {
+	for _, field := range w.namingFields() {
 		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
 		selected = append(selected, clause.Expr{SQL: "?", Vars: []any{column}})
 	}
@@ -462,7 +462,7 @@ func (w *site) readPart(values batch.Table, keys []batchColumn, holds clause.Exp
 	rows, err := tx.Clauses(
 		clause.Select{Expression: clause.CommaExpression{Exprs: selected}},
 		clause.From{Joins: []clause.Join{{Expression: prefixed{", ", values}}}},
-		clause.Where{Exprs: columnsMatch(keys)},
+		clause.Where{Exprs: append(columnsMatch(keys), w.target...)},
 	).Rows()
 	if err != nil {
 		return err
@@ -487,7 +487,8 @@ func (w *site) locking(strength string) clause.Locking {
 func (w *site) scanState(rows *sql.Rows, states []rowState) (err error) {
 	index, deleted, holds, version := 0, 0, 0, w.newVersionScan()
 	targets := []any{&index, &deleted, &holds}
-	for _, field := range w.identityFields() {
+	fields := w.namingFields()
+	for _, field := range fields {
 		targets = append(targets, field.NewValuePool.Get())
 	}
 	if err := version.scan(rows, targets...); err != nil {
@@ -499,7 +500,6 @@ func (w *site) scanState(rows *sql.Rows, states []rowState) (err error) {
 		return err
 	}
 	model := reflect.New(w.model.ModelType).Elem()
-	fields := w.identityFields()
 	for i, field := range fields {
 		value := targets[len(targets)-len(fields)+i]
 		if err := field.Set(w.ctx, model, value); err != nil {
@@ -507,6 +507,21 @@ func (w *site) scanState(rows *sql.Rows, states []rowState) (err error) {
 		}
 		field.NewValuePool.Put(value)
 	}
-	state.key = keyText(w.keyOf(model))
+	state.key, state.model = keyText(w.keyOf(model)), model
 	return nil
+}
+
+// namingFields are what the rows of the write are found by, and their primary keys.
+func (w *site) namingFields() []*schema.Field {
+	fields := w.identityFields()
+	if w.identity == nil {
+		return fields
+	}
+	fields = slices.Clone(fields)
+	for _, field := range w.model.PrimaryFields {
+		if !slices.Contains(fields, field) {
+			fields = append(fields, field)
+		}
+	}
+	return fields
 }

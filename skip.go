@@ -43,7 +43,7 @@ func (w *write) insertOrSkip() {
 func (w *write) candidates() (rows []row) {
 	_ = w.eachModel(func(index int, model reflect.Value) error {
 		if model.Kind() == reflect.Struct && model.Type() == w.model.ModelType {
-			r := row{index: index, model: model, key: w.keyOf(model)}
+			r := row{index: index, model: model, key: w.keyOf(model), hasOwnKey: w.hasGivenKey(model)}
 			if w.model.version != nil {
 				r.before = w.model.version.of(w.ctx, model)
 			}
@@ -52,6 +52,16 @@ func (w *write) candidates() (rows []row) {
 		return nil
 	})
 	return rows
+}
+
+// hasGivenKey tells whether a model has the part of its key that the database would generate.
+func (w *write) hasGivenKey(model reflect.Value) bool {
+	key := w.model.PrioritizedPrimaryField
+	if key == nil {
+		return true
+	}
+	_, isZero := key.ValueOf(w.ctx, model)
+	return !isZero
 }
 
 func (w *write) unloaded(rows []row) (unloaded []row) {
@@ -259,7 +269,8 @@ func (w *site) stored(session *gorm.DB, rows []row, fields []*schema.Field) (map
 	for part := range slices.Chunk(keys, maxKeys) {
 		found := reflect.New(reflect.SliceOf(w.model.ModelType))
 		err := session.Clauses(clause.Select{Columns: columns}).
-			Where(clause.IN{Column: columns[:len(identity)], Values: part}).Find(found.Interface()).Error
+			Where(clause.IN{Column: columns[:len(identity)], Values: part}).
+			Clauses(clause.Where{Exprs: w.target}).Find(found.Interface()).Error
 		if err != nil {
 			return nil, err
 		}

@@ -300,6 +300,10 @@ func (w *write) childrenInConflict() ([]reflect.Value, error) {
 	if !ok || conflict.DoNothing {
 		return nil, nil
 	}
+	if err := w.setTarget(conflict); err != nil {
+		return nil, err
+	}
+	defer func() { w.lookup = lookup{own: w.own} }()
 	return w.childrenByKey(w.candidates())
 }
 

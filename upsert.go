@@ -1,12 +1,10 @@
 package occ
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
@@ -19,6 +17,10 @@ import (
 func (w *write) upsert(conflict clause.OnConflict) {
 	given, err := w.givenVersion(nil)
 	if w.db.AddError(err) != nil {
+		return
+	}
+	if w.isOfPayloads() && (w.expects || !w.model.version.isAdvancedInSQL()) && !w.db.DryRun {
+		w.upsertPayloads(conflict, given)
 		return
 	}
 	loaded, others := w.divideByVersion(given)
@@ -53,14 +55,15 @@ func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
 	if w.db.Error != nil {
 		return
 	}
-	there, missing, err := w.lockStored(conflict, others)
+	there, states, missing, err := w.lockStored(conflict, others)
 	if w.db.AddError(err) != nil {
 		return
 	}
 	if len(there) > 0 {
-		w.updateUnscoped(conflict, there)
+		w.sendLocked(there, states, true)
 		affected += w.db.RowsAffected
 	}
+	w.lookup = lookup{own: w.own}
 	if len(missing) > 0 && w.db.Error == nil {
 		delete(w.stmt.Clauses, "ON CONFLICT")
 		w.withModels(missing, w.insert)
@@ -69,31 +72,30 @@ func (w *write) upsertKnown(conflict clause.OnConflict, loaded, others []row) {
 	w.setRowsAffected(affected)
 }
 
-// updateUnscoped updates rows that are soft-deleted too, as ON CONFLICT does.
-func (w *write) updateUnscoped(conflict clause.OnConflict, there []row) {
-	unscoped := w.stmt.Unscoped
-	w.stmt.Unscoped = true
-	w.updateInConflict(conflict, there)
-	w.stmt.Unscoped = unscoped
-}
-
-// lockStored tells the models whose rows are there, with their versions, from those that are not.
-func (w *write) lockStored(conflict clause.OnConflict, rows []row) (there, missing []row, err error) {
-	w.identity = w.conflictFields(conflict)
-	defer func() { w.identity = nil }()
-	for i := range rows {
-		rows[i].key = w.keyOf(rows[i].model)
+// lockStored tells the models whose rows are there, with their states, from those that are not.
+func (w *write) lockStored(conflict clause.OnConflict, rows []row) (there []*row, theirs []rowState, missing []row, err error) {
+	if err = w.setTarget(conflict); err != nil {
+		return nil, nil, nil, err
 	}
-	stored, err := w.stored(w.session().Clauses(w.locking(clause.LockingStrengthUpdate)), rows, []*schema.Field{w.model.version.Field})
-	for _, r := range rows {
-		if row, isThere := stored[w.keyText(r.model, w.identity)]; isThere && r.key != nil {
-			r.expected = w.model.version.of(w.ctx, row)
-			there = append(there, r)
-		} else {
-			missing = append(missing, r)
+	var keyed []*row
+	for i := range rows {
+		if rows[i].key = w.keyOf(rows[i].model); rows[i].key != nil {
+			keyed = append(keyed, &rows[i])
 		}
 	}
-	return there, missing, err
+	states, err := w.lockRows(keyed)
+	for i, r := range keyed {
+		if err == nil && states[i].isThere {
+			r.expected = states[i].version
+			there, theirs = append(there, r), append(theirs, states[i])
+		}
+	}
+	for i := range rows {
+		if !slices.Contains(there, &rows[i]) {
+			missing = append(missing, rows[i])
+		}
+	}
+	return there, theirs, missing, err
 }
 
 // divideByVersion tells models to be compared from those that are not.
@@ -112,33 +114,65 @@ func (w *write) divideByVersion(given any) (loaded, others []row) {
 	return loaded, others
 }
 
-// updateInConflict is the upsert of loaded models: an UPDATE of the rows that have their conflict columns, if they are at
-// the expected versions.
+// updateInConflict is the upsert of loaded models: where it can be, an UPDATE of the rows that have their keys, if they are
+// at the expected versions.
 func (w *write) updateInConflict(conflict clause.OnConflict, loaded []row) {
-	w.identity = w.conflictFields(conflict)
+	var set clause.Set
+	counts := false
+	w.withModels(loaded, func() { set, counts = w.assignmentsOf(conflict) })
+	if w.db.Error != nil {
+		return
+	}
+	if w.hasSnapshots() {
+		w.chooseColumns(set)
+	}
+	if !counts || !w.isUpdate(conflict, set) {
+		w.upsertLocked(conflict, loaded)
+		return
+	}
 	w.own = clause.Clause{Name: "WHERE", Expression: conflict.Where}
 	w.proposed = w.proposedColumns(conflict.Where)
 	w.rows = loaded
 	for i := range w.rows {
 		r := &w.rows[i]
 		if r.key = w.keyOf(r.model); r.key == nil {
-			_ = w.db.AddError(fmt.Errorf("occ: model %s has a version, but nothing in the columns of the conflict: %w", w.model.Name, gorm.ErrPrimaryKeyRequired))
+			_ = w.db.AddError(w.errNoTarget())
 			return
 		}
 		if w.db.AddError(w.setNextAfter(r)) != nil {
 			return
 		}
 	}
-	var how severalWrite
-	if conflict.UpdateAll {
-		how = w.savingUpdate(w.pointers(), true)
-	} else {
-		set := w.upsertAssignments(conflict.DoUpdates, false)
-		how = w.modelsUpdate(w.pointers(), w.referredFields(set), w.withoutNext(set), true)
-	}
+	how := w.modelsUpdate(w.pointers(), w.referredFields(set), set, true)
 	w.counters().checked.Add(1)
 	w.writeSeveral(w.pointers(), how)
-	w.identity, w.proposed = nil, nil
+	w.proposed = nil
+}
+
+// assignmentsOf are what GORM's own statement would set in the rows of the statement's models that are there, without the
+// version. GORM gives models their defaults and times on the way.
+func (w *write) assignmentsOf(conflict clause.OnConflict) (set clause.Set, counts bool) {
+	given := w.stmt.Clauses["ON CONFLICT"]
+	defer func() { w.stmt.Clauses["ON CONFLICT"] = given }()
+	_ = callbacks.ConvertToCreateValues(w.stmt)
+	w.stmt.Vars = nil
+	whole, _ := w.stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	set, counts = w.upsertAssignments(whole.DoUpdates, conflict.UpdateAll)
+	w.keepUpdateTimes(set)
+	return set, counts
+}
+
+// keepUpdateTimes gives models the time of the update that GORM sets in their rows alone.
+func (w *write) keepUpdateTimes(set clause.Set) {
+	for _, assignment := range set {
+		field := w.model.LookUpField(assignment.Column.Name)
+		if field == nil || field.AutoUpdateTime == 0 || isExpression(assignment.Value) {
+			continue
+		}
+		_ = w.eachModel(func(_ int, model reflect.Value) error {
+			return w.db.AddError(field.Set(w.ctx, model, assignment.Value))
+		})
+	}
 }
 
 // proposedColumns are the columns that the condition of an upsert may mean of the row that was to be inserted. Others are
@@ -159,11 +193,6 @@ func (w *write) proposedColumns(where clause.Where) (columns []batchColumn) {
 		}
 	}
 	return columns
-}
-
-// withoutNext is an upsert's assignments without the version: an UPDATE of loaded models knows the next one of each.
-func (w *write) withoutNext(set clause.Set) clause.Set {
-	return slices.DeleteFunc(set, func(a clause.Assignment) bool { return w.isVersionColumn(a.Column.Name) })
 }
 
 // referredFields are what the assignments of an upsert may take from the row that was to be inserted: one each, or any
@@ -214,7 +243,7 @@ func (w *write) overwrite() {
 		}
 	}()
 	w.bindInserted()
-	conflict := w.buildUpsert()
+	conflict := w.buildUpsert(nil)
 	if w.returns() && !w.hasSnapshots() {
 		w.sendUpsert(conflict, models, numbered)
 	} else {
@@ -227,16 +256,22 @@ func (w *write) overwrite() {
 }
 
 func (w *write) sendUpsert(conflict clause.OnConflict, models []row, numbered numbering) {
-	if target := w.stmt.ReflectValue; target.Kind() == reflect.Slice && w.returns() {
+	isOfModels := len(models) > 0
+	if target := w.stmt.ReflectValue; isOfModels && target.Kind() == reflect.Slice && w.returns() {
 		w.overwriteSlice(conflict, target, numbered)
 		return
 	}
 	w.plugin.gorm.create(w.db)
-	if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 {
+	switch {
+	case w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0:
+		w.forgetKeys(models)
 		numbered.putBack()
-		return
+	case !isOfModels:
+	case w.returns():
+		w.learnUpserted(models)
+	default:
+		w.learnUnreturned(conflict, models, numbered)
 	}
-	w.learnUpserted(conflict, models)
 }
 
 // overwriteByDatabase is the upsert of rows whose versions the database writes: they are read before the transaction ends.
@@ -245,20 +280,22 @@ func (w *write) overwriteByDatabase() {
 	defer w.leaveOut(rows, maps)()
 	models, skips := w.candidates(), w.mayBeSkipped()
 	w.within(func() error {
-		conflict := w.buildUpsert()
+		conflict := w.buildUpsert(nil)
 		w.plugin.gorm.create(w.db)
 		w.forgetDefaults(models) // and what RETURNING has shown, which may not be final
 		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || skips {
 			return w.db.Error
 		}
-		w.identity = w.conflictFields(conflict)
-		defer func() { w.identity = nil }()
-		return w.learnInserted(models)
+		if w.returns() && w.db.RowsAffected == int64(len(models)) {
+			return w.learnInserted(models)
+		}
+		return w.learnByTarget(conflict, models)
 	})
 }
 
-// buildUpsert builds the statement ahead of GORM, because GORM decides on the columns of an UpdateAll while it builds.
-func (w *write) buildUpsert() clause.OnConflict {
+// buildUpsert builds the statement ahead of GORM, because GORM decides on the columns of an UpdateAll while it builds. It
+// has rows that are there take the version that follows on theirs, or next.
+func (w *write) buildUpsert(next any) clause.OnConflict {
 	stmt := w.stmt
 	given, _ := stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	if !stmt.Unscoped {
@@ -269,7 +306,8 @@ func (w *write) buildUpsert() clause.OnConflict {
 	stmt.AddClauseIfNotExists(clause.Insert{})
 	stmt.AddClause(callbacks.ConvertToCreateValues(stmt))
 	conflict, _ := stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
-	conflict.DoUpdates = w.upsertAssignments(conflict.DoUpdates, given.UpdateAll)
+	set, counts := w.upsertAssignments(conflict.DoUpdates, given.UpdateAll)
+	conflict.DoUpdates = w.withNext(set, counts, next)
 	conflict.DoNothing, conflict.UpdateAll = false, false
 	stmt.AddClause(conflict)
 	w.addReturning(conflict)
@@ -277,10 +315,10 @@ func (w *write) buildUpsert() clause.OnConflict {
 	return conflict
 }
 
-// upsertAssignments are the caller's, with the next version instead of the payload's. A change of nothing but unversioned
-// columns does not bump, and a whole row leaves them alone.
-func (w *write) upsertAssignments(given clause.Set, wholeRow bool) clause.Set {
-	set, counts := make(clause.Set, 0, len(given)+1), len(given) == 0
+// upsertAssignments are the caller's without the version, which is never one from the payload. A change of nothing but
+// unversioned columns does not count, and a whole row leaves them alone.
+func (w *write) upsertAssignments(given clause.Set, wholeRow bool) (set clause.Set, counts bool) {
+	set, counts = make(clause.Set, 0, len(given)+1), len(given) == 0
 	for _, assignment := range given {
 		field := w.model.LookUpField(assignment.Column.Name)
 		isFree := field != nil && isUnversioned(field)
@@ -292,10 +330,18 @@ func (w *write) upsertAssignments(given clause.Set, wholeRow bool) clause.Set {
 			counts = counts || !isFree && !w.isTimestamp(assignment)
 		}
 	}
-	if next := w.model.version.kind.nextInSQL(w.model.version.column()); counts && next != nil && !w.model.version.byDatabase {
-		set = append(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: next})
+	return set, counts
+}
+
+// withNext adds the next version to the assignments of an upsert, unless the database writes it.
+func (w *write) withNext(set clause.Set, counts bool, next any) clause.Set {
+	if inSQL := w.model.version.kind.nextInSQL(w.model.version.column()); next == nil && inSQL != nil {
+		next = inSQL
 	}
-	return set
+	if !counts || next == nil || w.model.version.byDatabase {
+		return set
+	}
+	return append(set, clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: next})
 }
 
 // returns tells whether the statement that was built gives back the rows it wrote.
@@ -307,6 +353,10 @@ func (w *write) returns() bool {
 // addReturning asks for what tells the written rows apart, their version, and what GORM asks for.
 func (w *write) addReturning(conflict clause.OnConflict) {
 	if !slices.Contains(w.stmt.BuildClauses, "RETURNING") {
+		return
+	}
+	if w.isOfPayloads() {
+		w.returnDefaults()
 		return
 	}
 	if given, ok := w.stmt.Clauses["RETURNING"].Expression.(clause.Returning); ok && len(given.Columns) == 0 {
@@ -323,6 +373,19 @@ func (w *write) addReturning(conflict clause.OnConflict) {
 	}
 	add(w.model.version.Field)
 	w.stmt.AddClause(clause.Returning{Columns: columns})
+}
+
+// returnDefaults asks for what GORM does: maps and structs of other types need not have the other columns.
+func (w *write) returnDefaults() {
+	var columns []clause.Column
+	for _, field := range w.stmt.Schema.FieldsWithDefaultDBValue {
+		if field.Readable {
+			columns = append(columns, clause.Column{Name: field.DBName})
+		}
+	}
+	if len(columns) > 0 {
+		w.stmt.AddClauseIfNotExists(clause.Returning{Columns: columns})
+	}
 }
 
 // conflictFields are what an upsert compares to find out whether a row is there.
@@ -351,7 +414,7 @@ func (w *write) overwriteSlice(conflict clause.OnConflict, target reflect.Value,
 	if w.db.Error != nil || w.db.DryRun {
 		return
 	}
-	rows := w.rowsByElement(target, written.Elem(), w.conflictFields(conflict))
+	rows := w.rowsByElement(target, written.Elem(), conflict)
 	var taken []row
 	for i := range target.Len() {
 		if model := indirect(target.Index(i)); rows[i].IsValid() {
@@ -364,10 +427,28 @@ func (w *write) overwriteSlice(conflict clause.OnConflict, target reflect.Value,
 	}
 }
 
-// rowsByElement finds the row of each element by the conflict columns. What is left over are elements that could not
-// conflict, because the database gives them their key, and their rows, in the same order. An element whose row was
-// written twice has the last state of it.
-func (w *write) rowsByElement(target, written reflect.Value, fields []*schema.Field) []reflect.Value {
+// rowsByElement finds the row of each element: they come back in the order of the elements where none was left out, else by
+// the conflict columns. What is left over then are elements that could not conflict, because the database gives them their
+// key, and their rows, in the same order. An element whose row was written twice has the last state of it.
+func (w *write) rowsByElement(target, written reflect.Value, conflict clause.OnConflict) []reflect.Value {
+	rows := make([]reflect.Value, target.Len())
+	if written.Len() == target.Len() {
+		latest := map[string]reflect.Value{}
+		for i := range rows {
+			latest[w.keyText(written.Index(i).Elem(), w.model.PrimaryFields)] = written.Index(i).Elem()
+		}
+		for i := range rows {
+			rows[i] = latest[w.keyText(written.Index(i).Elem(), w.model.PrimaryFields)]
+		}
+		return rows
+	}
+	if !w.isTargetKnown(conflict) {
+		return rows
+	}
+	return w.rowsByTarget(target, written, w.conflictFields(conflict))
+}
+
+func (w *write) rowsByTarget(target, written reflect.Value, fields []*schema.Field) []reflect.Value {
 	byKey, order := map[string]reflect.Value{}, []string{}
 	for i := range written.Len() {
 		row := written.Index(i).Elem()
@@ -380,8 +461,9 @@ func (w *write) rowsByElement(target, written reflect.Value, fields []*schema.Fi
 		rows[i], taken[key] = byKey[key], true
 	}
 	left := slices.DeleteFunc(order, func(key string) bool { return taken[key] })
+	isOwnKey := slices.Equal(fields, w.model.PrimaryFields)
 	for i := range rows {
-		if !rows[i].IsValid() && len(left) > 0 && (written.Len() == target.Len() || w.keyOf(indirect(target.Index(i))) == nil) {
+		if isOwnKey && !rows[i].IsValid() && len(left) > 0 && w.keyOf(indirect(target.Index(i))) == nil {
 			rows[i], left = byKey[left[0]], left[1:]
 		}
 	}
@@ -403,27 +485,63 @@ func (w *write) takeOver(index int, model, stored reflect.Value) {
 	w.advance(&r, version.of(w.ctx, stored))
 }
 
-// learnUpserted remembers what GORM scanned into a single model; without RETURNING, the row is read.
-func (w *write) learnUpserted(conflict clause.OnConflict, models []row) {
+// learnUpserted remembers what GORM scanned into a single model.
+func (w *write) learnUpserted(models []row) {
 	for i := range models {
 		r := &models[i]
 		w.remember(r)
 		w.note(r.model)
-		if !w.returns() || w.hasSnapshots() {
-			_ = w.db.AddError(w.learnBy(r, w.conflictFields(conflict)))
-		}
+	}
+	if w.hasSnapshots() {
+		_ = w.db.AddError(w.learnInserted(models))
 	}
 }
 
-func (w *write) learnBy(r *row, fields []*schema.Field) error {
-	conditions := make([]clause.Expression, len(fields))
-	for i, field := range fields {
-		value, _ := field.ValueOf(w.ctx, r.model)
-		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: field.DBName}, Value: value}
+// learnUnreturned gives models their keys and versions where the statement returns none. GORM has counted keys on from the
+// first one that was generated, which is right where all rows were inserted: each counts as one then, and one that was
+// updated as two.
+func (w *write) learnUnreturned(conflict clause.OnConflict, models []row, numbered numbering) {
+	if !w.dialect.ConflictTarget && w.db.RowsAffected == int64(len(models)) && w.sets(conflict) {
+		w.learnUpserted(models)
+		return
 	}
-	state, err := w.readWhere(clause.And(conditions...))
-	if err == nil && state.isThere {
-		w.model.version.put(w.ctx, r.model, w.learned(r, state.version))
+	numbered.putBack()
+	_ = w.db.AddError(w.learnByTarget(conflict, models))
+}
+
+// learnByTarget reads the rows of models by the columns of the conflict. A model whose row cannot be told is left without
+// the key that GORM has made up, and with the version that it had.
+func (w *write) learnByTarget(conflict clause.OnConflict, models []row) error {
+	single := len(models) == 1 && models[0].key == nil && w.keyOf(models[0].model) != nil
+	if isKeyed := slices.Equal(w.conflictFields(conflict), w.model.PrimaryFields); !single || !isKeyed {
+		w.forgetKeys(models)
+	}
+	if err := w.setTarget(conflict); err != nil {
+		return nil
+	}
+	defer func() { w.lookup = lookup{own: w.own} }()
+	var found []*row
+	for i := range models {
+		if models[i].key = w.keyOf(models[i].model); models[i].key != nil {
+			found = append(found, &models[i])
+		}
+	}
+	states, err := w.readRows(found, "")
+	for i, r := range found {
+		if err == nil && states[i].isThere && w.isOwnRow(r.model, states[i]) {
+			w.learnWritten(r, reflect.Value{}, states[i])
+		}
 	}
 	return err
+}
+
+// forgetKeys takes back the keys that models did not have before they were sent.
+func (w *write) forgetKeys(models []row) {
+	key := w.model.PrioritizedPrimaryField
+	for _, r := range models {
+		if r.hasOwnKey || key == nil || !r.model.CanAddr() {
+			continue
+		}
+		key.ReflectValueOf(w.ctx, r.model).SetZero()
+	}
 }

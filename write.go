@@ -27,9 +27,10 @@ type site struct {
 
 // lookup is how the rows of a statement are found, and what else they have to be.
 type lookup struct {
-	identity []*schema.Field // what rows are found by, where that is not the primary key
-	own      clause.Clause   // WHERE as the caller left it
-	proposed []batchColumn   // what own says of the rows that an upsert was to insert
+	identity []*schema.Field     // what rows are found by, where that is not the primary key
+	target   []clause.Expression // what the rows of a conflict target have to be besides
+	own      clause.Clause       // WHERE as the caller left it
+	proposed []batchColumn       // what own says of the rows that an upsert was to insert
 }
 
 // keyRoom is room for the keys of rows, so that they cost few allocations.
@@ -116,6 +117,8 @@ type row struct {
 	expected any           // the version compared with
 	next     any           // the version written
 	copies   []*row        // further models of the same row
+
+	hasOwnKey bool // of a model to be created: the database has no key to generate
 }
 
 const writeClause = "occ:write"
