@@ -44,9 +44,9 @@ type behaviour struct {
 // everywhere are all databases in all configurations, for the behaviours that the settings of a driver could break.
 func everywhere() []testdb.Database { return append(testdb.All(), testdb.Configurations()...) }
 
-// except are databases but for those whose name contains part: for what they do not have.
+// except are databases but for those whose kind contains part: for what they do not have.
 func except(part string, databases []testdb.Database) []testdb.Database {
-	return slices.DeleteFunc(databases, func(d testdb.Database) bool { return strings.Contains(d.Name, part) })
+	return slices.DeleteFunc(databases, func(d testdb.Database) bool { return strings.Contains(d.Kind(), part) })
 }
 
 // run runs behaviours on every database, each in tables of its own.

@@ -23,7 +23,7 @@ func TestAnUpdateThatChangesNothingIsNoConflict(t *testing.T) {
 	t.Parallel()
 	var mariadb []testdb.Database
 	for _, d := range append(testdb.All(), testdb.Configurations()...) {
-		if len(d.Name) >= 7 && d.Name[:7] == "mariadb" {
+		if d.Like == "mariadb" {
 			mariadb = append(mariadb, d)
 		}
 	}

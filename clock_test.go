@@ -83,7 +83,7 @@ func TestTimeVersionsFitTheColumn(t *testing.T) {
 			db, _ := stoppedClock(t, database)
 			testPrecision(t, db, time.Second/10, func(m *datedInTenths) time.Time { return m.Version }, &datedInTenths{})
 			testPrecision(t, db, time.Microsecond, func(m *datedInMicroseconds) time.Time { return m.Version }, &datedInMicroseconds{})
-			if database.Name == "mariadb" {
+			if database.Like == "mariadb" {
 				testPrecision(t, db, time.Second, func(m *datedInSeconds) time.Time { return m.Version }, &datedInSeconds{})
 				testPrecision(t, db, time.Millisecond, func(m *dated) time.Time { return m.Version }, &dated{})
 			}

@@ -319,7 +319,7 @@ func TestWrongDeclarations(t *testing.T) {
 			}
 		}}
 	}
-	run(t, testdb.All()[:1], []behaviour{
+	run(t, testdb.Of("sqlite"), []behaviour{
 		wrong("two versions", func() any { return &TwoVersions{ID: 1} }, "model TwoVersions", "Version and Other"),
 		wrong("a float", func() any { return &floatVersion{ID: 1} }, "field V", "float64"),
 		wrong("a bool", func() any { return &boolVersion{ID: 1} }, "field V", "bool"),

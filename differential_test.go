@@ -317,7 +317,7 @@ func TestADifferenceFromGORMIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.NotEmpty(t, difference(t, testdb.All()[0], sessionSettings()[0], meddler{meddle}))
+			require.NotEmpty(t, difference(t, testdb.One(t, "sqlite"), sessionSettings()[0], meddler{meddle}))
 		})
 	}
 }

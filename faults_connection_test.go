@@ -14,7 +14,6 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
-	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 func TestFaultStatementFails(t *testing.T) {
@@ -95,29 +94,25 @@ func TestFaultConnectionIsKilled(t *testing.T) {
 // killerOf ends connections of a test's own from the side of the server.
 func killerOf(t *testing.T, f *faults) func(conn driver.Conn) {
 	t.Helper()
-	at := map[string]int{"postgres": 1, "mysql": 2}[f.db.Name()]
-	admin := testdb.All()[at].Open(t)
+	admin := f.server.Open(t)
 	return func(conn driver.Conn) {
 		if postgres, ok := conn.(*stdlib.Conn); ok {
 			pid := postgres.Conn().PgConn().PID()
 			require.NoError(t, admin.Exec("SELECT pg_terminate_backend(?, 10000)", pid).Error)
 			return
 		}
-		require.NoError(t, admin.Exec(fmt.Sprintf("KILL HARD CONNECTION %d", connectionID(t, conn))).Error)
+		require.NoError(t, admin.Exec(fmt.Sprintf("KILL CONNECTION %d", connectionID(t, conn))).Error)
 	}
 }
 
-func connectionID(t *testing.T, conn driver.Conn) int64 {
+func connectionID(t *testing.T, conn driver.Conn) uint64 {
 	t.Helper()
-	rows, err := conn.(driver.QueryerContext).QueryContext(context.Background(), "SELECT connection_id()", nil)
+	rows, err := conn.(driver.QueryerContext).QueryContext(context.Background(), "SELECT CAST(connection_id() AS CHAR)", nil)
 	require.NoError(t, err)
 	defer rows.Close()
 	values := make([]driver.Value, 1)
 	require.NoError(t, rows.Next(values))
-	id, err := strconv.ParseInt(fmt.Sprintf("%s", values[0]), 10, 64)
-	if number, ok := values[0].(int64); ok {
-		return number
-	}
+	id, err := strconv.ParseUint(fmt.Sprintf("%s", values[0]), 10, 64)
 	require.NoError(t, err)
 	return id
 }

@@ -62,7 +62,7 @@ func TestFaultSQLite(t *testing.T) {
 			)
 		}
 	}
-	run(t, testdb.All()[:1], behaviours, &FaultShelf{}, &FaultBook{})
+	run(t, testdb.Of("sqlite"), behaviours, &FaultShelf{}, &FaultBook{})
 }
 
 // limited is the pool of db with so many connections.
@@ -134,7 +134,7 @@ func requireBooks(t *testing.T, db *gorm.DB, label string, a, b occ.Version) {
 
 func TestFaultSQLiteIsBusyForAWhile(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All()[:1], []behaviour{
+	run(t, testdb.Of("sqlite"), []behaviour{
 		{"Retry writes once the lock is free, and once only", func(t *testing.T, db *gorm.DB) {
 			pool := limited(t, db, 2)
 			a, _ := twoBooks(t, db)

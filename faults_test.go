@@ -24,7 +24,8 @@ import (
 
 // faults is a database whose calls can be struck at any of their points.
 type faults struct {
-	db, plain *gorm.DB // with the plugin and points, and without either
+	db, plain *gorm.DB        // with the plugin and points, and without either
+	server    testdb.Database // the same, for connections of others
 	code      faultCode
 	models    *faultModels
 	isDirty   bool // rows are not as they were seeded
@@ -124,12 +125,12 @@ func (f *faults) around(call testdb.Call, do func() error) error {
 
 // eachFaults runs a test on every database, with points.
 func eachFaults(t *testing.T, names []string, test func(t *testing.T, f *faults), opts ...occ.Option) {
-	for _, name := range names {
-		t.Run(name, func(t *testing.T) {
+	for _, database := range testdb.Of(names...) {
+		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			f := &faults{code: faultCode("code " + rand.Text()), at: -1}
+			f := &faults{server: database, code: faultCode("code " + rand.Text()), at: -1}
 			databases := testdb.Intercepted(f.around)
-			at := slices.IndexFunc(databases, func(d testdb.Database) bool { return d.Name == name })
+			at := slices.IndexFunc(databases, func(d testdb.Database) bool { return d.Name == database.Name })
 			f.db = open(t, databases[at], nil, append(opts, occ.WithGenerator("fault", faultGenerator{}))...)
 			f.db.DisableForeignKeyConstraintWhenMigrating = true // what is deleted here is referred to
 			require.NoError(t, f.db.AutoMigrate(faultTables...))

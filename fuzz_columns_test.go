@@ -126,7 +126,7 @@ func FuzzColumnName(f *testing.F) {
 		f.Add("version", name)
 		f.Add(name, columnNames()[(i+7)%len(columnNames())])
 	}
-	db := testdb.All()[0].Open(f)
+	db := testdb.One(f, "sqlite").Open(f)
 	f.Fuzz(func(t *testing.T, version, text string) { checkColumn(t, db, version, text) })
 }
 

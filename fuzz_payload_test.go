@@ -254,7 +254,7 @@ func fuzzGuesses(f *testing.F, calls []func(tx *gorm.DB, model, version any) *go
 	for _, g := range guessSeeds() {
 		f.Add(g.width, g.call, g.stored, g.form, g.depth, g.n, g.f, g.text)
 	}
-	db := guessing(f, testdb.All()[0])
+	db := guessing(f, testdb.One(f, "sqlite"))
 	f.Fuzz(func(t *testing.T, width, call uint8, stored int64, form, depth uint8, n int64, x float64, text string) {
 		guess{width, call, stored, form, depth, n, x, text}.check(t, db, calls, isExpect)
 	})

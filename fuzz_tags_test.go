@@ -140,7 +140,7 @@ func FuzzVersionTag(f *testing.F) {
 		f.Add(uint8(i%len(taggedTypes)), tag)
 	}
 	f.Add(uint8(15), "emBedded") // a struct that declares one itself
-	db := testdb.All()[0].Open(f)
+	db := testdb.One(f, "sqlite").Open(f)
 	f.Fuzz(func(t *testing.T, typ uint8, tag string) {
 		checkTag(t, db, declare(taggedTypes[int(typ)%len(taggedTypes)], "", tag))
 	})

@@ -144,7 +144,7 @@ func FuzzTimePrecision(f *testing.F) {
 	for _, i := range instants() {
 		f.Add(i.seconds, i.nanoseconds, i.zone, i.precision, i.tick)
 	}
-	db := testdb.All()[0].Open(f)
+	db := testdb.One(f, "sqlite").Open(f)
 	f.Fuzz(func(t *testing.T, seconds int64, nanoseconds uint32, zone int32, precision uint8, tick int64) {
 		instant{seconds, nanoseconds, zone, precision, tick}.check(t, db)
 	})

@@ -208,7 +208,7 @@ func TestMisuseOfVersionsIsNamed(t *testing.T) {
 	} {
 		t.Run(misuse.name, func(t *testing.T) {
 			t.Parallel()
-			db := open(t, testdb.All()[0], []any{misuse.model}, misuse.opts...)
+			db := open(t, testdb.One(t, "sqlite"), []any{misuse.model}, misuse.opts...)
 			for _, use := range []func() error{
 				func() error { return db.Create(misuse.model).Error },
 				func() error { return db.Where("id = 1").Find(misuse.model).Error },

@@ -2,6 +2,7 @@ package occ_test
 
 import (
 	"database/sql"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,15 +13,9 @@ import (
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
-func only(names ...string) (databases []testdb.Database) {
-	for _, database := range everywhere() {
-		for _, name := range names {
-			if database.Name == name {
-				databases = append(databases, database)
-			}
-		}
-	}
-	return databases
+// only are the databases that are like one of the names, each with a configuration or in the usual one.
+func only(names ...string) []testdb.Database {
+	return slices.DeleteFunc(everywhere(), func(d testdb.Database) bool { return !slices.Contains(names, d.Kind()) })
 }
 
 func TestConflictsThatPostgreSQLReports(t *testing.T) {

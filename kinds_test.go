@@ -248,7 +248,7 @@ func TestKindsUnderConfigurations(t *testing.T) {
 
 func (k kindCase) runOn(t *testing.T, databases []testdb.Database) {
 	for _, database := range databases {
-		dialect, _, _ := strings.Cut(database.Name, " ")
+		dialect := database.Like
 		if len(k.on) > 0 && !slices.Contains(k.on, dialect) {
 			continue
 		}
@@ -271,7 +271,7 @@ func impossible(behaviour string, database testdb.Database) bool {
 	case rolledBack:
 		return strings.Contains(database.Name, "SkipDefaultTransaction")
 	case returning:
-		return strings.Contains(database.Name, "mariadb") // its UPDATE has no RETURNING
+		return database.Like == "mariadb" // its UPDATE has no RETURNING
 	}
 	return false
 }

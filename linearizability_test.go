@@ -55,7 +55,7 @@ func complain(t *testing.T, anomalies []workload.Anomaly) {
 func TestRowsAreRegistersAtEveryIsolationLevel(t *testing.T) {
 	t.Parallel()
 	for _, database := range append(testdb.All(), testdb.Transactions()...) {
-		for _, level := range isolationLevels[database.Name] {
+		for _, level := range isolationLevels[database.Like] {
 			t.Run(database.Name+"/"+level.String(), func(t *testing.T) {
 				t.Parallel()
 				complain(t, concurrently(t, database.Open(t), workload.Config{Seed: 1, Levels: []sql.IsolationLevel{level}, Operations: 100}))
@@ -69,7 +69,7 @@ func TestRowsAreRegistersWhereConnectionsAreKilled(t *testing.T) {
 	for _, database := range testdb.All() {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			complain(t, concurrently(t, database.Open(t), workload.Config{Seed: 2, Levels: isolationLevels[database.Name], Operations: 80, Disturbs: 1}))
+			complain(t, concurrently(t, database.Open(t), workload.Config{Seed: 2, Levels: isolationLevels[database.Like], Operations: 80, Disturbs: 1}))
 		})
 	}
 }
@@ -79,7 +79,7 @@ func TestWritesThatAreNotComparedAreFoundOut(t *testing.T) {
 	for _, database := range testdb.All() {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			c := workload.Config{Seed: 3, Levels: isolationLevels[database.Name], Operations: 100}
+			c := workload.Config{Seed: 3, Levels: isolationLevels[database.Like], Operations: 100}
 
 			require.NotEmpty(t, concurrently(t, database.Open(t), c, workload.Sabotage))
 		})

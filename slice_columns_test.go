@@ -202,7 +202,7 @@ type typedRow struct {
 
 func TestSaveOfASliceWritesTypesOfPostgreSQL(t *testing.T) {
 	t.Parallel()
-	run(t, []testdb.Database{testdb.All()[1], testdb.Configurations()[0]}, []behaviour{
+	run(t, only("postgres", "postgres simple protocol"), []behaviour{
 		{"as they are", func(t *testing.T, db *gorm.DB) {
 			require.NoError(t, db.Exec("CREATE TYPE mood AS ENUM ('sad', 'ok')").Error)
 			require.NoError(t, db.AutoMigrate(&typedRow{}))
@@ -250,7 +250,7 @@ type setRow struct {
 
 func TestSaveOfASliceWritesTypesOfMariaDB(t *testing.T) {
 	t.Parallel()
-	run(t, []testdb.Database{testdb.All()[2], testdb.Configurations()[1]}, []behaviour{
+	run(t, only("mariadb", "mariadb clientFoundRows"), []behaviour{
 		{"as they are", func(t *testing.T, db *gorm.DB) {
 			one := `{"a":1}`
 			rows := []setRow{

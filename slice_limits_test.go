@@ -224,7 +224,7 @@ func TestSlicesUnderOtherPlugins(t *testing.T) {
 
 func TestConflictsThatTheDatabaseReports(t *testing.T) {
 	t.Parallel()
-	run(t, []testdb.Database{testdb.All()[1]}, []behaviour{
+	run(t, testdb.Of("postgres"), []behaviour{
 		{"are refusals of all rows, and the transaction stays usable", func(t *testing.T, db *gorm.DB) {
 			products := createSeveral(t, db, 3)
 			for name, write := range sliceWrites {

@@ -286,7 +286,7 @@ type Numbered struct {
 
 func TestSnapshotOfGeneratedKey(t *testing.T) {
 	t.Parallel()
-	db := open(t, testdb.All()[1], nil)
+	db := open(t, testdb.One(t, "postgres"), nil)
 	require.NoError(t, db.Exec("CREATE TABLE numbereds (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, gone timestamptz)").Error)
 	all := []Numbered{{Name: "a"}, {Name: "b"}}
 	require.NoError(t, db.Create(&all).Error)
@@ -342,7 +342,7 @@ func TestSnapshotDeclaredWrongly(t *testing.T) {
 		{&freeToken{}, "model freeToken: field Views: it is tagged token and unversioned"},
 		{&touchedSnapshot{}, "model touchedSnapshot, field Casket: touch needs a version, and Casket has none"},
 	} {
-		db := open(t, testdb.All()[0], nil)
+		db := open(t, testdb.One(t, "sqlite"), nil)
 		for _, use := range []func() error{
 			func() error { return db.First(tt.model).Error },
 			func() error { return db.Create(tt.model).Error },

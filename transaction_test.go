@@ -425,7 +425,7 @@ func deadlock(db *gorm.DB, opts *sql.TxOptions, a, b uint, write func(tx *gorm.D
 func TestADeadlock(t *testing.T) {
 	servers := func() (servers []testdb.Database) {
 		for _, d := range append(testdb.All(), testdb.Configurations()...) {
-			if d.Name != "sqlite" && d.Name != "sqlite PrepareStmt" && d.Name != "sqlite SkipDefaultTransaction" {
+			if d.Like != "sqlite" {
 				servers = append(servers, d)
 			}
 		}
@@ -515,7 +515,7 @@ func count(t testing.TB, db *gorm.DB, text string) (n int64) {
 }
 
 func TestARecordThatChangedEndsATransactionOfMariaDB(t *testing.T) {
-	run(t, testdb.All()[2:], []behaviour{{"1020 is not committed", func(t *testing.T, db *gorm.DB) {
+	run(t, testdb.Of("mariadb"), []behaviour{{"1020 is not committed", func(t *testing.T, db *gorm.DB) {
 		purse := createPurse(t, db)
 		other := createPurse(t, db)
 		require.NoError(t, db.Connection(func(conn *gorm.DB) error {
@@ -545,7 +545,7 @@ func TestARecordThatChangedEndsATransactionOfMariaDB(t *testing.T) {
 }
 
 func TestSQLiteEndsATransaction(t *testing.T) {
-	run(t, testdb.All()[:1], []behaviour{{"a trigger's rollback is not committed", func(t *testing.T, db *gorm.DB) {
+	run(t, testdb.Of("sqlite"), []behaviour{{"a trigger's rollback is not committed", func(t *testing.T, db *gorm.DB) {
 		require.NoError(t, db.Exec(`CREATE TRIGGER no_token BEFORE INSERT ON tokens WHEN NEW.text = 'no'
 			BEGIN SELECT RAISE(ROLLBACK, 'no tokens'); END`).Error)
 		purse := createPurse(t, db)

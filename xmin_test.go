@@ -34,9 +34,9 @@ type (
 )
 
 func postgresOnly(t *testing.T, behaviours []behaviour, models ...any) {
-	databases := []testdb.Database{testdb.All()[1]}
+	databases := testdb.Of("postgres")
 	for _, d := range testdb.Configurations() {
-		if d.Name == "postgres PrepareStmt" || d.Name == "postgres simple protocol" {
+		if d.Kind() == "postgres PrepareStmt" || d.Kind() == "postgres simple protocol" {
 			databases = append(databases, d)
 		}
 	}

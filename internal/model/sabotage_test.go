@@ -39,7 +39,7 @@ func TestTheProofFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			database, k := testdb.All()[0], kinds("sqlite")[0]
+			database, k := testdb.One(t, "sqlite"), kinds("sqlite")[0]
 			db := k.open(t, database.Open(t).Dialector, "items")
 			require.NoError(t, sabotage(db))
 			failed := recorder{TB: t}
@@ -56,7 +56,7 @@ func TestTheProofFails(t *testing.T) {
 func TestTheProofFailsWithoutThePlugin(t *testing.T) {
 	t.Parallel()
 	k := kinds("sqlite")[0]
-	db := k.open(t, testdb.All()[0].Open(t).Dialector, "items")
+	db := k.open(t, testdb.One(t, "sqlite").Open(t).Dialector, "items")
 	plain, err := gorm.Open(db.Dialector, &gorm.Config{Logger: db.Logger, NamingStrategy: db.NamingStrategy})
 	require.NoError(t, err)
 	failed := recorder{TB: t}

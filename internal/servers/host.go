@@ -36,7 +36,7 @@ func newHost(mirror string) (host, error) {
 		}
 	}
 	if _, err := os.Stat(keyring); err != nil {
-		return host{}, fmt.Errorf("Debian's keys are not there, apt-get install debian-archive-keyring: %w", err)
+		return host{}, fmt.Errorf("the keys of Debian's archive are not there, apt-get install debian-archive-keyring: %w", err)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -28,18 +28,22 @@ type Around func(call Call, do func() error) error
 
 // Intercepted returns all databases, with around between database/sql and their drivers.
 func Intercepted(around Around) []Database {
-	return []Database{
-		{Name: "sqlite", create: func(t testing.TB) gorm.Dialector {
+	return build(builders{
+		sqlite: func(t testing.TB) gorm.Dialector {
 			return sqlite.New(sqlite.Config{Conn: closeAfter(t, interceptSQLite(t, around))})
-		}},
-		{Name: "postgres", create: ownPostgres(func(config *pgx.ConnConfig) *sql.DB {
-			return sql.OpenDB(interceptor{stdlib.GetConnector(*config), around})
-		})},
-		{Name: "mariadb", create: ownMariaDB(func(config *mysql.Config) (*sql.DB, error) {
-			connector, err := mysql.NewConnector(config)
-			return sql.OpenDB(interceptor{connector, around}), err
-		})},
-	}
+		},
+		postgres: func(s *server) create {
+			return s.ownPostgres(func(config *pgx.ConnConfig) *sql.DB {
+				return sql.OpenDB(interceptor{stdlib.GetConnector(*config), around})
+			})
+		},
+		mariadb: func(s *server) create {
+			return s.ownMariaDB(func(config *mysql.Config) (*sql.DB, error) {
+				connector, err := mysql.NewConnector(config)
+				return sql.OpenDB(interceptor{connector, around}), err
+			})
+		},
+	})
 }
 
 func interceptSQLite(t testing.TB, around Around) *sql.DB {

@@ -27,7 +27,7 @@ func (r tests) Run() int {
 		code = max(code, 1)
 	}
 	if missing := notTested(); len(missing) > 0 {
-		fmt.Fprintf(os.Stderr, "NOT TESTED, for want of a server: %s; see docs/testing.md\n", strings.Join(missing, ", "))
+		warn("not tested, since no server answers: " + strings.Join(missing, ", ") + "; see docs/testing.md")
 	}
 	return code
 }
@@ -48,7 +48,7 @@ func closeServers() (err error) {
 	return err
 }
 
-// notTested returns the names of the servers that did not answer a test.
+// notTested returns the names of the servers that tests asked for in vain.
 func notTested() (names []string) {
 	for _, s := range servers {
 		if s.isMissed.Load() {
@@ -57,3 +57,5 @@ func notTested() (names []string) {
 	}
 	return names
 }
+
+func warn(text string) { fmt.Fprintln(os.Stderr, "testdb: "+text) }

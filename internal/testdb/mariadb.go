@@ -12,17 +12,22 @@ import (
 	"gorm.io/gorm"
 )
 
-var mariadbServer = newServer("mariadb", "CREATE DATABASE %s CHARACTER SET utf8mb4", "DROP DATABASE %s", func() (*sql.DB, error) {
-	config, err := mariadbConfig()
-	if err != nil {
-		return nil, err
+// newMariaDB is a server of MariaDB's or of MySQL's.
+func newMariaDB(name, variable, otherwise string) *server {
+	s := newServer(name, cmp.Or(os.Getenv(variable), otherwise))
+	s.create, s.drop = "CREATE DATABASE %s CHARACTER SET utf8mb4", "DROP DATABASE %s"
+	s.open = func() (*sql.DB, error) {
+		config, err := s.configureMariaDB()
+		if err != nil {
+			return nil, err
+		}
+		return openMariaDB(config)
 	}
-	return openMariaDB(config)
-})
+	return s
+}
 
-func mariadbConfig() (*mysql.Config, error) {
-	config, err := mysql.ParseDSN(cmp.Or(os.Getenv("TEST_MARIADB_DSN"),
-		"root@tcp(127.0.0.1:3306)/test?parseTime=true&charset=utf8mb4"))
+func (s *server) configureMariaDB() (*mysql.Config, error) {
+	config, err := mysql.ParseDSN(s.dsn)
 	if err != nil {
 		return nil, err
 	}
@@ -39,29 +44,29 @@ func openMariaDB(config *mysql.Config) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// createMariaDB lends a test connections that go from one test to the next.
-func createMariaDB(adjust ...func(*mysql.Config)) func(t testing.TB) gorm.Dialector {
+// lendMariaDB gives tests connections that go from one test to the next of the same configuration.
+func (s *server) lendMariaDB(adjust ...func(*mysql.Config)) func(t testing.TB) gorm.Dialector {
 	return func(t testing.TB) gorm.Dialector {
 		t.Helper()
-		namespace := mariadbServer.namespace(t)
-		config, err := mariadbConfig()
+		namespace := s.namespace(t)
+		config, err := s.configureMariaDB()
 		require.NoError(t, err)
 		for _, f := range adjust {
 			f(config)
 		}
 		connector, err := newMariaDBConnector(config)
 		require.NoError(t, err)
-		pool := sql.OpenDB(lender{connector, &mariadbServer.spares, config.FormatDSN(), namespace})
+		pool := sql.OpenDB(lender{connector, &s.spares, config.FormatDSN(), namespace})
 		return gormmysql.New(gormmysql.Config{Conn: closeAfter(t, pool), DSNConfig: config})
 	}
 }
 
-// ownMariaDB gives a test connections that are opened for it, and end with it.
-func ownMariaDB(open func(*mysql.Config) (*sql.DB, error)) func(t testing.TB) gorm.Dialector {
+// ownMariaDB gives tests connections that are opened for one, and end with it.
+func (s *server) ownMariaDB(open func(*mysql.Config) (*sql.DB, error)) func(t testing.TB) gorm.Dialector {
 	return func(t testing.TB) gorm.Dialector {
 		t.Helper()
-		namespace := mariadbServer.namespace(t)
-		config, err := mariadbConfig()
+		namespace := s.namespace(t)
+		config, err := s.configureMariaDB()
 		require.NoError(t, err)
 		config.DBName = namespace
 		pool, err := open(config)

@@ -17,48 +17,44 @@ import (
 	"gorm.io/gorm"
 )
 
-var postgresServer = newServer("postgres", "CREATE SCHEMA %s", "DROP SCHEMA %s CASCADE", func() (*sql.DB, error) {
-	config, err := postgresConfig()
-	if err != nil {
-		return nil, err
+func newPostgres(name, variable, otherwise string) *server {
+	s := newServer(name, cmp.Or(os.Getenv(variable), otherwise))
+	s.create, s.drop = "CREATE SCHEMA %s", "DROP SCHEMA %s CASCADE"
+	s.open = func() (*sql.DB, error) {
+		config, err := pgx.ParseConfig(s.dsn)
+		if err != nil {
+			return nil, err
+		}
+		return stdlib.OpenDB(*config), nil
 	}
-	return stdlib.OpenDB(*config), nil
-})
-
-func postgresConfig() (*pgx.ConnConfig, error) {
-	return pgx.ParseConfig(cmp.Or(os.Getenv("TEST_POSTGRES_DSN"),
-		"host=127.0.0.1 port=5432 user=postgres dbname=test sslmode=disable"))
+	return s
 }
 
-// createPostgres lends a test connections that go from one test to the next.
-func createPostgres(t testing.TB) gorm.Dialector { return lendPostgres(t, "default") }
+// simpleProtocol does what gorm.io/driver/postgres does for the option PreferSimpleProtocol.
+func simpleProtocol(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
 
-// createSimplePostgres does what gorm.io/driver/postgres does for the option PreferSimpleProtocol.
-func createSimplePostgres(t testing.TB) gorm.Dialector {
-	return lendPostgres(t, "simple protocol", func(c *pgx.ConnConfig) {
-		c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	})
-}
-
-func lendPostgres(t testing.TB, configuration string, adjust ...func(*pgx.ConnConfig)) gorm.Dialector {
-	t.Helper()
-	namespace := postgresServer.namespace(t)
-	config, err := postgresConfig()
-	require.NoError(t, err)
-	for _, f := range adjust {
-		f(config)
-	}
-	connector := postgresConnector{stdlib.GetConnector(*config)}
-	pool := sql.OpenDB(lender{connector, &postgresServer.spares, configuration, namespace})
-	return postgres.New(postgres.Config{Conn: closeAfter(t, pool)})
-}
-
-// ownPostgres gives a test connections that are opened for it, and end with it.
-func ownPostgres(open func(*pgx.ConnConfig) *sql.DB) func(t testing.TB) gorm.Dialector {
+// lendPostgres gives tests connections that go from one test to the next of the same configuration.
+func (s *server) lendPostgres(configuration string, adjust ...func(*pgx.ConnConfig)) func(t testing.TB) gorm.Dialector {
 	return func(t testing.TB) gorm.Dialector {
 		t.Helper()
-		namespace := postgresServer.namespace(t)
-		config, err := postgresConfig()
+		namespace := s.namespace(t)
+		config, err := pgx.ParseConfig(s.dsn)
+		require.NoError(t, err)
+		for _, f := range adjust {
+			f(config)
+		}
+		connector := postgresConnector{stdlib.GetConnector(*config)}
+		pool := sql.OpenDB(lender{connector, &s.spares, configuration, namespace})
+		return postgres.New(postgres.Config{Conn: closeAfter(t, pool)})
+	}
+}
+
+// ownPostgres gives tests connections that are opened for one, and end with it.
+func (s *server) ownPostgres(open func(*pgx.ConnConfig) *sql.DB) func(t testing.TB) gorm.Dialector {
+	return func(t testing.TB) gorm.Dialector {
+		t.Helper()
+		namespace := s.namespace(t)
+		config, err := pgx.ParseConfig(s.dsn)
 		require.NoError(t, err)
 		config.RuntimeParams["search_path"] = namespace
 		return postgres.New(postgres.Config{Conn: closeAfter(t, open(config))})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,22 +24,40 @@ const (
 	commandTimeout = 30 * time.Second
 )
 
-var servers = []*server{postgresServer, mariadbServer}
+// servers are those that tests know of, in the order of [All].
+var servers = []*server{
+	newPostgres("postgres", "TEST_POSTGRES_DSN", "host=127.0.0.1 port=5432 user=postgres dbname=test sslmode=disable"),
+	newMariaDB("mariadb", "TEST_MARIADB_DSN", "root@tcp(127.0.0.1:3306)/test?parseTime=true&charset=utf8mb4"),
+	newPostgres("postgres18", "TEST_POSTGRES18_DSN", ""),
+	newMariaDB("mariadb11", "TEST_MARIADB11_DSN", ""),
+	newMariaDB("mysql", "TEST_MYSQL_DSN", ""),
+}
+
+// named returns the server of a name.
+func named(name string) *server {
+	return servers[slices.IndexFunc(servers, func(s *server) bool { return s.name == name })]
+}
 
 // server is a database server that tests share. A test gets a namespace of its own on it: a schema or a database.
 type server struct {
-	name         string
+	name         string                  // of its databases
+	product      string                  // postgres, mariadb or mysql: the name without a version
+	dsn          string                  // empty where the environment names none, and there is no default
 	open         func() (*sql.DB, error) // in the namespace that the DSN names
 	create, drop string                  // SQL, with %s for the namespace
 	ping         func() error            // asks the server once per process
 	slots        chan struct{}
 	admin        func() (*sql.DB, error) // a pool for whatever is not a test's
 	spares       spares
+	wasAsked     atomic.Bool // by a test
 	isMissed     atomic.Bool // a test had to do without
 }
 
-func newServer(name, create, drop string, open func() (*sql.DB, error)) *server {
-	s := &server{name: name, open: open, create: create, drop: drop, slots: make(chan struct{}, maxNamespaces)}
+func newServer(name, dsn string) *server {
+	s := &server{
+		name: name, product: strings.TrimRight(name, "0123456789"), dsn: dsn,
+		slots: make(chan struct{}, maxNamespaces),
+	}
 	s.admin = sync.OnceValues(s.openAdmin)
 	s.ping = sync.OnceValue(func() error { return s.administer(answerTimeout, "SELECT 1") })
 	return s
@@ -63,6 +82,7 @@ func (s *server) namespace(t testing.TB) string {
 // mustAnswer skips t if the server is not there, or fails it in CI, where nobody would see the skip.
 func (s *server) mustAnswer(t testing.TB) {
 	t.Helper()
+	s.wasAsked.Store(true)
 	err := s.ping()
 	if err == nil {
 		return
@@ -72,7 +92,7 @@ func (s *server) mustAnswer(t testing.TB) {
 	if os.Getenv("CI") == "true" {
 		complain = t.Fatalf
 	}
-	complain("%s does not answer; start it with: docker compose up -d --wait (%v)", s.name, err)
+	complain("%s does not answer; start it with: docker compose up -d --wait, or see docs/testing.md (%v)", s.name, err)
 }
 
 func (s *server) openAdmin() (*sql.DB, error) {

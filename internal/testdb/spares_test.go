@@ -6,23 +6,26 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 )
 
-// lent are the two servers with what a test could leave behind on a connection.
-var lent = []struct {
-	server    *server
-	connector func(t *testing.T) connector
+// lending is what a test could leave behind on a connection to a kind of server.
+type lending struct {
+	connector func(t *testing.T, s *server) connector
 	id        string
 	leave     []string // what it leaves behind
 	isLeft    string   // counts what is left of it
 	where     string   // the namespace in use
-	abandon   string   // what a connection is not handed on with
-}{
-	{
-		postgresServer, func(t *testing.T) connector {
-			config, err := postgresConfig()
+	abandon   string   // what a connection is not handed on after
+	kill      string
+}
+
+var lendings = map[bool]lending{
+	true: { // of PostgreSQL
+		func(t *testing.T, s *server) connector {
+			config, err := pgx.ParseConfig(s.dsn)
 			require.NoError(t, err)
 			return postgresConnector{stdlib.GetConnector(*config)}
 		},
@@ -37,102 +40,106 @@ var lent = []struct {
 			+ (CASE WHEN to_regclass('leftover') IS NULL THEN 0 ELSE 1 END)`,
 		"SELECT current_schema()",
 		"BEGIN",
+		"SELECT pg_terminate_backend(%s, 10000)",
 	},
-	{
-		mariadbServer, func(t *testing.T) connector {
-			config, err := mariadbConfig()
+	false: { // of MariaDB and MySQL
+		func(t *testing.T, s *server) connector {
+			config, err := s.configureMariaDB()
 			require.NoError(t, err)
-			snapshotIsolation(config)
-			config.Params["lock_wait_timeout"] = "77"
+			config.Params = map[string]string{"charset": "utf8mb4", "lock_wait_timeout": "77", "sql_mode": "'ANSI'"}
 			c, err := newMariaDBConnector(config)
 			require.NoError(t, err)
 			return c
 		},
 		"SELECT connection_id()",
 		[]string{
-			"SET SESSION lock_wait_timeout = 12345", "SET innodb_snapshot_isolation = OFF", "SET NAMES latin1", "SET @leftover = 1",
-			"CREATE TEMPORARY TABLE leftover (id int)", "SELECT GET_LOCK('leftover', 0)", "SET autocommit = 0", "BEGIN",
+			"SET SESSION lock_wait_timeout = 12345", "SET sql_mode = ''", "SET NAMES latin1", "SET @leftover = 1",
+			"CREATE TEMPORARY TABLE leftover (id int)", "SELECT GET_LOCK('leftover', 0)", "SET autocommit = 0",
+			"START TRANSACTION WITH CONSISTENT SNAPSHOT",
 		},
-		`SELECT (@@lock_wait_timeout <> 77) + (NOT @@innodb_snapshot_isolation) + (@@collation_connection <> 'utf8mb4_general_ci')
-			+ (@leftover IS NOT NULL) + (NOT @@autocommit) + (IS_USED_LOCK('leftover') <=> connection_id()) + @@in_transaction`,
+		`SELECT (@@lock_wait_timeout <> 77) + (@@sql_mode NOT LIKE '%ANSI%') + (@@character_set_client <> 'utf8mb4')
+			+ (@leftover IS NOT NULL) + (NOT @@autocommit) + (IS_USED_LOCK('leftover') <=> connection_id())
+			+ (SELECT count(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = connection_id())`,
 		"SELECT DATABASE()",
 		"KILL connection_id()",
+		"KILL %s",
 	},
+}
+
+// eachLending runs test with every server that lends connections.
+func eachLending(t *testing.T, test func(t *testing.T, s *server, l lending)) {
+	t.Helper()
+	for _, s := range configuredServers() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, s, lendings[s.product == "postgres"])
+		})
+	}
 }
 
 func TestAConnectionIsHandedOnAsIfItWereNew(t *testing.T) {
 	t.Parallel()
-	for _, tt := range lent {
-		t.Run(tt.server.name, func(t *testing.T) {
-			t.Parallel()
-			first, second := tt.server.namespace(t), tt.server.namespace(t)
-			lender := lender{tt.connector(t), &spares{}, "a configuration", first}
-			t.Cleanup(func() { require.NoError(t, lender.spares.close()) })
-			pool := sql.OpenDB(lender)
-			id := queryText(t, pool, tt.id)
-			conn, err := pool.Conn(t.Context())
-			require.NoError(t, err)
-			for _, statement := range tt.leave {
-				_, err := conn.ExecContext(t.Context(), statement)
-				require.NoError(t, err, statement)
-			}
-			require.NoError(t, conn.Close())
-			require.NoError(t, pool.Close())
+	eachLending(t, func(t *testing.T, s *server, l lending) {
+		first, second := s.namespace(t), s.namespace(t)
+		conns := lender{l.connector(t, s), &spares{}, "a configuration", first}
+		t.Cleanup(func() { require.NoError(t, conns.spares.close()) })
+		pool := sql.OpenDB(conns)
+		id := queryText(t, pool, l.id)
+		conn, err := pool.Conn(t.Context())
+		require.NoError(t, err)
+		for _, statement := range l.leave {
+			_, err := conn.ExecContext(t.Context(), statement)
+			require.NoError(t, err, statement)
+		}
+		require.NoError(t, conn.Close())
+		require.NoError(t, pool.Close())
 
-			lender.namespace = second
-			next := sql.OpenDB(lender)
+		conns.namespace = second
+		next := sql.OpenDB(conns)
 
-			require.Equal(t, id, queryText(t, next, tt.id))
-			require.Equal(t, "0", queryText(t, next, tt.isLeft))
-			require.Equal(t, second, queryText(t, next, tt.where))
-			_, err = next.Exec("CREATE TABLE leftover (id int)")
-			require.NoError(t, err)
-			require.NoError(t, next.Close())
-		})
-	}
+		require.Equal(t, id, queryText(t, next, l.id))
+		require.Equal(t, "0", queryText(t, next, l.isLeft))
+		require.Equal(t, second, queryText(t, next, l.where))
+		_, err = next.Exec("CREATE TABLE leftover (id int)")
+		require.NoError(t, err)
+		require.NoError(t, next.Close())
+	})
 }
 
 func TestAConnectionThatCannotBeResetIsClosed(t *testing.T) {
 	t.Parallel()
-	for _, tt := range lent {
-		t.Run(tt.server.name, func(t *testing.T) {
-			t.Parallel()
-			namespace := tt.server.namespace(t)
-			lender := lender{tt.connector(t), &spares{}, "a configuration", namespace}
-			pool := sql.OpenDB(lender)
-			id := queryText(t, pool, tt.id)
-			_, _ = pool.Exec(tt.abandon) // MariaDB answers that it was killed
-			_ = pool.Close()
+	eachLending(t, func(t *testing.T, s *server, l lending) {
+		namespace := s.namespace(t)
+		conns := lender{l.connector(t, s), &spares{}, "a configuration", namespace}
+		pool := sql.OpenDB(conns)
+		id := queryText(t, pool, l.id)
+		_, _ = pool.Exec(l.abandon) // MariaDB answers that it was killed
+		_ = pool.Close()
 
-			next := sql.OpenDB(lender)
+		next := sql.OpenDB(conns)
 
-			require.NotEqual(t, id, queryText(t, next, tt.id))
-			require.NoError(t, next.Close())
-			require.NoError(t, lender.spares.close())
-		})
-	}
+		require.NotEqual(t, id, queryText(t, next, l.id))
+		require.NoError(t, next.Close())
+		require.NoError(t, conns.spares.close())
+	})
 }
 
 func TestAConnectionThatTheServerEndedIsReplaced(t *testing.T) {
 	t.Parallel()
-	kill := map[string]string{"postgres": "SELECT pg_terminate_backend(%s, 10000)", "mariadb": "KILL HARD CONNECTION %s"}
-	for _, tt := range lent {
-		t.Run(tt.server.name, func(t *testing.T) {
-			t.Parallel()
-			namespace := tt.server.namespace(t)
-			lender := lender{tt.connector(t), &spares{}, "a configuration", namespace}
-			pool := sql.OpenDB(lender)
-			id := queryText(t, pool, tt.id)
-			require.NoError(t, pool.Close())
-			require.NoError(t, tt.server.administer(commandTimeout, fmt.Sprintf(kill[tt.server.name], id)))
+	eachLending(t, func(t *testing.T, s *server, l lending) {
+		namespace := s.namespace(t)
+		conns := lender{l.connector(t, s), &spares{}, "a configuration", namespace}
+		pool := sql.OpenDB(conns)
+		id := queryText(t, pool, l.id)
+		require.NoError(t, pool.Close())
+		require.NoError(t, s.administer(commandTimeout, fmt.Sprintf(l.kill, id)))
 
-			next := sql.OpenDB(lender)
+		next := sql.OpenDB(conns)
 
-			require.NotEqual(t, id, queryText(t, next, tt.id))
-			require.NoError(t, next.Close())
-			require.NoError(t, lender.spares.close())
-		})
-	}
+		require.NotEqual(t, id, queryText(t, next, l.id))
+		require.NoError(t, next.Close())
+		require.NoError(t, conns.spares.close())
+	})
 }
 
 func TestSparesOfAnotherConfigurationMakeRoom(t *testing.T) {

@@ -1,12 +1,15 @@
 // Package testdb gives a test its databases: an empty one of its own on every kind of database that occ supports.
 //
-// The servers are named by TEST_POSTGRES_DSN and TEST_MARIADB_DSN; the defaults fit compose.yaml. A test whose server
-// does not answer is skipped, or fails where CI=true says that the server has to be there.
+// The servers are named by variables of the environment, which docs/testing.md lists; for the first two there are
+// defaults, which fit compose.yaml. A test whose server does not answer is skipped, or fails where CI=true says that the
+// server has to be there. TEST_DATABASES=sqlite,mysql leaves out all others.
 package testdb
 
 import (
 	"database/sql"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,41 +22,112 @@ const maxOpenConns = 8
 
 // Database is a kind of database and how GORM is configured for it. Its Name fits a subtest.
 type Database struct {
-	Name      string
-	create    func(t testing.TB) gorm.Dialector // of an empty database that ends with t
-	configure func(c *gorm.Config)              // nil: GORM's defaults
+	Name          string // product, version and configuration: "mariadb11 PrepareStmt"
+	Product       string // sqlite, postgres, mariadb or mysql
+	Like          string // sqlite, postgres or mariadb, which MySQL is like
+	Configuration string // empty for the usual one
+	create        create
+	configure     func(c *gorm.Config) // nil: GORM's defaults
+}
+
+// create returns the dialector of an empty database that ends with t.
+type create = func(t testing.TB) gorm.Dialector
+
+// builders say for each kind of database how one is made; nil leaves the kind out.
+type builders struct {
+	sqlite            create
+	postgres, mariadb func(*server) create // the latter for MySQL also
+}
+
+// build returns a database for each that is wanted.
+func build(by builders) (databases []Database) {
+	if by.sqlite != nil && isWanted("sqlite") {
+		databases = append(databases, Database{Name: "sqlite", Product: "sqlite", Like: "sqlite", create: by.sqlite})
+	}
+	for _, s := range servers {
+		make, like := by.mariadb, "mariadb"
+		if s.product == "postgres" {
+			make, like = by.postgres, "postgres"
+		}
+		if make != nil && s.dsn != "" && isWanted(s.name) {
+			databases = append(databases, Database{Name: s.name, Product: s.product, Like: like, create: make(s)})
+		}
+	}
+	return databases
+}
+
+// isWanted reports whether TEST_DATABASES has the name; where it is not set, all are wanted.
+func isWanted(name string) bool {
+	wanted := os.Getenv("TEST_DATABASES")
+	return wanted == "" || slices.Contains(strings.Split(wanted, ","), name)
 }
 
 // All returns the databases on which every behaviour is tested.
 func All() []Database {
-	return []Database{
-		{Name: "sqlite", create: createSQLite},
-		{Name: "postgres", create: createPostgres},
-		{Name: "mariadb", create: createMariaDB()},
+	return build(builders{
+		sqlite:   createSQLite,
+		postgres: func(s *server) create { return s.lendPostgres("default") },
+		mariadb:  func(s *server) create { return s.lendMariaDB() },
+	})
+}
+
+// Of returns those of [All] that are like one of the names: sqlite, postgres, mariadb.
+func Of(names ...string) []Database {
+	return slices.DeleteFunc(All(), func(d Database) bool { return !slices.Contains(names, d.Like) })
+}
+
+// One returns the first of [All] that is like a name, or skips t where TEST_DATABASES leaves all of them out.
+func One(t testing.TB, name string) Database {
+	t.Helper()
+	databases := Of(name)
+	if len(databases) == 0 {
+		t.Skipf("TEST_DATABASES leaves out what is like %s", name)
 	}
+	return databases[0]
+}
+
+// Kind is what a database is like, with the configuration.
+func (d Database) Kind() string { return strings.TrimSpace(d.Like + " " + d.Configuration) }
+
+// configured returns databases in a configuration of GORM's.
+func configured(name string, configure func(*gorm.Config), databases []Database) []Database {
+	for i := range databases {
+		databases[i].configure = configure
+	}
+	return called(name, databases)
+}
+
+// called returns databases under the name of their configuration.
+func called(configuration string, databases []Database) []Database {
+	for i := range databases {
+		databases[i].Name += " " + configuration
+		databases[i].Configuration = configuration
+	}
+	return databases
 }
 
 // Configurations returns settings of the driver and of GORM that a library may trip over, apart from those of [All].
 func Configurations() []Database {
-	configurations := []Database{
-		{Name: "postgres simple protocol", create: createSimplePostgres},
-		{Name: "mariadb clientFoundRows", create: createMariaDB(clientFoundRows)},
-	}
-	for _, d := range All() {
-		configurations = append(configurations,
-			Database{d.Name + " PrepareStmt", d.create, func(c *gorm.Config) { c.PrepareStmt = true }},
-			Database{d.Name + " SkipDefaultTransaction", d.create, func(c *gorm.Config) { c.SkipDefaultTransaction = true }},
-		)
-	}
-	return configurations
+	return slices.Concat(
+		called("simple protocol", build(builders{
+			postgres: func(s *server) create { return s.lendPostgres("simple protocol", simpleProtocol) },
+		})),
+		called("clientFoundRows", build(builders{
+			mariadb: func(s *server) create { return s.lendMariaDB(clientFoundRows) },
+		})),
+		configured("PrepareStmt", func(c *gorm.Config) { c.PrepareStmt = true }, All()),
+		configured("SkipDefaultTransaction", func(c *gorm.Config) { c.SkipDefaultTransaction = true }, All()),
+	)
 }
 
 // Transactions returns databases whose transactions get in each other's way differently from those of [All].
 func Transactions() []Database {
-	return []Database{
-		{Name: "sqlite immediate", create: createImmediateSQLite},
-		{Name: "mariadb innodb_snapshot_isolation", create: createMariaDB(snapshotIsolation)},
-	}
+	return slices.Concat(
+		called("immediate", build(builders{sqlite: createImmediateSQLite})),
+		called("innodb_snapshot_isolation", slices.DeleteFunc(build(builders{
+			mariadb: func(s *server) create { return s.lendMariaDB(snapshotIsolation) },
+		}), func(d Database) bool { return d.Product == "mysql" })),
+	)
 }
 
 // Each runs f on all databases, as parallel subtests.

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -56,7 +57,7 @@ func TestEveryPooledConnectionSeesTheSameDatabase(t *testing.T) {
 
 func TestADatabaseIsGoneWhenItsTestEnds(t *testing.T) {
 	t.Parallel()
-	for _, s := range []*server{postgresServer, mariadbServer} {
+	for _, s := range configuredServers() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			s.mustAnswer(t)
@@ -96,7 +97,7 @@ func TestAProgramHasADatabaseUntilItRemovesIt(t *testing.T) {
 
 func TestAProgramIsToldWhatWentWrong(t *testing.T) {
 	t.Parallel()
-	absent := newServer("postgres", "", "", func() (*sql.DB, error) { return nil, errors.New("refused") })
+	absent := absentServer()
 	var p program
 	ended := false
 	p.Cleanup(func() { ended = true })
@@ -110,7 +111,7 @@ func TestAProgramIsToldWhatWentWrong(t *testing.T) {
 
 func TestAConfigurationAddsToTheCallersConfig(t *testing.T) {
 	t.Parallel()
-	d := Database{"sqlite PrepareStmt", createSQLite, func(c *gorm.Config) { c.PrepareStmt = true }}
+	d := configured("PrepareStmt", func(c *gorm.Config) { c.PrepareStmt = true }, []Database{{Name: "sqlite", create: createSQLite}})[0]
 	config := &gorm.Config{TranslateError: true}
 
 	db := d.Open(t, config)
@@ -122,10 +123,10 @@ func TestAConfigurationAddsToTheCallersConfig(t *testing.T) {
 }
 
 func TestAServerThatDoesNotAnswer(t *testing.T) {
-	absent := newServer("postgres", "", "", func() (*sql.DB, error) { return nil, errors.New("refused") })
+	absent := absentServer()
 	for _, tt := range []struct{ name, ci, want string }{
-		{"skips its test", "", "skip: postgres does not answer; start it with: docker compose up -d --wait (refused)"},
-		{"fails its test in CI", "true", "fatal: postgres does not answer; start it with: docker compose up -d --wait (refused)"},
+		{"skips its test", "", "skip: postgres does not answer; start it with: docker compose up -d --wait, or see docs/testing.md (refused)"},
+		{"fails its test in CI", "true", "fatal: postgres does not answer; start it with: docker compose up -d --wait, or see docs/testing.md (refused)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("CI", tt.ci)
@@ -164,4 +165,15 @@ func countNamespaces(t *testing.T, admin *sql.DB, name string) (n int) {
 	query := fmt.Sprintf("SELECT count(*) FROM information_schema.schemata WHERE schema_name = '%s'", name)
 	require.NoError(t, admin.QueryRow(query).Scan(&n))
 	return n
+}
+
+// configuredServers are those that tests are run on.
+func configuredServers() []*server {
+	return slices.DeleteFunc(slices.Clone(servers), func(s *server) bool { return s.dsn == "" || !isWanted(s.name) })
+}
+
+func absentServer() *server {
+	s := newServer("postgres", "")
+	s.open = func() (*sql.DB, error) { return nil, errors.New("refused") }
+	return s
 }
