@@ -49,6 +49,11 @@ func except(part string, databases []testdb.Database) []testdb.Database {
 	return slices.DeleteFunc(databases, func(d testdb.Database) bool { return strings.Contains(d.Kind(), part) })
 }
 
+// products are those databases that are of some products: for what no other has that is like them.
+func products(databases []testdb.Database, names ...string) []testdb.Database {
+	return slices.DeleteFunc(databases, func(d testdb.Database) bool { return !slices.Contains(names, d.Product) })
+}
+
 // run runs behaviours on every database, each in tables of its own.
 func run(t *testing.T, databases []testdb.Database, behaviours []behaviour, models ...any) {
 	for _, database := range databases {

@@ -41,7 +41,7 @@ type slicePart struct {
 
 func TestLargeSlices(t *testing.T) {
 	t.Parallel()
-	run(t, append(testdb.All(), testdb.Configurations()[1]), []behaviour{
+	run(t, append(testdb.All(), only("mariadb clientFoundRows")...), []behaviour{
 		{"20,000 rows are saved, changed and deleted, all or none", func(t *testing.T, db *gorm.DB) {
 			const n = 20_000
 			products := make([]Product, n)

@@ -151,6 +151,9 @@ func TestSnapshotComparesWhatIsStored(t *testing.T) {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
 			for _, k := range kinds[dialect] {
+				if slices.Contains(notOfMySQL, k.typ) && database.Product == "mysql" {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s %s %s", k.typ, k.value, k.changed), func(t *testing.T) {
 					k.check(t, open(t, database, nil), k)
 				})
@@ -158,6 +161,9 @@ func TestSnapshotComparesWhatIsStored(t *testing.T) {
 		})
 	}
 }
+
+// notOfMySQL are types that MariaDB alone has; its json is text, where MySQL's is compared as what it means.
+var notOfMySQL = []string{"uuid", "inet6", "json"}
 
 // checkStored has a model of a row with a value written, refused once the value has changed, and written again after a load.
 func checkStored[T any](t *testing.T, db *gorm.DB, k storedKind) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -200,7 +201,10 @@ func TestARolledBackTransactionRollsMemoryBack(t *testing.T) {
 			require.Equal(t, errBoom, err)
 		}},
 	} {
-		run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{{end.name, func(t *testing.T, db *gorm.DB) {
+		databases := slices.DeleteFunc(everywhere(), func(d testdb.Database) bool {
+			return end.name == "a savepoint in SQL" && d.Product == "mysql" && d.Configuration == "PrepareStmt" // error 1295
+		})
+		run(t, databases, []behaviour{{end.name, func(t *testing.T, db *gorm.DB) {
 			purse, fresh := createPurse(t, db), &Coin{Worth: 3}
 			before, stored := versionsOf(purse, fresh), storedPurse(t, db, purse.ID)
 
@@ -515,7 +519,7 @@ func count(t testing.TB, db *gorm.DB, text string) (n int64) {
 }
 
 func TestARecordThatChangedEndsATransactionOfMariaDB(t *testing.T) {
-	run(t, testdb.Of("mariadb"), []behaviour{{"1020 is not committed", func(t *testing.T, db *gorm.DB) {
+	run(t, products(testdb.All(), "mariadb"), []behaviour{{"1020 is not committed", func(t *testing.T, db *gorm.DB) {
 		purse := createPurse(t, db)
 		other := createPurse(t, db)
 		require.NoError(t, db.Connection(func(conn *gorm.DB) error {
