@@ -6,6 +6,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // writeByDatabase writes what the database gives a version itself, and reads that version: with the statement where it can
@@ -26,7 +28,7 @@ func (w *write) writeByDatabase(set clause.Set, gormWrite func(*gorm.DB)) {
 	w.within(func() error {
 		w.run(set, gormWrite)
 		w.check()
-		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || (w.op == OpDelete && !w.wasSoftDelete()) {
+		if w.db.Error != nil || w.db.DryRun || w.db.RowsAffected == 0 || (w.op == conflict.OpDelete && !w.wasSoftDelete()) {
 			return w.db.Error
 		}
 		return w.learnVersion(r)
@@ -37,7 +39,7 @@ func (w *write) writeByDatabase(set clause.Set, gormWrite func(*gorm.DB)) {
 func (w *write) canReturn(r *row) bool {
 	target := w.stmt.ReflectValue
 	return r.key != nil && target.Kind() == reflect.Struct && target.CanAddr() && r.model.CanAddr() &&
-		target.Addr().Pointer() == r.model.Addr().Pointer() && (w.op != OpDelete || w.stmt.Dest == r.model.Addr().Interface())
+		target.Addr().Pointer() == r.model.Addr().Pointer() && (w.op != conflict.OpDelete || w.stmt.Dest == r.model.Addr().Interface())
 }
 
 // returnVersion has the statement return the version, besides what the caller and GORM want returned.
@@ -62,12 +64,12 @@ func (w *write) returnVersion(others ...clause.Column) {
 // mayBeUnchanged tells a database that does not count rows that it found and that hold already what they were to be set
 // to; with a version of the plugin's own there are none.
 func (w *write) mayBeUnchanged() bool {
-	return w.model.version.byDatabase && w.op != OpDelete && w.dialect.CountsChangedRows
+	return w.model.version.byDatabase && w.op != conflict.OpDelete && w.dialect.CountsChangedRows
 }
 
 // orNothing gives an UPDATE that sets nothing else something to set.
 func (w *write) orNothing(set clause.Set) clause.Set {
-	if len(set) > 0 || w.op == OpDelete || len(w.model.PrimaryFields) == 0 {
+	if len(set) > 0 || w.op == conflict.OpDelete || len(w.model.PrimaryFields) == 0 {
 		return set
 	}
 	key := clause.Column{Name: w.model.PrimaryFields[0].DBName}

@@ -9,6 +9,8 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
 	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // guardUpdate makes the UPDATE conditional on the version the caller read and has it write the next one.
@@ -428,7 +430,7 @@ func (w *write) andVersion(set clause.Set, version any) clause.Set {
 // alsoSet has the UPDATE set one more column. That of a soft delete is built by GORM inside gorm:delete, and keeps what
 // stands behind the SET; a hard delete has no SET.
 func (w *write) alsoSet(set clause.Set, assignment clause.Assignment) clause.Set {
-	if w.op != OpDelete {
+	if w.op != conflict.OpDelete {
 		return append(set, assignment)
 	}
 	w.stmt.Clauses["SET"] = clause.Clause{AfterExpression: furtherAssignments{assignment}}
@@ -469,7 +471,7 @@ func (w *write) writeAndLearn(set clause.Set, gormWrite func(*gorm.DB)) {
 	w.within(func() error {
 		w.run(set, gormWrite)
 		switch {
-		case w.db.Error != nil, w.db.DryRun, w.op == OpDelete && !w.wasSoftDelete():
+		case w.db.Error != nil, w.db.DryRun, w.op == conflict.OpDelete && !w.wasSoftDelete():
 			return w.db.Error
 		case w.db.RowsAffected == 0:
 			return w.learnUnchanged(&w.rows[0])
@@ -555,7 +557,7 @@ func (w *write) whereRow(compared bool) {
 		if compared {
 			row.version = w.comparedWith(&w.rows[0])
 		}
-		if w.op == OpDelete && w.isPassed(w.rows[0].model) {
+		if w.op == conflict.OpDelete && w.isPassed(w.rows[0].model) {
 			row.key = nil
 		}
 		if row.key != nil || compared {
@@ -619,7 +621,7 @@ func (w *write) check() {
 		w.insertBeforeAssociations()
 	case w.db.RowsAffected == 0:
 		w.refuse(nil)
-	case w.op != OpDelete || w.wasSoftDelete():
+	case w.op != conflict.OpDelete || w.wasSoftDelete():
 		r := &w.rows[0]
 		w.advance(r, r.next)
 		w.learnBase(r)

@@ -21,7 +21,7 @@ import (
 // go through the table. What has no column is not looked at: models without a version, [Snapshot], [Xmin]. Nor is the range
 // of what a [Generator] or the database writes. Tables are found as [CreateTriggers] does it.
 func CheckSchema(db *gorm.DB, models ...any) error {
-	p, err := pluginOf(db)
+	p, err := engineOf(db)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func CheckSchema(db *gorm.DB, models ...any) error {
 			problems = append(problems, err)
 			continue
 		}
-		if m.version == nil || m.version.plan != nil || m.version.isXmin() {
+		if m.version == nil || m.compares() != nil || m.version.isXmin() {
 			continue
 		}
 		check := schemaCheck{engine: p, db: db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context}), model: m, table: table}

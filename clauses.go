@@ -62,7 +62,7 @@ type switches struct {
 
 // fit reports as an error that a model has nothing to compare the expected version with. A Snapshot has its digest alone.
 func (s switches) fit(m *model) error {
-	if s.expects && (m.version == nil || m.version.plan != nil && s.texts == nil) {
+	if s.expects && (m.version == nil || m.compares() != nil && s.texts == nil) {
 		return fmt.Errorf("occ: model %s has no version that Expect could be compared with", m.Name)
 	}
 	return nil

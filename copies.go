@@ -32,7 +32,7 @@ func (j *journal) writtenRows() map[rowID][]memory {
 		*w = written{from: j.began, to: j.began, rows: map[rowID][]memory{}}
 	}
 	for ; j.rows.to < len(j.memories); j.rows.to++ {
-		if m := j.memories[j.rows.to]; m.field.plan == nil {
+		if m := j.memories[j.rows.to]; m.field.putImage == nil {
 			id := rowID{m.field.Schema, m.key}
 			j.rows.rows[id] = append(j.rows.rows[id], m)
 		}

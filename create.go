@@ -8,6 +8,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // guardCreate gives new rows their first version, and keeps an INSERT from overwriting rows that are there.
@@ -262,7 +264,7 @@ func (w *write) isSaveOfMissing() bool {
 // insertMissing inserts a model that Save did not find. If the row is there after all, because another session was faster
 // or because it is soft-deleted, it is not overwritten: the write is refused.
 func (w *write) insertMissing() {
-	w.op = OpUpdate
+	w.op = conflict.OpUpdate
 	if w.db.AddError(w.identify(w.stmt.ReflectValue, nil)) != nil {
 		return
 	}

@@ -7,6 +7,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // Current reads the row of model as it is now: what a refused write ran into. It finds the row by the primary key in
@@ -42,7 +44,7 @@ type subject struct {
 }
 
 func subjectOf[T any](db *gorm.DB) (*subject, error) {
-	p, err := pluginOf(db)
+	p, err := engineOf(db)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func (s *subject) keyOf(caller string, model any) ([]any, error) {
 
 // asWrite lets the functions ask what a write knows of its model and rows.
 func (s *subject) asWrite(tx *gorm.DB) *write {
-	w := &write{site: site{db: tx, ctx: s.ctx, model: s.model, dialect: s.plugin.dialect}, plugin: s.plugin, op: OpUpdate}
+	w := &write{site: site{db: tx, ctx: s.ctx, model: s.model, dialect: s.plugin.dialect}, plugin: s.plugin, op: conflict.OpUpdate}
 	if tx != nil {
 		w.stmt = tx.Statement
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // ErrStaleData reports that a write was refused because the row is no longer at the version it was based on: it was
@@ -264,18 +266,22 @@ func (e *StaleDataError) Is(target error) bool {
 // Unwrap gives the database's own error, if there is one.
 func (e *StaleDataError) Unwrap() error { return e.Err }
 
-// sayOnce undoes what GORM does to a refusal of an association: each further association that it then does not save adds
-// the same error once more.
-func sayOnce(err error) error {
-	if err == nil {
-		return nil
+// staleData is the public error of a refusal.
+func staleData(refusal *conflict.Refusal) error {
+	rows := make([]StaleRow, len(refusal.Rows))
+	for i, row := range refusal.Rows {
+		rows[i] = StaleRow{
+			Index: row.Index, PrimaryKey: row.PrimaryKey,
+			Expected: inPublic(row.Expected), Actual: inPublic(row.Actual), Reason: Reason(row.Reason),
+		}
 	}
-	var refusal *StaleDataError
-	if !errors.As(err, &refusal) || err == error(refusal) {
-		return err
+	return &StaleDataError{Op: Op(refusal.Op), Table: refusal.Table, Rows: rows, Err: refusal.Err}
+}
+
+// staleDataIn is the refusal in an error; nil if there is none.
+func staleDataIn(err error) error {
+	if refused := (*StaleDataError)(nil); errors.As(err, &refused) {
+		return refused
 	}
-	if others := strings.ReplaceAll(err.Error(), refusal.Error(), ""); strings.Trim(others, "; ") == "" {
-		return refusal
-	}
-	return err
+	return nil
 }

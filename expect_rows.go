@@ -5,6 +5,8 @@ import (
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // choosing runs a write whose expected versions are known or, where they are to be chosen among texts, reads the rows first
@@ -73,12 +75,12 @@ func (w *write) lockExpected() (rows []*row, states []rowState, err error) {
 }
 
 // staleAmong are the refusals of the rows that are not at one of the texts.
-func (w *write) staleAmong(rows []*row, states []rowState, texts *expectText) (stale []StaleRow) {
+func (w *write) staleAmong(rows []*row, states []rowState, texts *expectText) (stale []conflict.Row) {
 	for i, r := range rows {
 		if w.isInReach(states[i]) && w.model.version.isAtText(states[i].version, *texts) {
 			continue
 		}
-		stale = append(stale, StaleRow{
+		stale = append(stale, conflict.Row{
 			Index: r.index, PrimaryKey: w.namedKey(r), Expected: texts.expected(w.model.version),
 			Actual: states[i].version, Reason: w.reasonOfText(states[i], texts),
 		})
@@ -86,19 +88,19 @@ func (w *write) staleAmong(rows []*row, states []rowState, texts *expectText) (s
 	return stale
 }
 
-func (w *write) reasonOfText(state rowState, texts *expectText) Reason {
+func (w *write) reasonOfText(state rowState, texts *expectText) conflict.Reason {
 	switch {
 	case !w.isInReach(state):
-		return ReasonDeleted
+		return conflict.ReasonDeleted
 	case len(texts.versions) == 0:
-		return ReasonMissing
+		return conflict.ReasonMissing
 	}
-	return ReasonChanged
+	return conflict.ReasonChanged
 }
 
 // chooseMatched makes the rows that the caller's conditions found those of the write, without the ones at another version.
 // None is a refusal, as of one version.
-func (w *write) chooseMatched(rows []*row, states []rowState, stale []StaleRow, texts *expectText) bool {
+func (w *write) chooseMatched(rows []*row, states []rowState, stale []conflict.Row, texts *expectText) bool {
 	kept := w.rows[:0:0]
 	for i, r := range rows {
 		if w.isInReach(states[i]) && w.model.version.isAtText(states[i].version, *texts) {
@@ -106,7 +108,7 @@ func (w *write) chooseMatched(rows []*row, states []rowState, stale []StaleRow, 
 			kept = append(kept, *r)
 		}
 	}
-	if len(kept) == 1 && w.op != OpDelete {
+	if len(kept) == 1 && w.op != conflict.OpDelete {
 		kept[0].model, kept[0].before = w.rows[0].model, w.rows[0].before
 	}
 	if len(kept) > 0 {
@@ -114,15 +116,15 @@ func (w *write) chooseMatched(rows []*row, states []rowState, stale []StaleRow, 
 		return true
 	}
 	if len(stale) != 1 {
-		stale = []StaleRow{w.absent(texts)}
+		stale = []conflict.Row{w.absent(texts)}
 	}
 	w.refuseTexts(stale, texts)
 	return false
 }
 
 // absent is the refusal of what the conditions are about, where they match no row or more than one.
-func (w *write) absent(texts *expectText) StaleRow {
-	stale := StaleRow{PrimaryKey: map[string]any{}, Expected: texts.expected(w.model.version), Reason: ReasonUnknown}
+func (w *write) absent(texts *expectText) conflict.Row {
+	stale := conflict.Row{PrimaryKey: map[string]any{}, Expected: texts.expected(w.model.version), Reason: conflict.ReasonUnknown}
 	key := w.keyInConditions()
 	if key == nil {
 		return stale
@@ -133,7 +135,7 @@ func (w *write) absent(texts *expectText) StaleRow {
 	switch {
 	case err != nil:
 	case !w.isInReach(state):
-		stale.Actual, stale.Reason = state.version, ReasonDeleted
+		stale.Actual, stale.Reason = state.version, conflict.ReasonDeleted
 	default:
 		stale.Actual = state.version // other conditions did not hold
 	}
@@ -142,9 +144,9 @@ func (w *write) absent(texts *expectText) StaleRow {
 
 // refuseTexts refuses a write for what ExpectText was given. No version at all is one that was never loaded, whatever the
 // row is at.
-func (w *write) refuseTexts(stale []StaleRow, texts *expectText) {
+func (w *write) refuseTexts(stale []conflict.Row, texts *expectText) {
 	w.counters().checked.Add(1)
-	refusal := &StaleDataError{Op: w.op, Table: w.stmt.Table, Rows: stale}
+	refusal := &conflict.Refusal{Op: w.op, Rows: stale}
 	if len(texts.versions) == 0 {
 		refusal.Err = errNoText
 	}

@@ -47,7 +47,7 @@ func (expectText) Build(clause.Builder) {}
 
 // one is the version that the texts are, where they are one that a column can be compared with.
 func (e expectText) one(version *versionField) (any, bool) {
-	if len(e.versions) != 1 || e.any || version.plan != nil {
+	if len(e.versions) != 1 || e.any || version.putImage != nil {
 		return nil, false
 	}
 	return version.fromText(e.versions[0])

@@ -49,8 +49,8 @@ type journal struct {
 	failure   error       // the statement's error that brought the transaction into its state
 	unread    []*sql.Rows // rows that the caller reads by itself: an error among them is seen later
 
-	refusal *StaleDataError // the last one in the transaction
-	refused *tableCounters  // of its table
+	refusal error          // the last one in the transaction
+	refused *tableCounters // of its table
 
 	calls int // calls in the transaction that may write several rows and have not ended
 	// written are the models that the outermost of those calls has written or is going to delete, by type

@@ -3,6 +3,8 @@ package occ
 import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // relink saves the children of a has-one or has-many with their owner. GORM has given them the owner's key already and
@@ -75,7 +77,7 @@ func (w *write) insertChildren(rows []row) {
 // refuseDuplicates turns the database's duplicate key into a refusal of the rows whose primary key is there: somebody
 // else has inserted them meanwhile.
 func (w *write) refuseDuplicates(rows []row) {
-	w.op, w.own, w.rows = OpUpdate, clause.Clause{}, rows
+	w.op, w.own, w.rows = conflict.OpUpdate, clause.Clause{}, rows
 	there, _, states, err := w.divideByPresence(w.pointers())
 	if err == nil && len(there) > 0 {
 		w.refuseRows(there, states, nil)
@@ -84,7 +86,7 @@ func (w *write) refuseDuplicates(rows []row) {
 
 // moveChildren gives children that are there to their new owner, each compared with its own version.
 func (w *write) moveChildren(fields []*schema.Field, rows []row) {
-	w.op, w.own, w.rows = OpUpdate, clause.Clause{}, rows
+	w.op, w.own, w.rows = conflict.OpUpdate, clause.Clause{}, rows
 	w.catchUp(w.pointers())
 	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
 		return w.modelsUpdate(rows, fields, nil, compared)

@@ -6,13 +6,15 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // writeMatched is for writes that are not compared and whose next versions SQL cannot make: the rows that match are read
 // and locked, and one UPDATE gives each its own.
 func (w *write) writeMatched(set clause.Set, gormWrite func(*gorm.DB)) {
 	switch {
-	case w.op == OpDelete && !w.isSoftDelete():
+	case w.op == conflict.OpDelete && !w.isSoftDelete():
 		w.writeAndLearn(nil, gormWrite)
 		return
 	case w.db.DryRun: // no row is read, so the versions that would be written are not known
@@ -50,7 +52,7 @@ func (w *write) advanceMatched(rows []*row, set clause.Set, gormWrite func(*gorm
 	columns := append(w.keyColumns(), w.nextColumn())
 	version := clause.Assignment{Column: clause.Column{Name: w.model.version.DBName}, Value: columns[len(columns)-1].Ref()}
 	update := w.batchOf(columns, append(slices.Clone(set), version), gormWrite)
-	update.behindSet = w.op == OpDelete
+	update.behindSet = w.op == conflict.OpDelete
 	affected := update.run(rows)
 	if w.db.Error != nil {
 		return w.db.Error

@@ -93,7 +93,7 @@ func (a *Amount) Scan(v any) error {
 func pure(t testing.TB) *gorm.DB {
 	db, err := gorm.Open(tests.DummyDialector{})
 	require.NoError(t, err)
-	require.NoError(t, db.Use(occ.New()))
+	require.NoError(t, db.Use(occ.New(occ.WithDialect("sqlite"))))
 	return db
 }
 

@@ -174,9 +174,17 @@ func (p *reader) meet(db *gorm.DB) {
 
 func (m *model) newModel() any { return reflect.New(m.ModelType).Interface() }
 
+// compares returns the plan of the Snapshot that is compared in the place of a version; nil where there is a version.
+func (m *model) compares() *snapshotPlan {
+	if m.version == nil || m.version != m.base {
+		return nil
+	}
+	return m.snapshot
+}
+
 // addSnapshot finds the model's Snapshot, which stands in for a version where there is none.
 func (m *model) addSnapshot() {
-	plan, err := findSnapshot(m.Schema)
+	plan, err := findSnapshot(m.Schema, snapshots)
 	if err != nil {
 		m.err = errors.Join(m.err, fmt.Errorf("occ: model %s: %w", m.Name, err))
 	}

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
 
+	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/dialect"
 )
 
@@ -36,9 +37,14 @@ type engine struct {
 	blindWrites bool
 	counters    counters
 	hasOutcomes atomic.Bool // the database remembers how transactions ended
+	face        face
+}
 
-	conflictHooks []func(context.Context, *StaleDataError)
-	retryReports  []func(context.Context, RetryReport)
+// face is how the engine speaks to those outside: what it finds out, it hands over as plain data.
+type face struct {
+	refused   func(*conflict.Refusal) error            // the public error of a refused write
+	refusalIn func(error) error                        // the public error in another one; nil where there is none
+	report    func(ctx context.Context, refusal error) // called once for every refused write
 }
 
 func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
@@ -51,9 +57,18 @@ func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
 	models := &models{kinds: kinds, parse: func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }}
 	reader := &reader{models: models, journals: &journals{dialect: d}, dialect: d, query: db.Callback().Query().Get("gorm:query")}
 	e := &engine{reader: reader, dialect: d, blindWrites: p.blindWrites}
-	e.conflictHooks, e.retryReports = p.conflictHooks, p.retryReports
+	e.face = face{refused: staleData, refusalIn: staleDataIn, report: p.reportConflict}
 	e.gorm = e.callbacksOf(db)
 	return e
+}
+
+// reportConflict tells the conflict hooks, in the order in which they were given.
+func (p *Plugin) reportConflict(ctx context.Context, refusal error) {
+	if refused := (*StaleDataError)(nil); errors.As(refusal, &refused) {
+		for _, hook := range p.conflictHooks {
+			hook(ctx, refused)
+		}
+	}
 }
 
 // gormCallbacks are the callbacks of GORM that the plugin's own go round.
@@ -131,15 +146,15 @@ func (p *engine) register(db *gorm.DB) []error {
 	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	query, row := db.Callback().Query(), db.Callback().Row()
 	return append(slices.Concat(p.registerWatch(db), p.registerAborts(db)),
-		create.Before("gorm:before_create").Register("occ:open_create", p.open(OpUpsert)),
+		create.Before("gorm:before_create").Register("occ:open_create", p.open(conflict.OpUpsert)),
 		create.Replace("gorm:create", p.aborting(p.guardCreate)),
 		create.After("*").Register("occ:close_create", p.close),
 
-		update.Before("gorm:setup_reflect_value").Register("occ:open_update", p.open(OpUpdate)),
+		update.Before("gorm:setup_reflect_value").Register("occ:open_update", p.open(conflict.OpUpdate)),
 		update.Replace("gorm:update", p.aborting(p.guardUpdate)),
 		update.After("*").Register("occ:close_update", p.close),
 
-		remove.Before("gorm:before_delete").Register("occ:open_delete", p.open(OpDelete)),
+		remove.Before("gorm:before_delete").Register("occ:open_delete", p.open(conflict.OpDelete)),
 		remove.Replace("gorm:delete", p.aborting(p.guardDelete)),
 		remove.After("*").Register("occ:close_delete", p.close),
 
@@ -154,10 +169,19 @@ func (p *engine) register(db *gorm.DB) []error {
 var errNotRegistered = errors.New("occ: the plugin is not registered: call db.Use(occ.New())")
 
 // pluginOf finds the plugin that db was given.
-func pluginOf(db *gorm.DB) (*engine, error) {
+func pluginOf(db *gorm.DB) (*Plugin, error) {
 	p, ok := db.Plugins[(*Plugin)(nil).Name()].(*Plugin)
 	if !ok {
 		return nil, errNotRegistered
+	}
+	return p, nil
+}
+
+// engineOf finds the engine of the plugin that db was given.
+func engineOf(db *gorm.DB) (*engine, error) {
+	p, err := pluginOf(db)
+	if err != nil {
+		return nil, err
 	}
 	return p.engine, nil
 }

@@ -2,9 +2,12 @@ package occ
 
 import (
 	"reflect"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // refuse ends a write that did not find its row at the expected version. Only now is the row read, to say why. With
@@ -15,7 +18,7 @@ func (w *write) refuse(reported error) {
 	if byCondition && reported == nil {
 		r.key = w.keyInConditions()
 	}
-	stale := StaleRow{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Reason: ReasonUnknown}
+	stale := conflict.Row{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Reason: conflict.ReasonUnknown}
 	if reported == nil && r.key != nil {
 		state, err := w.read(r)
 		switch {
@@ -33,7 +36,7 @@ func (w *write) refuse(reported error) {
 			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)
 		}
 	}
-	w.fail(&StaleDataError{Op: w.op, Rows: []StaleRow{stale}, Err: reported})
+	w.fail(&conflict.Refusal{Op: w.op, Rows: []conflict.Row{stale}, Err: reported})
 }
 
 // conflictIn is the error of a read that was to say why a write was refused, where it is a conflict itself: a deadlock may
@@ -45,15 +48,16 @@ func (w *write) conflictIn(err error) error {
 	return nil
 }
 
-func (w *write) fail(refusal *StaleDataError) {
-	w.refusal, refusal.Table = refusal, w.tableName()
+func (w *write) fail(refusal *conflict.Refusal) {
+	refusal.Table = w.tableName()
+	w.refusal = w.plugin.face.refused(refusal)
 	w.db.Error, w.db.RowsAffected = nil, 0
-	_ = w.db.AddError(refusal)
+	_ = w.db.AddError(w.refusal)
 }
 
 // isSaveOfNew tells the UPDATE with which GORM's Save finds out that a model was not stored before.
 func (w *write) isSaveOfNew(r *row) bool {
-	return w.op == OpUpdate && !w.expects && w.model.version.kind.isZero(r.expected) && w.isWholeRow() && calledBySave()
+	return w.op == conflict.OpUpdate && !w.expects && w.model.version.kind.isZero(r.expected) && w.isWholeRow() && calledBySave()
 }
 
 func (w *write) namedKey(r *row) map[string]any {
@@ -80,19 +84,19 @@ type rowState struct {
 	model              reflect.Value // a model of the row that has its key, where rows are read together
 }
 
-func (w *write) reasonOf(r *row, state rowState) Reason {
+func (w *write) reasonOf(r *row, state rowState) conflict.Reason {
 	kind := w.model.version.kind
 	switch {
 	case !w.isInReach(state):
-		return ReasonDeleted
+		return conflict.ReasonDeleted
 	case w.isAt(r, state.version):
-		return ReasonUnknown // it was not there a moment ago, and now it is
+		return conflict.ReasonUnknown // it was not there a moment ago, and now it is
 	case w.isUnloaded(r):
-		return ReasonMissing
+		return conflict.ReasonMissing
 	case kind.isAhead(r.expected, state.version):
-		return ReasonAhead
+		return conflict.ReasonAhead
 	}
-	return ReasonChanged
+	return conflict.ReasonChanged
 }
 
 // isInReach tells a row that the statement would write: it is there, and no soft delete hides it.
@@ -181,4 +185,20 @@ func (w *site) deletedInSQL() clause.Expression {
 		return clause.Expr{SQL: "0"}
 	}
 	return clause.Expr{SQL: "CASE WHEN ? THEN 0 ELSE 1 END", Vars: []any{group{where.Exprs}}}
+}
+
+// sayOnce undoes what GORM does to a refusal of an association: each further association that it then does not save adds
+// the same error once more.
+func (p *engine) sayOnce(err error) error {
+	if err == nil {
+		return nil
+	}
+	refusal := p.face.refusalIn(err)
+	if refusal == nil || err == refusal {
+		return err
+	}
+	if others := strings.ReplaceAll(err.Error(), refusal.Error(), ""); strings.Trim(others, "; ") == "" {
+		return refusal
+	}
+	return err
 }

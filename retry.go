@@ -36,7 +36,7 @@ func Retry(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts ..
 	if err != nil {
 		return err
 	}
-	r := &retry{plugin: p, maxAttempts: 10, newBackOff: fullJitter, reconnect: reconnecting()}
+	r := &retry{plugin: p.engine, reports: p.retryReports, maxAttempts: 10, newBackOff: fullJitter, reconnect: reconnecting()}
 	err = errNoReturn // a panic or runtime.Goexit in fc
 	defer func() { r.end(ctx, err) }()
 	err = r.start(ctx, db, fc, opts)
@@ -48,7 +48,7 @@ var errNoReturn = errors.New("occ: the function of Retry did not return: it pani
 // end tells those who asked for reports how the call went.
 func (r *retry) end(ctx context.Context, err error) {
 	r.report.Err = err
-	for _, report := range r.plugin.retryReports {
+	for _, report := range r.reports {
 		report(ctx, r.report)
 	}
 }
@@ -157,6 +157,7 @@ type retry struct {
 	backOff     backoff.BackOff
 	reconnect   backoff.BackOff // in place of backOff while no server is there; nil where the caller has said how to wait
 	report      RetryReport
+	reports     []func(context.Context, RetryReport) // who is told of it
 
 	checksCommit bool
 	last         *StaleDataError // of the last attempt
@@ -310,7 +311,7 @@ func (t *transaction) countRetry(err error) {
 			t.plugin.counters.of(table, table).retried.Add(1)
 		}
 	case !errors.As(err, &refused):
-	case refused == t.refusal:
+	case error(refused) == t.refusal:
 		t.refused.retried.Add(1)
 	default:
 		t.plugin.counters.of(refused.Table, "").retried.Add(1)

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/batch"
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // isSaveOfSlice tells GORM's Save of a slice: an upsert of all columns that also sets the time of the update. With
@@ -36,7 +37,7 @@ type savedSlice struct {
 
 // saveSlice updates the loaded models of a slice and inserts the others, all or none.
 func (w *write) saveSlice() {
-	w.op, w.own, w.isWhole = OpUpdate, w.stmt.Clauses["WHERE"], true
+	w.op, w.own, w.isWhole = conflict.OpUpdate, w.stmt.Clauses["WHERE"], true
 	switch err := w.collectSaved(); {
 	case w.db.AddError(err) != nil:
 		return

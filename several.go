@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/batch"
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // errShort says that a batch wrote fewer rows than it has.
@@ -358,7 +359,7 @@ func appendKeyPart(text []byte, part any) []byte {
 // refuseRows ends a write of several rows that did not find all of them at their expected versions: it names the stale
 // ones. With err, or where none is to be found any more, nothing reliable is known of any.
 func (w *write) refuseRows(rows []*row, states []rowState, err error) {
-	var stale []StaleRow
+	var stale []conflict.Row
 	for i, r := range rows {
 		if err == nil && !w.isCurrent(r, states[i]) {
 			stale = append(stale, w.staleRow(r, states[i]))
@@ -366,16 +367,16 @@ func (w *write) refuseRows(rows []*row, states []rowState, err error) {
 	}
 	if err == nil {
 		stale = append(stale, w.refusedInserts(rows)...)
-		slices.SortStableFunc(stale, func(a, b StaleRow) int { return cmp.Compare(a.Index, b.Index) })
+		slices.SortStableFunc(stale, func(a, b conflict.Row) int { return cmp.Compare(a.Index, b.Index) })
 	}
 	if len(stale) == 0 {
 		stale = w.unknown(rows)
 	}
-	w.fail(&StaleDataError{Op: w.op, Rows: stale, Err: w.conflictIn(err)})
+	w.fail(&conflict.Refusal{Op: w.op, Rows: stale, Err: w.conflictIn(err)})
 }
 
 // refusedInserts are the models that were to be inserted, apart from rows, and whose rows are there.
-func (w *write) refusedInserts(rows []*row) (stale []StaleRow) {
+func (w *write) refusedInserts(rows []*row) (stale []conflict.Row) {
 	others := slices.DeleteFunc(slices.Clone(w.neverLoaded), func(r *row) bool { return slices.Contains(rows, r) })
 	if len(others) == 0 {
 		return nil
@@ -392,17 +393,17 @@ func (w *write) refusedInserts(rows []*row) (stale []StaleRow) {
 	return stale
 }
 
-func (w *write) staleRow(r *row, state rowState) StaleRow {
-	return StaleRow{
+func (w *write) staleRow(r *row, state rowState) conflict.Row {
+	return conflict.Row{
 		Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected,
 		Actual: state.version, Reason: w.reasonOf(r, state),
 	}
 }
 
-func (w *write) unknown(rows []*row) []StaleRow {
-	stale := make([]StaleRow, len(rows))
+func (w *write) unknown(rows []*row) []conflict.Row {
+	stale := make([]conflict.Row, len(rows))
 	for i, r := range rows {
-		stale[i] = StaleRow{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Reason: ReasonUnknown}
+		stale[i] = conflict.Row{Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected, Reason: conflict.ReasonUnknown}
 	}
 	return stale
 }
@@ -410,7 +411,7 @@ func (w *write) unknown(rows []*row) []StaleRow {
 // failRows ends a write of several rows with an error of the database; one that reports a conflict is a refusal.
 func (w *write) failRows(rows []*row, err error) {
 	if w.dialect.IsConflict(err) {
-		w.fail(&StaleDataError{Op: w.op, Rows: w.unknown(rows), Err: err})
+		w.fail(&conflict.Refusal{Op: w.op, Rows: w.unknown(rows), Err: err})
 		return
 	}
 	w.db.RowsAffected = 0

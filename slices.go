@@ -84,7 +84,7 @@ func (w *write) batchOf(columns []batchColumn, set clause.Set, send func(*gorm.D
 func (w *write) advancing(set clause.Set, rows []*row, compared bool, send func(*gorm.DB)) *batchUpdate {
 	version := w.model.version
 	update := w.batchOf(w.keyColumns(), slices.Clone(set), send)
-	if compared && version.plan == nil {
+	if compared && w.model.compares() == nil {
 		update.compare(rows)
 	}
 	next := version.kind.nextInSQL(version.column())

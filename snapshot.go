@@ -49,7 +49,32 @@ import (
 // is empty after an insert or a write of several rows, until the model is loaded again.
 type Snapshot struct{ image *rowImage }
 
-var snapshotType = reflect.TypeFor[Snapshot]()
+// snapshots is how the engine, which handles images, gets at the Snapshots of models.
+var snapshots = imageHolder{
+	typ: reflect.TypeFor[Snapshot](),
+	get: func(field reflect.Value) *rowImage { return field.Interface().(Snapshot).image },
+	set: func(field reflect.Value, image *rowImage) { field.Set(reflect.ValueOf(Snapshot{image})) },
+	of: func(value any) (*rowImage, bool) {
+		snapshot, ok := value.(Snapshot)
+		return snapshot.image, ok
+	},
+}
+
+// inPublic returns a version as users see it: an image as the Snapshot that holds it.
+func inPublic(version any) any {
+	if image, ok := version.(*rowImage); ok {
+		return Snapshot{image}
+	}
+	return version
+}
+
+// imageHolder is the type that models embed to keep an image, and the ways to the image in it.
+type imageHolder struct {
+	typ reflect.Type
+	get func(field reflect.Value) *rowImage
+	set func(field reflect.Value, image *rowImage)
+	of  func(value any) (*rowImage, bool)
+}
 
 // rowImage is a row as it was read, by the columns of its model's plan. It is never changed: copies of models share it.
 type rowImage struct {
@@ -68,6 +93,7 @@ func (i *rowImage) has(column int) bool {
 
 // snapshotPlan is how models of one schema are compared with their snapshots.
 type snapshotPlan struct {
+	holder   imageHolder
 	path     []int // to the Snapshot in the model; the index of an embedded pointer is as positive as any
 	fields   []*schema.Field
 	columns  []string
@@ -84,15 +110,15 @@ const (
 )
 
 // findSnapshot looks for an embedded Snapshot; nil if there is none.
-func findSnapshot(s *schema.Schema) (*snapshotPlan, error) {
-	found, err := snapshotsIn(s.ModelType, nil)
+func findSnapshot(s *schema.Schema, holder imageHolder) (*snapshotPlan, error) {
+	found, err := holder.in(s.ModelType, nil)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
 	if len(found) > 1 {
 		return nil, errors.New("it embeds two Snapshots: keep one")
 	}
-	plan := &snapshotPlan{path: found[0].Index, keys: s.PrimaryFields}
+	plan := &snapshotPlan{holder: holder, path: found[0].Index, keys: s.PrimaryFields}
 	switch mode := schema.ParseTagSetting(found[0].Tag.Get("gorm"), ";")[snapshotTag]; mode {
 	case "", snapshotTag:
 	case snapshotDirty:
@@ -103,8 +129,8 @@ func findSnapshot(s *schema.Schema) (*snapshotPlan, error) {
 	return plan, plan.choose(s)
 }
 
-// snapshotsIn finds the fields of type Snapshot, in embedded structs too.
-func snapshotsIn(t reflect.Type, path []int) (found []reflect.StructField, err error) {
+// in finds the fields of the holder's type, in embedded structs too.
+func (h imageHolder) in(t reflect.Type, path []int) (found []reflect.StructField, err error) {
 	for i := range t.NumField() {
 		field := t.Field(i)
 		if !ast.IsExported(field.Name) {
@@ -117,12 +143,12 @@ func snapshotsIn(t reflect.Type, path []int) (found []reflect.StructField, err e
 			typ = typ.Elem()
 		}
 		switch {
-		case typ == snapshotType && (!isEmbedded || typ != field.Type):
+		case typ == h.typ && (!isEmbedded || typ != field.Type):
 			return nil, fmt.Errorf("field %s: embed occ.Snapshot itself, without a name or a pointer", field.Name)
-		case typ == snapshotType:
+		case typ == h.typ:
 			found = append(found, field)
 		case isEmbedded && typ.Kind() == reflect.Struct:
-			deeper, err := snapshotsIn(typ, field.Index)
+			deeper, err := h.in(typ, field.Index)
 			if err != nil {
 				return nil, err
 			}
@@ -167,31 +193,36 @@ func isToken(field *schema.Field) bool {
 
 // versionField is the plan in the place of a version: it has a name, but no column.
 func (p *snapshotPlan) versionField(s *schema.Schema) *versionField {
-	field := &schema.Field{Name: snapshotType.Name(), FieldType: snapshotType, IndirectFieldType: snapshotType, Schema: s}
+	typ := p.holder.typ
+	field := &schema.Field{Name: typ.Name(), FieldType: typ, IndirectFieldType: typ, Schema: s}
 	field.ValueOf = func(_ context.Context, model reflect.Value) (any, bool) {
-		snapshot := p.of(model)
-		return snapshot, snapshot.image == nil
+		image := p.of(model)
+		return image, image == nil
 	}
-	return &versionField{Field: field, kind: snapshotKind{}, byDatabase: true, plan: p}
+	put := func(model reflect.Value, version any) {
+		image, _ := version.(*rowImage)
+		p.put(model, image)
+	}
+	return &versionField{Field: field, kind: snapshotKind{p}, byDatabase: true, putImage: put}
 }
 
-// of is the snapshot of a model; the zero one where its values are not of this model's columns.
-func (p *snapshotPlan) of(model reflect.Value) Snapshot {
+// of returns the image in a model; nil where there is none, or its values are not of this model's columns.
+func (p *snapshotPlan) of(model reflect.Value) *rowImage {
 	field, ok := p.fieldIn(reflect.Indirect(model), false)
 	if !ok {
-		return Snapshot{}
+		return nil
 	}
-	snapshot := field.Interface().(Snapshot)
-	if image := snapshot.image; image != nil && !slices.Equal(image.columns, p.columns) {
-		return Snapshot{}
+	image := p.holder.get(field)
+	if image != nil && !slices.Equal(image.columns, p.columns) {
+		return nil
 	}
-	return snapshot
+	return image
 }
 
-// put replaces the snapshot of a model in memory; a model that was passed by value is left as it is.
-func (p *snapshotPlan) put(model reflect.Value, snapshot Snapshot) {
-	if field, ok := p.fieldIn(model, snapshot.image != nil); ok && field.CanSet() {
-		field.Set(reflect.ValueOf(snapshot))
+// put replaces the image of a model in memory; a model that was passed by value is left as it is.
+func (p *snapshotPlan) put(model reflect.Value, image *rowImage) {
+	if field, ok := p.fieldIn(model, image != nil); ok && field.CanSet() {
+		p.holder.set(field, image)
 	}
 }
 
@@ -223,20 +254,23 @@ func (p *snapshotPlan) keyOf(ctx context.Context, model reflect.Value) []any {
 func (p *snapshotPlan) indexOf(column string) int { return slices.Index(p.columns, column) }
 
 // snapshotKind is the kind of a version that is none: nothing of it is written.
-type snapshotKind struct{}
+type snapshotKind struct{ plan *snapshotPlan }
 
 var errNoVersion = errors.New("the model has a Snapshot, which holds values, no version")
 
-func (snapshotKind) convert(version any) (any, error) {
-	if snapshot, ok := version.(Snapshot); ok {
-		return snapshot, nil
+func (k snapshotKind) convert(version any) (any, error) {
+	if image, ok := version.(*rowImage); ok {
+		return image, nil
+	}
+	if image, ok := k.plan.holder.of(version); ok {
+		return image, nil
 	}
 	return nil, errNoVersion
 }
 
 func (snapshotKind) isZero(version any) bool {
-	snapshot, _ := version.(Snapshot)
-	return snapshot.image == nil
+	image, _ := version.(*rowImage)
+	return image == nil
 }
 
 func (snapshotKind) next(_ context.Context, current any) (any, error) { return current, nil }
@@ -255,8 +289,11 @@ func (snapshotKind) zeroInSQL() any { return nil }
 
 func (snapshotKind) isAhead(any, any) bool { return false }
 
-// format gives none: the text of a snapshot is the digest of its plan's columns.
-func (snapshotKind) format(any) (string, bool) { return "", false }
+// format gives the digest of the compared columns.
+func (k snapshotKind) format(version any) (string, bool) {
+	image, ok := version.(*rowImage)
+	return k.plan.digest(image), ok
+}
 
 // parse gives none: a digest does not tell what it is of.
 func (snapshotKind) parse(string) (any, bool) { return nil, false }

@@ -22,7 +22,7 @@ func baseOf[T any](s *subject, caller string, base, mine *T) (*T, error) {
 
 func (s *subject) restore(caller string, mine, base reflect.Value) error {
 	plan := s.model.snapshot
-	image := plan.of(mine).image
+	image := plan.of(mine)
 	if image == nil || !reflect.DeepEqual(image.key, plan.keyOf(s.ctx, mine)) {
 		return fmt.Errorf("occ: %s of model %s: base is nil, and mine holds no snapshot of its row: load it with a query of GORM's own: %w",
 			caller, s.model.Name, gorm.ErrInvalidValue)

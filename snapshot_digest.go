@@ -11,8 +11,8 @@ const digestSize = 16
 
 // digest is the text of a snapshot: 128 bits over the compared columns, with their names. It is "" where one of them was not
 // loaded.
-func (p *snapshotPlan) digest(snapshot Snapshot) string {
-	image, sum := snapshot.image, sha256.New()
+func (p *snapshotPlan) digest(image *rowImage) string {
+	sum := sha256.New()
 	if image == nil {
 		return ""
 	}

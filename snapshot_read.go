@@ -292,11 +292,11 @@ func (t *snapshotTaker) give(db *gorm.DB, model reflect.Value, values []any) {
 		}
 	}
 	if len(t.at) > 0 && !slices.ContainsFunc(t.at, func(at int) bool { return at >= 0 }) {
-		t.plan.put(model, Snapshot{}) // whatever it held was of another row, or is no longer
+		t.plan.put(model, nil) // whatever it held was of another row, or is no longer
 		return
 	}
 	image := &rowImage{columns: t.plan.columns, types: t.types, values: values, key: t.plan.keyOf(ctx, model)}
-	t.plan.put(model, Snapshot{image})
+	t.plan.put(model, image)
 }
 
 // versionColumns are what a query selects to learn the versions of rows: one column, or all that a snapshot has, and the key.
@@ -309,7 +309,7 @@ func (w *site) versionColumns() (columns []clause.Expression) {
 }
 
 func (w *site) versionNames() []string {
-	if plan := w.model.version.plan; plan != nil {
+	if plan := w.model.compares(); plan != nil {
 		return slices.Concat(plan.columns, w.model.PrimaryFieldDBNames)
 	}
 	return []string{w.model.version.DBName}
@@ -323,7 +323,7 @@ type versionScan struct {
 }
 
 func (s *site) newVersionScan() *versionScan {
-	plan := s.model.version.plan
+	plan := s.model.compares()
 	if plan == nil {
 		return &versionScan{site: s, targets: []any{s.model.version.NewValuePool.Get()}}
 	}
@@ -353,7 +353,7 @@ func (s *versionScan) scan(rows *sql.Rows, others ...any) error {
 }
 
 func (s *versionScan) value() (any, error) {
-	site, plan := s.site, s.site.model.version.plan
+	site, plan := s.site, s.site.model.compares()
 	if plan == nil {
 		return site.model.version.scanned(site.ctx, s.targets[0])
 	}
@@ -370,5 +370,5 @@ func (s *versionScan) value() (any, error) {
 		key.NewValuePool.Put(value)
 	}
 	image.key = plan.keyOf(site.ctx, model)
-	return Snapshot{image}, nil
+	return image, nil
 }

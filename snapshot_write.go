@@ -7,6 +7,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // snapshotWrite is what a write of models with snapshots keeps besides.
@@ -18,7 +20,7 @@ type snapshotWrite struct {
 }
 
 // hasSnapshots tells that snapshots are what the write compares.
-func (w *write) hasSnapshots() bool { return w.model.version != nil && w.model.version.plan != nil }
+func (w *write) hasSnapshots() bool { return w.model.compares() != nil }
 
 // comparison is a snapshot in the place of an expected version: the columns of it that a write compares.
 type comparison struct {
@@ -29,7 +31,7 @@ type comparison struct {
 
 // build writes the condition that the row still holds what the snapshot does. Without a snapshot there is no such row.
 func (c comparison) build(builder clause.Builder) {
-	plan := c.w.model.version.plan
+	plan := c.w.model.compares()
 	if c.image == nil {
 		_, _ = builder.WriteString("1 = 0")
 		return
@@ -58,12 +60,12 @@ func (w *write) comparedColumns() []int {
 	if w.snapshot != nil {
 		return w.snapshot.compared
 	}
-	return w.model.version.plan.compared
+	return w.model.compares().compared
 }
 
 // chooseColumns finds out which columns a write with these assignments compares; a delete has none.
 func (w *write) chooseColumns(set clause.Set) {
-	plan := w.model.version.plan
+	plan := w.model.compares()
 	var written, dirty []int
 	for _, assignment := range set {
 		column := -1
@@ -88,8 +90,7 @@ func (w *write) chooseColumns(set clause.Set) {
 // comparedImage is the image that a row is compared with: none if it was never loaded, if it is of another row, or if it
 // lacks a column.
 func (w *write) comparedImage(r *row) *rowImage {
-	snapshot, _ := r.expected.(Snapshot)
-	image := snapshot.image
+	image, _ := r.expected.(*rowImage)
 	if image == nil || w.identity == nil && r.key != nil && !reflect.DeepEqual(r.key, image.key) {
 		return nil
 	}
@@ -112,12 +113,12 @@ func (w *write) isUnloaded(r *row) bool {
 // isSameImage tells whether a row holds in the compared columns what the model was loaded with.
 func (w *write) isSameImage(r *row, stored any) bool {
 	image := w.comparedImage(r)
-	now, _ := stored.(Snapshot)
-	if image == nil || now.image == nil {
+	now, _ := stored.(*rowImage)
+	if image == nil || now == nil {
 		return false
 	}
 	for _, column := range w.comparedColumns() {
-		if !w.dialect.SameStored(now.image.types[column], image.values[column], now.image.values[column]) {
+		if !w.dialect.SameStored(now.types[column], image.values[column], now.values[column]) {
 			return false
 		}
 	}
@@ -145,7 +146,7 @@ func (w *write) writeSnapshot(set clause.Set, gormWrite func(*gorm.DB)) {
 // returnsSnapshot tells whether the statement itself can give the row as written.
 func (w *write) returnsSnapshot() bool {
 	_, asked := w.stmt.Clauses["RETURNING"]
-	return w.dialect.UpdateReturnsWritten && !asked && w.rows[0].model.CanAddr() && (w.op != OpDelete || w.isSoftDelete())
+	return w.dialect.UpdateReturnsWritten && !asked && w.rows[0].model.CanAddr() && (w.op != conflict.OpDelete || w.isSoftDelete())
 }
 
 // runReturning has GORM build the statement with RETURNING, and sends it: GORM would scan what it gives into the model.
@@ -200,7 +201,7 @@ func (w *write) checkSnapshot() error {
 	case w.db.RowsAffected == 0:
 		w.refuse(nil)
 	}
-	if w.db.Error != nil || w.db.RowsAffected == 0 || w.op == OpDelete && !w.wasSoftDelete() {
+	if w.db.Error != nil || w.db.RowsAffected == 0 || w.op == conflict.OpDelete && !w.wasSoftDelete() {
 		return w.db.Error
 	}
 	return w.learnSnapshot(r)
@@ -218,7 +219,7 @@ func (w *write) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 		return
 	}
 	if !w.isCurrent(r, state) {
-		w.fail(&StaleDataError{Op: w.op, Rows: []StaleRow{w.staleRow(r, state)}})
+		w.fail(&conflict.Refusal{Op: w.op, Rows: []conflict.Row{w.staleRow(r, state)}})
 		return
 	}
 	w.startOver()
@@ -229,7 +230,7 @@ func (w *write) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 		w.checkError()
 	case w.db.RowsAffected > 0, w.hasOwnConditions(), w.mayBeUnchanged():
 	default:
-		w.fail(&StaleDataError{Op: w.op, Rows: w.unknown([]*row{r})})
+		w.fail(&conflict.Refusal{Op: w.op, Rows: w.unknown([]*row{r})})
 	}
 }
 
@@ -263,32 +264,32 @@ func (w *write) learnSnapshot(r *row) error {
 }
 
 // storedSnapshot reads a row; what is not there has no snapshot.
-func (w *write) storedSnapshot(key []any) (Snapshot, error) {
+func (w *write) storedSnapshot(key []any) (*rowImage, error) {
 	if key == nil {
-		return Snapshot{}, nil
+		return nil, nil
 	}
 	state, err := w.readWhere(&rowCondition{model: w.model, key: key})
-	snapshot, _ := state.version.(Snapshot)
-	return snapshot, err
+	image, _ := state.version.(*rowImage)
+	return image, err
 }
 
 // learned is the version to give to a model whose row was written. Of a snapshot, it is the columns that the write has
 // compared or set: of the others, the model still holds what it was loaded with.
 func (w *write) learned(r *row, stored any) any {
-	now, ok := stored.(Snapshot)
-	if !ok || now.image == nil {
+	now, ok := stored.(*rowImage)
+	if !ok || now == nil {
 		return stored
 	}
-	image := *now.image
-	image.key = w.model.version.plan.keyOf(w.ctx, r.model) // which the database may have given back in another form
-	before, _ := r.expected.(Snapshot)
+	image := *now
+	image.key = w.model.compares().keyOf(w.ctx, r.model) // which the database may have given back in another form
+	before, _ := r.expected.(*rowImage)
 	if w.snapshot != nil && !w.isUnloaded(r) && !w.isUnchecked(r) {
-		image.values = slices.Clone(before.image.values)
+		image.values = slices.Clone(before.values)
 		for _, column := range w.snapshot.learned {
-			image.values[column] = now.image.values[column]
+			image.values[column] = now.values[column]
 		}
 	}
-	return Snapshot{&image}
+	return &image
 }
 
 // writeSnapshots writes several rows if all of them still hold what they were loaded with. They are locked and read first:
@@ -356,13 +357,13 @@ func (w *write) learnBase(r *row) {
 }
 
 // putBase replaces the Snapshot of a model that has a version, too.
-func (w *write) putBase(model reflect.Value, snapshot Snapshot) {
+func (w *write) putBase(model reflect.Value, image *rowImage) {
 	if !model.CanAddr() {
 		return
 	}
 	field := w.model.base
 	w.keep(memory{field: field, model: model, version: field.of(w.ctx, model)})
-	field.put(w.ctx, model, snapshot)
+	field.put(w.ctx, model, image)
 }
 
 // snapshotOfStruct is the snapshot in the payload of an update, which says what it was based on; nil if none.
@@ -370,8 +371,8 @@ func (w *write) snapshotOfStruct(payload reflect.Value) any {
 	if payload.Type() != w.model.ModelType {
 		return nil
 	}
-	if snapshot := w.model.snapshot.of(payload); snapshot.image != nil {
-		return snapshot
+	if image := w.model.snapshot.of(payload); image != nil {
+		return image
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // Touch writes the next version of rows and nothing else, timestamps included: whoever holds an older copy is refused from
@@ -23,7 +25,7 @@ import (
 func Touch(db *gorm.DB, models ...any) error {
 	return eachTable(db, models, func(tx *gorm.DB, t table) error {
 		switch version := t.model.version; {
-		case version.plan != nil:
+		case version.putImage != nil:
 			return fmt.Errorf("occ: Touch of model %s: it has a Snapshot, and no version that could be written", t.model.Name)
 		case version.byDatabase:
 			return t.plugin.atomically(tx, func() error { return t.touchByDatabase(tx) })
@@ -62,7 +64,7 @@ func (t table) touchByDatabase(tx *gorm.DB) error {
 // SELECT for each table.
 func Verify(db *gorm.DB, models ...any) error {
 	return eachTable(db, models, func(tx *gorm.DB, t table) error {
-		w := t.write(tx, OpVerify)
+		w := t.write(tx, conflict.OpVerify)
 		if err := w.identify(indirect(reflect.ValueOf(t.dest())), nil); err != nil {
 			return err
 		}
@@ -125,7 +127,7 @@ func (t table) dest() any {
 }
 
 // write is a write that does not come through GORM's callbacks.
-func (t table) write(tx *gorm.DB, op Op) *write {
+func (t table) write(tx *gorm.DB, op conflict.Op) *write {
 	tx = tx.Model(t.model.newModel())
 	stmt := tx.Statement
 	_ = tx.AddError(stmt.Parse(stmt.Model))
@@ -138,7 +140,7 @@ func (t table) write(tx *gorm.DB, op Op) *write {
 
 // eachTable does something to models, table by table: to all of them or to none.
 func eachTable(db *gorm.DB, models []any, do func(*gorm.DB, table) error) error {
-	p, err := pluginOf(db)
+	p, err := engineOf(db)
 	if err != nil {
 		return err
 	}
@@ -274,7 +276,7 @@ func (w *write) touching(set clause.Set, write func()) {
 
 // children reads the keys of the rows that the write is about, and of their parents.
 func (w *write) children() ([]reflect.Value, error) {
-	if w.op == OpUpsert {
+	if w.op == conflict.OpUpsert {
 		return w.childrenInConflict()
 	}
 	if len(w.rows) > 0 {
@@ -339,7 +341,7 @@ func (w *write) find(tx *gorm.DB) (children []reflect.Value, err error) {
 
 // childrenAfter are the children as they are now, where the write may have given them another parent.
 func (w *write) childrenAfter(relation *schema.Relationship, set clause.Set, before []reflect.Value) (after []reflect.Value, err error) {
-	if w.op == OpUpsert {
+	if w.op == conflict.OpUpsert {
 		return w.created(relation), nil
 	}
 	moves := slices.ContainsFunc(set, func(assignment clause.Assignment) bool {

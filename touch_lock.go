@@ -6,12 +6,14 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // lockParents locks the parents of children that are going to be inserted, where the INSERT would take a share lock on them
 // for the foreign key: two sessions that both have it cannot touch the parent any more.
 func (w *write) lockParents() error {
-	if w.op != OpUpsert || !w.dialect.ForeignKeyLocksParent() {
+	if w.op != conflict.OpUpsert || !w.dialect.ForeignKeyLocksParent() {
 		return nil
 	}
 	for _, relation := range w.model.touches {

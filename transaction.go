@@ -33,7 +33,7 @@ import (
 // error of the commit itself leaves open what became of the transaction if the connection was lost in it; the versions
 // are put back, so that a write that is tried again is refused if the first one was carried out.
 func Transaction(db *gorm.DB, fc func(tx *gorm.DB) error, opts ...*sql.TxOptions) error {
-	p, err := pluginOf(db)
+	p, err := engineOf(db)
 	if err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ type transaction struct {
 	checks  bool // a COMMIT without an answer is looked after
 
 	stage   stage
-	written []string // the tables whose models were written, where COMMIT failed
-	refusal *StaleDataError
+	written []string       // the tables whose models were written, where COMMIT failed
+	refusal error          // the last one in it
 	refused *tableCounters // of the table of refusal
 }
 

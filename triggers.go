@@ -31,7 +31,7 @@ import (
 // count milliseconds. PostgreSQL has to be 14 or later. [TriggerSQL] has the statements, [CheckSchema] says what does not
 // fit.
 func CreateTriggers(db *gorm.DB, models ...any) error {
-	p, err := pluginOf(db)
+	p, err := engineOf(db)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func CreateTriggers(db *gorm.DB, models ...any) error {
 // DropTriggers removes what [CreateTriggers] has created, also under a former name of the table. Where nothing is there it
 // does nothing. The table is the model's, or the one that db.Table names.
 func DropTriggers(db *gorm.DB, models ...any) error {
-	p, err := pluginOf(db)
+	p, err := engineOf(db)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func DropTriggers(db *gorm.DB, models ...any) error {
 // semicolons within it and none at its end: a tool that splits a file at semicolons has to be told where one ends
 // (docs/schema.md says how for goose and golang-migrate).
 func TriggerSQL(db *gorm.DB, models ...any) (up, down []string, err error) {
-	p, err := pluginOf(db)
+	p, err := engineOf(db)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -333,7 +333,7 @@ func (p *engine) dropTrigger(tx *gorm.DB, t trigger) error {
 }
 
 func (p *engine) triggerOf(db *gorm.DB, m *model, table dialect.Table) (dialect.Trigger, error) {
-	if m.version == nil || m.version.plan != nil {
+	if m.version == nil || m.compares() != nil {
 		return dialect.Trigger{}, fmt.Errorf("occ: model %s has no version that a trigger could advance", m.Name)
 	}
 	t := dialect.Trigger{Table: table, Version: m.version.DBName}

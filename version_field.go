@@ -82,11 +82,12 @@ type kind interface {
 type versionField struct {
 	*schema.Field
 	kind       kind
-	boxed      any           // its column, as WriteQuoted takes it
-	isPlain    bool          // versions are compared with =
-	byDatabase bool          // the database writes it: it is compared and read, never written
-	bindInsert bool          // an INSERT has to be given what bind makes of the version, not the field's value
-	plan       *snapshotPlan // set where a Snapshot stands in for a version: there is no column
+	boxed      any  // its column, as WriteQuoted takes it
+	isPlain    bool // versions are compared with =
+	byDatabase bool // the database writes it: it is compared and read, never written
+	bindInsert bool // an INSERT has to be given what bind makes of the version, not the field's value
+	// putImage puts a version into a model where a Snapshot stands in for a version: there is no column. Else it is nil.
+	putImage func(model reflect.Value, version any)
 }
 
 func (f *versionField) of(ctx context.Context, model reflect.Value) any {
@@ -107,9 +108,8 @@ func (f *versionField) put(ctx context.Context, model reflect.Value, version any
 	if !model.CanAddr() {
 		return
 	}
-	if f.plan != nil {
-		snapshot, _ := version.(Snapshot)
-		f.plan.put(model, snapshot)
+	if f.putImage != nil {
+		f.putImage(model, version)
 		return
 	}
 	field := f.ReflectValueOf(ctx, model)
@@ -143,11 +143,14 @@ func (f *versionField) column() clause.Column {
 	return clause.Column{Table: clause.CurrentTable, Name: f.DBName}
 }
 
+// condition is a version that is no single value: it writes by itself the condition that a row is at it.
+type condition interface{ build(clause.Builder) }
+
 // isAt writes the condition that a row is at a version; NULL is as good as the zero value. In bound there is room for the
 // version as it is sent.
 func (f *versionField) isAt(builder clause.Builder, version any, bound []any) {
-	if f.plan != nil {
-		version.(comparison).build(builder)
+	if c, ok := version.(condition); ok {
+		c.build(builder)
 		return
 	}
 	if !f.kind.isZero(version) {

@@ -20,7 +20,7 @@ import (
 // strings with what does not fit as a percent sign and two hexadecimal digits. Of a [Snapshot] it is a digest: 128 bits of
 // SHA-256 over the compared columns, with their names. It is "" where one of them was not loaded.
 func VersionText(db *gorm.DB, model any) (string, error) {
-	p, err := pluginOf(db)
+	p, err := engineOf(db)
 	if err != nil {
 		return "", err
 	}
@@ -49,9 +49,6 @@ func VersionText(db *gorm.DB, model any) (string, error) {
 func (f *versionField) text(version any) (string, error) {
 	if f.kind.isZero(version) {
 		return "", nil
-	}
-	if f.plan != nil {
-		return f.plan.digest(version.(Snapshot)), nil
 	}
 	text, ok := f.kind.format(version)
 	if !ok {

@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
+	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/dialect"
 )
 
@@ -59,7 +60,7 @@ func (k *keyRoom) take(parts int) []any {
 type write struct {
 	site
 	plugin   *engine
-	op       Op
+	op       conflict.Op
 	switches switches
 	unit     *unit // set where the call may write more than one row
 
@@ -68,13 +69,13 @@ type write struct {
 	clauses []keptClause // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded []*row
-	isQuiet     bool            // the end of a Save that has nothing to insert
-	isCreate    bool            // the call goes through GORM's create callbacks
-	isLinked    bool            // GORM saves associations along with their owner
-	isWhole     bool            // all columns of the rows are written
-	refusal     *StaleDataError // to be reported
-	memories    []memory        // to be undone if the default transaction is rolled back
-	snapshot    *snapshotWrite  // set while models are compared with their snapshots
+	isQuiet     bool           // the end of a Save that has nothing to insert
+	isCreate    bool           // the call goes through GORM's create callbacks
+	isLinked    bool           // GORM saves associations along with their owner
+	isWhole     bool           // all columns of the rows are written
+	refusal     error          // the refusal as it is to be reported
+	memories    []memory       // to be undone if the default transaction is rolled back
+	snapshot    *snapshotWrite // set while models are compared with their snapshots
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -127,7 +128,7 @@ const writeClause = "occ:write"
 func (*write) Build(clause.Builder) {}
 
 // open begins the plugin's part of a call.
-func (p *engine) open(op Op) func(*gorm.DB) {
+func (p *engine) open(op conflict.Op) func(*gorm.DB) {
 	return func(db *gorm.DB) {
 		resume(db)
 		p.enter(db)
@@ -141,7 +142,7 @@ func (p *engine) open(op Op) func(*gorm.DB) {
 	}
 }
 
-func (p *engine) openWrite(db *gorm.DB, m *model, op Op) error {
+func (p *engine) openWrite(db *gorm.DB, m *model, op conflict.Op) error {
 	stmt := db.Statement
 	switches, err := switchesOf(stmt)
 	if err = errors.Join(m.err, err); err != nil {
@@ -154,7 +155,7 @@ func (p *engine) openWrite(db *gorm.DB, m *model, op Op) error {
 		return nil
 	}
 	if switches.touch != nil {
-		op = OpTouch
+		op = conflict.OpTouch
 	}
 	target := targetOf(stmt, op)
 	if m.isInvolved() && !deletesFromTable(stmt, op) {
@@ -169,8 +170,8 @@ func (p *engine) openWrite(db *gorm.DB, m *model, op Op) error {
 	w.plugin, w.db, w.stmt, w.ctx, w.dialect = p, db, stmt, stmt.Context, p.dialect
 	w.model, w.op, w.switches = m, op, switches
 	w.clauses = w.room.clauses[:0]
-	w.isCreate = op == OpUpsert
-	w.isLinked = op == OpUpsert && isAssociationSave(db)
+	w.isCreate = op == conflict.OpUpsert
+	w.isLinked = op == conflict.OpUpsert && isAssociationSave(db)
 	stmt.Clauses[writeClause] = clause.Clause{Expression: w}
 	if w.isEndOfSave() {
 		w.endSave()
@@ -193,7 +194,7 @@ func (w *write) openUnit(target reflect.Value) (err error) {
 		return err
 	}
 	w.unit.journal.enter()
-	if w.op == OpDelete {
+	if w.op == conflict.OpDelete {
 		_ = w.eachModel(func(_ int, model reflect.Value) error {
 			w.note(model)
 			return nil
@@ -212,15 +213,15 @@ func (w *write) savesMore(target reflect.Value) bool {
 	if len(w.model.touches) > 0 {
 		return true
 	}
-	if w.op == OpDelete {
+	if w.op == conflict.OpDelete {
 		return len(w.stmt.Selects) > 0 && w.plugin.reachesVersions(w.model)
 	}
-	return w.plugin.reachesVersions(w.model) && savesAssociations(w.stmt, w.model, target, w.op == OpUpsert)
+	return w.plugin.reachesVersions(w.model) && savesAssociations(w.stmt, w.model, target, w.op == conflict.OpUpsert)
 }
 
 // targetOf is the model or models that a statement is about, before GORM has set it up.
-func targetOf(stmt *gorm.Statement, op Op) reflect.Value {
-	if (op == OpUpdate || op == OpTouch) && stmt.Model != nil {
+func targetOf(stmt *gorm.Statement, op conflict.Op) reflect.Value {
+	if (op == conflict.OpUpdate || op == conflict.OpTouch) && stmt.Model != nil {
 		return indirect(reflect.ValueOf(stmt.Model))
 	}
 	return stmt.ReflectValue
@@ -234,8 +235,8 @@ func indirect(rv reflect.Value) reflect.Value {
 }
 
 // deletesFromTable tells Table("products").Where(...).Delete(nil), which is about no model.
-func deletesFromTable(stmt *gorm.Statement, op Op) bool {
-	return op == OpDelete && stmt.Model == nil && stmt.Dest == nil
+func deletesFromTable(stmt *gorm.Statement, op conflict.Op) bool {
+	return op == conflict.OpDelete && stmt.Model == nil && stmt.Dest == nil
 }
 
 // checkModels refuses what GORM would panic on or take for a write to every row, by name.
@@ -278,7 +279,7 @@ func (p *engine) close(db *gorm.DB) {
 	}
 	w.followCopies()
 	w.closeUnit()
-	db.Error = w.sayAll(sayOnce(db.Error))
+	db.Error = w.sayAll(p.sayOnce(db.Error))
 	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
 		putBack(w.ctx, w.memories)
 	}
@@ -326,9 +327,7 @@ func (w *write) report() {
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
 		j.refusal, j.refused = w.refusal, counters
 	}
-	for _, hook := range w.plugin.conflictHooks {
-		hook(w.ctx, w.refusal)
-	}
+	w.plugin.face.report(w.ctx, w.refusal)
 }
 
 // counters are those of the table that the statement writes, whatever alias it goes by.
@@ -495,7 +494,7 @@ func (w *write) advance(r *row, version any) {
 	w.note(r.model)
 	w.model.version.put(w.ctx, r.model, version)
 	if base := w.model.base; base != nil && base != w.model.version {
-		w.putBase(r.model, Snapshot{})
+		w.putBase(r.model, nil)
 	}
 }
 

@@ -1,0 +1,43 @@
+// Package conflict is what is known of a refused write, as plain data: the root package makes the public error of it.
+package conflict
+
+// Op is the operation that was refused.
+type Op string
+
+// The operations that are compared.
+const (
+	OpUpdate Op = "update"
+	OpDelete Op = "delete"
+	OpUpsert Op = "upsert"
+	OpTouch  Op = "touch"
+	OpVerify Op = "verify"
+)
+
+// Reason says why a row was refused.
+type Reason string
+
+// The reasons. A row that could not be read reliably is [ReasonUnknown], never a guess.
+const (
+	ReasonChanged Reason = "changed" // the row is at another version
+	ReasonDeleted Reason = "deleted" // there is no such row, or it is soft-deleted
+	ReasonMissing Reason = "missing" // the model's version was never loaded, and the row has one
+	ReasonAhead   Reason = "ahead"   // the model is newer than the row
+	ReasonUnknown Reason = "unknown" // the row could not be read
+)
+
+// Refusal is one refused call.
+type Refusal struct {
+	Op    Op
+	Table string
+	Rows  []Row // the refused rows in the order they were passed; at least one
+	Err   error // the database's own error, where it reported the conflict or the read that was to explain it failed
+}
+
+// Row is one refused row.
+type Row struct {
+	Index      int            // among the models that were passed
+	PrimaryKey map[string]any // column name to value
+	Expected   any            // the version that was compared
+	Actual     any            // the version the row has now; nil where it is gone or could not be read
+	Reason     Reason
+}
