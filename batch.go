@@ -137,7 +137,11 @@ func (b *batchUpdate) run(rows []*row) (affected int64) {
 	parts := b.w.split(b.columns, rows, b.varsBesideValues())
 	for i, part := range parts {
 		began := time.Now()
-		b.prepare(part)
+		if b.namesRow(part) {
+			b.prepareRow(part[0])
+		} else {
+			b.prepare(part)
+		}
 		returned, hidden := b.w.hideModels(b.db, b.behindSet, b.send)
 		b.returned, b.deleted = append(b.returned, returned...), hidden
 		affected += b.db.RowsAffected
@@ -151,28 +155,78 @@ func (b *batchUpdate) run(rows []*row) (affected int64) {
 	return affected
 }
 
-// prepare gives the statement its clauses. GORM may have added conditions to those of the part before.
+// namesRow tells a part of one row whose values are its key alone: conditions name it like any other.
+func (b *batchUpdate) namesRow(part batchPart) bool {
+	return len(part) == 1 && len(b.columns) == len(b.w.identityFields())
+}
+
+// prepareRow gives the statement its clauses for one row.
+func (b *batchUpdate) prepareRow(key []any) {
+	named := slices.Clone(b.conditions)
+	for i, condition := range named[:len(key)] {
+		named[i] = clause.Eq{Column: condition.(clause.Eq).Column, Value: key[i]}
+	}
+	b.startOver(named)
+	b.write(nil)
+}
+
+// prepare gives the statement its clauses.
 func (b *batchUpdate) prepare(part batchPart) {
-	stmt, values := b.db.Statement, part.table(&b.w.site, b.columns)
+	b.startOver(b.conditions)
+	values := part.table(&b.w.site, b.columns)
+	if b.w.dialect.ValuesFirst() {
+		given, _ := b.w.clausesBefore("UPDATE")
+		b.db.Statement.Clauses["UPDATE"] = b.w.valuesFirst("UPDATE", given, values, b.w.byIndex())
+		b.write(nil)
+	} else {
+		b.write(expressions{prefixed{"FROM ", values}})
+	}
+}
+
+// startOver takes from the statement what the part before has left in it: GORM adds to conditions.
+func (b *batchUpdate) startOver(conditions []clause.Expression) {
+	stmt := b.db.Statement
 	stmt.SQL.Reset()
 	stmt.Vars = nil
 	delete(stmt.Clauses, softDeleteMark)
-	stmt.Clauses["WHERE"] = b.w.groupedWhere(b.conditions)
-	set, behind := clause.Clause{Name: "SET", Expression: b.w.targets(b.w.orNothing(b.set))}, expressions(nil)
+	stmt.Clauses["WHERE"] = b.w.groupedWhere(conditions)
+	given, _ := b.w.clausesBefore("UPDATE")
+	given.BeforeExpression = b.w.dialect.Settings(false)
+	stmt.Clauses["UPDATE"] = given
+}
+
+// write gives the statement its SET. Of a soft delete, GORM writes the first part of it.
+func (b *batchUpdate) write(behind expressions) {
+	set := clause.Clause{Name: "SET", Expression: b.w.targets(b.w.orNothing(b.set))}
 	if b.behindSet {
-		set, behind = clause.Clause{}, expressions{furtherAssignments(b.w.targets(b.set))}
-	}
-	if b.w.dialect.UpdateJoins() {
-		update := stmt.Clauses["UPDATE"]
-		update.Name, update.AfterExpression = "UPDATE", prefixed{"JOIN ", values}
-		stmt.Clauses["UPDATE"] = update
-	} else {
-		behind = append(behind, prefixed{"FROM ", values})
+		set = clause.Clause{}
+		behind = append(expressions{furtherAssignments(b.w.targets(b.set))}, behind...)
 	}
 	if len(behind) > 0 {
 		set.AfterExpression = behind
 	}
-	stmt.Clauses["SET"] = set
+	b.db.Statement.Clauses["SET"] = set
+}
+
+// valuesFirst is the clause that names the table, with values that the statement starts with and the index by which it goes
+// on from them.
+func (w *site) valuesFirst(name string, given clause.Clause, values batch.Table, index clause.Expression) clause.Clause {
+	first := expressions{}
+	if given.AfterNameExpression != nil {
+		first = append(first, given.AfterNameExpression)
+	}
+	if update, ok := given.Expression.(clause.Update); ok && update.Modifier != "" {
+		first = append(first, clause.Expr{SQL: update.Modifier})
+		update.Modifier, given.Expression = "", update
+	}
+	given.Name, given.AfterNameExpression = name, append(first, values, clause.Expr{SQL: "STRAIGHT_JOIN"})
+	if index != nil {
+		given.AfterExpression = index
+	}
+	if settings := w.dialect.Settings(true); settings != nil && name == "UPDATE" {
+		given.BeforeExpression = settings
+	}
+	return given
 }
 
 // targets are assignments as an UPDATE of two tables wants them: saying which table they are of, or not saying it.
@@ -235,8 +289,9 @@ func (p batchPart) table(w *site, columns []batchColumn) batch.Table {
 // maxBatchBytes keeps a statement far from the packet sizes that servers refuse: 16 MB by default on MariaDB.
 const maxBatchBytes = 4 << 20
 
-// split divides rows into statements that the database takes.
+// split divides rows into statements that the database takes, in the order of their keys.
 func (w *site) split(columns []batchColumn, rows []*row, otherVars int) (parts []batchPart) {
+	rows = inKeyOrder(rows)
 	limit := max(w.dialect.MaxVars()-otherVars, len(columns))
 	part, vars, bytes := make(batchPart, 0, min(len(rows), limit/len(columns))), 0, 0
 	all := make([]any, len(rows)*len(columns))

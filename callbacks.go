@@ -560,6 +560,7 @@ func (w *write) whereRow(compared bool) {
 		if w.op == conflict.OpDelete && w.isPassed(w.rows[0].model) {
 			row.key = nil
 		}
+		w.writeNow()
 		if row.key != nil || compared {
 			w.room.condition = row
 			conditions = append(conditions, &w.room.condition)
@@ -569,6 +570,21 @@ func (w *write) whereRow(compared bool) {
 		c := w.own
 		c.Name, c.Expression = "WHERE", clause.Where{Exprs: conditions}
 		w.stmt.Clauses["WHERE"] = c
+	}
+}
+
+// writeNow has a statement about rows in hand see them as they are, where they are newer than the transaction's snapshot: it
+// finds them changed then, and is no error that ends the transaction.
+func (w *write) writeNow() {
+	settings := w.dialect.Settings(false)
+	if settings == nil {
+		return
+	}
+	w.keepClauses("UPDATE", "DELETE")
+	for _, name := range []string{"UPDATE", "DELETE"} {
+		c := w.stmt.Clauses[name]
+		c.BeforeExpression = settings
+		w.stmt.Clauses[name] = c
 	}
 }
 

@@ -109,7 +109,9 @@ func (s *subject) currently(tx *gorm.DB, read clause.Expression) *gorm.DB {
 	if s.plugin.dialect.CurrentRead == nil || !isTransaction(tx.Statement.ConnPool) || isLocked {
 		return tx
 	}
-	return tx.Clauses(read)
+	tx = tx.Clauses(read)
+	readNow(s.plugin.dialect, tx.Statement)
+	return tx
 }
 
 // load reads the row with a key into a model.

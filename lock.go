@@ -30,6 +30,7 @@ func (p *reader) enterQuery(db *gorm.DB) {
 		return
 	}
 	db.Statement.Clauses["FOR"] = clause.Clause{Name: "FOR", Expression: p.dialect.LockingRead}
+	readNow(p.dialect, db.Statement)
 	db.Statement.Clauses[lockedClause] = clause.Clause{}
 }
 
@@ -42,6 +43,10 @@ func (p *reader) leaveQuery(db *gorm.DB) {
 	if _, locked := db.Statement.Clauses[lockedClause]; locked {
 		delete(db.Statement.Clauses, "FOR")
 		delete(db.Statement.Clauses, lockedClause)
+		if selected := db.Statement.Clauses["SELECT"]; p.dialect.Settings(false) != nil {
+			selected.BeforeExpression = nil
+			db.Statement.Clauses["SELECT"] = selected
+		}
 	}
 }
 

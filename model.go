@@ -32,6 +32,8 @@ type model struct {
 
 	reach   sync.Once
 	reaches bool // see reachesVersions
+
+	indexes sync.Map // names of indexes by which rows are found, by indexKey
 }
 
 // isInvolved tells whether there is anything for the plugin to do when the model is written.

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/conflict"
+	"github.com/gorm-occ/occ/internal/dialect"
 )
 
 // refuse ends a write that did not find its row at the expected version. Only now is the row read, to say why. With
@@ -159,7 +160,17 @@ func (w *site) session() *gorm.DB {
 	if current := w.dialect.CurrentRead; current != nil && isTransaction(w.stmt.ConnPool) {
 		tx = tx.Clauses(current)
 	}
+	readNow(w.dialect, tx.Statement)
 	return tx
+}
+
+// readNow has a query that locks its rows see them as they are, where they are newer than the transaction's snapshot.
+func readNow(d *dialect.Dialect, stmt *gorm.Statement) {
+	if settings := d.Settings(false); settings != nil {
+		selected := stmt.Clauses["SELECT"]
+		selected.BeforeExpression = settings
+		stmt.Clauses["SELECT"] = selected
+	}
 }
 
 // snapshotSession is a session that sees the rows as the transaction does, and locks none.

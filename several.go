@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
@@ -433,8 +434,7 @@ func (w *site) readRows(rows []*row, lock string) (states []rowState, err error)
 		at[r] = i
 	}
 	index := batchColumn{batch.Column{Name: indexColumn}, func(r *row) any { return at[r] }}
-	keys := w.keyColumns()
-	columns := slices.Concat([]batchColumn{index}, keys, w.proposed)
+	columns := slices.Concat([]batchColumn{index}, w.keyColumns(), w.proposed)
 	holds := clause.Expression(clause.Expr{SQL: "1"})
 	if w.hasOwnConditions() {
 		own := w.own.Expression.(clause.Where)
@@ -442,15 +442,19 @@ func (w *site) readRows(rows []*row, lock string) (states []rowState, err error)
 	}
 	states = make([]rowState, len(rows))
 	for _, part := range w.split(columns, rows, w.countVars(holds, w.deletedInSQL())) {
-		if err := w.readPart(part.table(w, columns), keys, holds, lock, states); err != nil {
+		if err := w.readPart(part, columns, holds, lock, states); err != nil {
 			return nil, err
 		}
 	}
 	return states, nil
 }
 
-func (w *site) readPart(values batch.Table, keys []batchColumn, holds clause.Expression, lock string, states []rowState) error {
-	selected := append(w.versionColumns(), clause.Expr{SQL: "?", Vars: []any{batch.Column{Name: indexColumn}.Ref()}}, w.deletedInSQL(), holds)
+func (w *site) readPart(part batchPart, columns []batchColumn, holds clause.Expression, lock string, states []rowState) error {
+	index := clause.Expression(clause.Expr{SQL: "?", Vars: []any{batch.Column{Name: indexColumn}.Ref()}})
+	if w.namesRow(part) {
+		index = clause.Expr{SQL: strconv.Itoa(part[0][0].(int))}
+	}
+	selected := append(w.versionColumns(), index, w.deletedInSQL(), holds)
 	for _, field := range w.namingFields() {
 		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
 		selected = append(selected, clause.Expr{SQL: "?", Vars: []any{column}})
@@ -460,11 +464,12 @@ func (w *site) readPart(values batch.Table, keys []batchColumn, holds clause.Exp
 	if lock != "" {
 		tx = tx.Clauses(w.locking(lock))
 	}
-	rows, err := tx.Clauses(
-		clause.Select{Expression: clause.CommaExpression{Exprs: selected}},
-		clause.From{Joins: []clause.Join{{Expression: prefixed{", ", values}}}},
-		clause.Where{Exprs: append(columnsMatch(keys), w.target...)},
-	).Rows()
+	if w.namesRow(part) {
+		tx = tx.Clauses(clause.Where{Exprs: append(w.keyIs(part[0][1:]), w.target...)})
+	} else {
+		tx = w.fromValues(tx, part.table(w, columns))
+	}
+	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{Exprs: selected}}).Rows()
 	if err != nil {
 		return err
 	}
@@ -475,6 +480,28 @@ func (w *site) readPart(values batch.Table, keys []batchColumn, holds clause.Exp
 		}
 	}
 	return rows.Err()
+}
+
+// namesRow tells a part of one row of which nothing but its key matters.
+func (w *site) namesRow(part batchPart) bool { return len(part) == 1 && len(w.proposed) == 0 }
+
+// keyIs are the conditions that a row has a key.
+func (w *site) keyIs(key []any) []clause.Expression {
+	conditions := make([]clause.Expression, len(key))
+	for i, field := range w.identityFields() {
+		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: field.DBName}, Value: key[i]}
+	}
+	return conditions
+}
+
+// fromValues has a query read the rows that values have the keys of.
+func (w *site) fromValues(tx *gorm.DB, values batch.Table) *gorm.DB {
+	if w.dialect.ValuesFirst() {
+		tx.Statement.Clauses["FROM"] = w.valuesFirst("FROM", clause.Clause{Expression: clause.From{}}, values, w.byIndex())
+	} else {
+		tx = tx.Clauses(clause.From{Joins: []clause.Join{{Expression: prefixed{", ", values}}}})
+	}
+	return tx.Clauses(clause.Where{Exprs: append(columnsMatch(w.keyColumns()), w.target...)})
 }
 
 func (w *site) locking(strength string) clause.Locking {

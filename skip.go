@@ -250,13 +250,13 @@ func (w *write) missing(session *gorm.DB, rows []row) (missing []row, err error)
 // whether the rows are locked.
 func (w *site) stored(session *gorm.DB, rows []row, fields []*schema.Field) (map[string]reflect.Value, error) {
 	identity := w.identityFields()
-	var keys, columns = []any{}, []clause.Column{}
-	for _, r := range rows {
-		if r.key != nil {
-			keys = append(keys, r.key)
+	keyed, columns := []*row{}, []clause.Column{}
+	for i := range rows {
+		if rows[i].key != nil {
+			keyed = append(keyed, &rows[i])
 		}
 	}
-	if len(keys) > 0 {
+	if len(keyed) > 0 {
 		if err := w.lockFirst(); err != nil {
 			return nil, err
 		}
@@ -266,12 +266,11 @@ func (w *site) stored(session *gorm.DB, rows []row, fields []*schema.Field) (map
 		columns = append(columns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
 	}
 	stored := map[string]reflect.Value{}
-	for part := range slices.Chunk(keys, maxKeys) {
+	for part := range slices.Chunk(inKeyOrder(keyed), maxKeys) {
 		found := reflect.New(reflect.SliceOf(w.model.ModelType))
-		err := session.Clauses(clause.Select{Columns: columns}).
-			Where(clause.IN{Column: columns[:len(identity)], Values: part}).
-			Clauses(clause.Where{Exprs: w.target}).Find(found.Interface()).Error
-		if err != nil {
+		tx := w.withKeys(session.Clauses(clause.Select{Columns: columns}), part)
+		tx.Statement.ConnPool = unprepared(tx.Statement.ConnPool)
+		if err := tx.Find(found.Interface()).Error; err != nil {
 			return nil, err
 		}
 		for i := range found.Elem().Len() {
@@ -280,6 +279,23 @@ func (w *site) stored(session *gorm.DB, rows []row, fields []*schema.Field) (map
 		}
 	}
 	return stored, nil
+}
+
+// withKeys has a query read the rows that have the keys: by a list of them, or by a table of them where a list may lock
+// more.
+func (w *site) withKeys(tx *gorm.DB, rows []*row) *gorm.DB {
+	if w.dialect.ValuesFirst() && len(rows) > 1 {
+		columns := w.keyColumns()
+		return w.fromValues(tx, w.split(columns, rows, 0)[0].table(w, columns))
+	}
+	keys, columns := make([]any, len(rows)), []clause.Column{}
+	for i, r := range rows {
+		keys[i] = r.key
+	}
+	for _, field := range w.identityFields() {
+		columns = append(columns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
+	}
+	return tx.Where(clause.IN{Column: columns, Values: keys}).Clauses(clause.Where{Exprs: w.target})
 }
 
 // maxKeys is how many keys a query names at most; databases limit parameters.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -58,10 +59,11 @@ func (w *write) updateSeveralUncompared(set clause.Set) {
 
 // deleteSeveral is the DELETE of the models of a slice.
 func (w *write) deleteSeveral() {
-	w.keepClauses("UPDATE")
+	w.keepClauses("UPDATE", "DELETE", "FROM")
+	fromValues := w.dialect.ValuesFirst() && isPlainFrom(w.stmt)
 	w.writePartitioned(func(rows []*row, compared bool) severalWrite {
 		if !w.isSoftDelete() {
-			remove := batchDelete{w: w, isCompared: compared && !w.hasSnapshots()}
+			remove := batchDelete{w: w, isCompared: compared && !w.hasSnapshots(), fromValues: fromValues}
 			return severalWrite{send: remove.run, written: remove.giveReturned}
 		}
 		update := w.advancing(nil, rows, compared, w.plugin.gorm.delete)
@@ -195,11 +197,12 @@ func (w *write) isUnchecked(r *row) bool {
 	return w.switches.unchecked || w.plugin.blindWrites && !w.expects && w.model.version.kind.isZero(r.expected)
 }
 
-// batchDelete is a DELETE of several rows. Databases differ in how it takes a second table; each row is named by
-// conditions of its own instead.
+// batchDelete is a DELETE of several rows. Databases differ in how it takes a second table: MySQL and MariaDB start with
+// the values, the others name each row by conditions of its own.
 type batchDelete struct {
 	w          *write
 	isCompared bool
+	fromValues bool
 	returned   []reflect.Value
 }
 
@@ -207,28 +210,109 @@ type batchDelete struct {
 const maxDeletedRows = 400
 
 func (b *batchDelete) run(rows []*row) (affected int64) {
-	w := b.w
-	for part := range slices.Chunk(rows, maxDeletedRows) {
+	pool := b.w.stmt.ConnPool
+	b.w.stmt.ConnPool = unprepared(pool)
+	defer func() { b.w.stmt.ConnPool = pool }()
+	b.returned = nil
+	if b.fromValues && len(rows) > 1 {
+		return b.runFromValues(rows)
+	}
+	return b.runByConditions(rows)
+}
+
+func (b *batchDelete) runByConditions(rows []*row) (affected int64) {
+	for part := range slices.Chunk(inKeyOrder(rows), maxDeletedRows) {
 		any := anyOf{}
 		for _, r := range part {
-			any = append(any, &rowCondition{model: w.model, key: r.key, version: r.expected, isCompared: b.isCompared})
+			any = append(any, &rowCondition{model: b.w.model, key: r.key, version: r.expected, isCompared: b.isCompared})
 		}
-		began := time.Now()
-		w.stmt.SQL.Reset()
-		w.stmt.Vars = nil
-		delete(w.stmt.Clauses, softDeleteMark)
-		w.stmt.Clauses["WHERE"] = w.groupedWhere([]clause.Expression{any})
-		returned, _ := w.hideModels(w.db, false, w.plugin.gorm.delete)
-		b.returned = append(b.returned, returned...)
-		affected += w.db.RowsAffected
-		if w.db.Error != nil || w.db.DryRun {
+		given, _ := b.w.clausesBefore("DELETE")
+		given.BeforeExpression = b.w.dialect.Settings(false)
+		b.w.stmt.Clauses["DELETE"] = given
+		affected += b.send(b.w.groupedWhere([]clause.Expression{any}), len(part) == len(rows))
+		if b.w.db.Error != nil || b.w.db.DryRun {
 			break
-		}
-		if len(rows) > maxDeletedRows {
-			trace(w.db, began)
 		}
 	}
 	return affected
+}
+
+// runFromValues deletes the rows of a join. It has no RETURNING, so what the caller asked for is read before.
+func (b *batchDelete) runFromValues(rows []*row) (affected int64) {
+	w := b.w
+	if _, returning := w.stmt.Clauses["RETURNING"]; returning && !w.db.DryRun {
+		var err error
+		if b.returned, err = w.lockModels(rows); w.db.AddError(err) != nil {
+			return 0
+		}
+	}
+	delete(w.stmt.Clauses, "RETURNING")
+	update := w.batchOf(w.keyColumns(), nil, nil)
+	if b.isCompared {
+		update.compare(inKeyOrder(rows))
+	}
+	parts := w.split(update.columns, rows, update.varsBesideValues())
+	for _, part := range parts {
+		given, _ := w.clausesBefore("DELETE")
+		given.BeforeExpression = w.dialect.Settings(true)
+		w.stmt.Clauses["DELETE"] = w.deleteFrom(given)
+		w.stmt.Clauses["FROM"] = w.valuesFirst("FROM", clause.Clause{}, part.table(&w.site, update.columns), w.byIndex())
+		affected += b.send(w.groupedWhere(update.conditions), len(parts) == 1)
+		if w.db.Error != nil || w.db.DryRun {
+			break
+		}
+	}
+	return affected
+}
+
+// deleteFrom is the DELETE that says of which of the tables behind FROM.
+func (w *write) deleteFrom(given clause.Clause) clause.Clause {
+	if given.Expression == nil {
+		given.Expression = clause.Delete{}
+	}
+	target := clause.Table{Name: w.stmt.Table}
+	if table := w.stmt.TableExpr; table != nil && strings.HasSuffix(table.SQL, "."+w.stmt.Quote(target)) {
+		target.Name = clause.CurrentTable // with its schema: what has no alias has to be named in full
+	}
+	given.AfterExpression = clause.Expr{SQL: "?", Vars: []any{target}, WithoutParentheses: true}
+	return given
+}
+
+// send deletes what where says, and returns how many rows that were. With last, GORM logs the statement.
+func (b *batchDelete) send(where clause.Clause, last bool) int64 {
+	w, began := b.w, time.Now()
+	w.stmt.SQL.Reset()
+	w.stmt.Vars = nil
+	delete(w.stmt.Clauses, softDeleteMark)
+	w.stmt.Clauses["WHERE"] = where
+	returned, _ := w.hideModels(w.db, false, w.plugin.gorm.delete)
+	b.returned = append(b.returned, returned...)
+	if w.db.Error == nil && !w.db.DryRun && !last {
+		trace(w.db, began)
+	}
+	return w.db.RowsAffected
+}
+
+// lockModels reads rows as models, and keeps them as they are until the transaction ends.
+func (w *write) lockModels(rows []*row) (models []reflect.Value, err error) {
+	var columns []clause.Column
+	for _, field := range w.model.columns() {
+		if field.Readable {
+			columns = append(columns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
+		}
+	}
+	for part := range slices.Chunk(inKeyOrder(rows), maxKeys) {
+		found := reflect.New(reflect.SliceOf(w.model.ModelType))
+		tx := w.withKeys(w.session().Clauses(w.locking(clause.LockingStrengthUpdate)), part)
+		tx.Statement.ConnPool = unprepared(w.stmt.ConnPool)
+		if err := tx.Clauses(clause.Select{Columns: columns}).Find(found.Interface()).Error; err != nil {
+			return nil, err
+		}
+		for i := range found.Elem().Len() {
+			models = append(models, found.Elem().Index(i))
+		}
+	}
+	return models, nil
 }
 
 func (b *batchDelete) giveReturned(rows []*row) error { return b.w.giveReturned(b.returned, rows) }

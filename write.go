@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"gorm.io/gorm"
@@ -547,7 +548,7 @@ func (w *write) keepClauses(names ...string) {
 }
 
 func (w *write) giveBackClauses() {
-	for _, kept := range w.clauses {
+	for _, kept := range slices.Backward(w.clauses) { // one that was kept twice is what it was at first
 		if kept.was {
 			w.stmt.Clauses[kept.name] = kept.clause
 		} else {

@@ -63,8 +63,9 @@ func (t Table) buildTyped(builder clause.Builder) {
 	}
 	_ = builder.WriteByte(')')
 	for _, row := range t.Rows {
-		_ = builder.WriteByte(',')
+		write(builder, ",(")
 		t.buildRow(builder, row)
+		_ = builder.WriteByte(')')
 	}
 	write(builder, ") AS ")
 	builder.WriteQuoted(Alias)
@@ -76,14 +77,22 @@ func (t Table) buildTyped(builder clause.Builder) {
 	_ = builder.WriteByte(')')
 }
 
+// buildUnion writes a list of VALUES, or a SELECT for each row where not every server understands the list.
 func (t Table) buildUnion(builder clause.Builder) {
 	t.buildLike(builder)
-	write(builder, " UNION ALL VALUES ")
+	first, next, end := " UNION ALL SELECT ", " UNION ALL SELECT ", ""
+	if t.Dialect.ListsValues() {
+		first, next, end = " UNION ALL VALUES (", "),(", ")"
+	}
 	for i, row := range t.Rows {
-		comma(builder, i)
-		write(builder, t.Dialect.ValuesRow)
+		if i == 0 {
+			write(builder, first)
+		} else {
+			write(builder, next)
+		}
 		t.buildRow(builder, row)
 	}
+	write(builder, end)
 	write(builder, ") AS ")
 	builder.WriteQuoted(Alias)
 }
@@ -110,7 +119,6 @@ func (t Table) fromNothing(builder clause.Builder) {
 }
 
 func (t Table) buildRow(builder clause.Builder, row []any) {
-	_ = builder.WriteByte('(')
 	for i, value := range row {
 		comma(builder, i)
 		if n, ok := value.(int); ok && t.Columns[i].Like == "" {
@@ -119,7 +127,6 @@ func (t Table) buildRow(builder clause.Builder, row []any) {
 		}
 		builder.AddVar(builder, row[i:i+1]...) // a part of the row: one value alone would be copied to the heap
 	}
-	_ = builder.WriteByte(')')
 }
 
 func comma(builder clause.Builder, i int) {

@@ -34,8 +34,6 @@ type Dialect struct {
 	CurrentRead clause.Expression
 	// ReplacesTriggers: MySQL's dialect has CREATE OR REPLACE TRIGGER, which is MariaDB's own.
 	ReplacesTriggers bool
-	// ValuesRow stands before each row of a list of VALUES.
-	ValuesRow string
 	// LockingRead makes a SELECT lock the rows it reads until the transaction ends, and see them as they are now; nil
 	// where the dialect has no such clause.
 	LockingRead clause.Expression
@@ -43,6 +41,8 @@ type Dialect struct {
 	// can be locked. SQLite takes that lock with the first write, and it is too late for a transaction that has read what
 	// somebody has written since. No driver lets a transaction of its own begin in this mode, but none minds.
 	LockAtBegin []string
+
+	session session // of MariaDB and MySQL
 }
 
 const (
@@ -67,8 +67,6 @@ func Of(db *gorm.DB, like string) (Dialect, error) {
 
 func newDialect(db *gorm.DB, name string) Dialect {
 	d := Dialect{Name: name, ConflictTarget: true}
-	d.ValuesRow = d.valuesRowKeyword(db)
-	d.ReplacesTriggers = strings.Contains(d.serverVersion(db), mariaDB)
 	d.UpdateReturning = slices.Contains(db.Callback().Update().Clauses, "RETURNING")
 	switch d.Name {
 	case mysql, postgres:
@@ -82,6 +80,9 @@ func newDialect(db *gorm.DB, name string) Dialect {
 	if d.Name == mysql {
 		d.HasUnsigned64, d.UpdateReturning, d.ConflictTarget, d.CountsChangedRows = true, false, false, true
 		d.CurrentRead = clause.Locking{Strength: clause.LockingStrengthShare}
+		d.session = sessionOf(db)
+		d.session.isMariaDB = d.session.isMariaDB || strings.Contains(d.serverVersion(db), mariaDB)
+		d.ReplacesTriggers = d.session.isMariaDB
 	}
 	return d
 }

@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"reflect"
-	"strings"
 
 	"gorm.io/gorm"
 )
@@ -23,6 +22,15 @@ func (d Dialect) UpdateJoins() bool { return d.Name == mysql }
 // take the types of the query that the list is in UNION with.
 func (d Dialect) TypesFromFirstRow() bool { return d.Name == postgres }
 
+// ListsValues: VALUES (1,2),(3,4) is a query. MySQL wants ROW before each row, TiDB and older servers have no such thing; a
+// SELECT for each row, which all of them understand, is no way out on MariaDB, where parameters in it make longer types of
+// the columns that they are in UNION with.
+func (d Dialect) ListsValues() bool { return d.Name != mysql || d.session.isMariaDB }
+
+// ValuesFirst: the planner may start with the table where it takes it for small, and then locks all of it. It has to be
+// told to start with the values, and by which index to find the rows.
+func (d Dialect) ValuesFirst() bool { return d.Name == mysql }
+
 // TakesJSON: a table of values can be one parameter of JSON, and is read from it faster than from SQL, which takes longer
 // to parse than to run. It is for databases whose columns take any value as it comes: where they have types of their own,
 // a text in JSON and a text as a parameter may end up as different values.
@@ -38,14 +46,6 @@ func (d Dialect) ForeignKeyLocksParent() bool { return d.Name == mysql }
 // LocksWholeDatabase: there are no row locks, and a transaction that has read cannot write any more once another has; it
 // has to take the one lock there is first.
 func (d Dialect) LocksWholeDatabase() bool { return d.Name == sqlite }
-
-// valuesRowKeyword is what stands before each row of a list of VALUES: MySQL says ROW, MariaDB does not know it.
-func (d Dialect) valuesRowKeyword(db *gorm.DB) string {
-	if version := d.serverVersion(db); version == "" || strings.Contains(version, mariaDB) {
-		return ""
-	}
-	return "ROW"
-}
 
 const mariaDB = "MariaDB"
 
