@@ -62,8 +62,8 @@ type StaleDataError struct {
 	Table string
 	// Rows are the refused rows in the order they were passed; there is at least one.
 	Rows []StaleRow
-	// Err is the database's own error where it reported the conflict itself, or a deadlock with the read that was to find
-	// the reason, which may have ended the caller's transaction; else nil.
+	// Err is the database's own error where it reported the conflict itself, or that of the read that was to find the
+	// reason: a deadlock among them may have ended the caller's transaction. Else it is nil.
 	Err error
 }
 

@@ -161,12 +161,12 @@ func TestAStatementLocksOnlyItsRows(t *testing.T) {
 			}},
 		)
 	}
-	run(t, testdb.All()[1:], behaviours, &Plot{}, &Stall{})
+	run(t, testdb.Of("postgres", "mariadb"), behaviours, &Plot{}, &Stall{})
 }
 
 func TestADeleteOfASliceLocksOnlyItsRowsInALargeTable(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All()[1:], []behaviour{
+	run(t, testdb.Of("postgres", "mariadb"), []behaviour{
 		{"of 10,000 rows, of which it deletes most", func(t *testing.T, db *gorm.DB) {
 			plots := makeRows(10000, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
 			require.NoError(t, db.CreateInBatches(&plots, 2000).Error)

@@ -24,7 +24,7 @@ func (w *write) refuse(reported error) {
 		state, err := w.read(r)
 		switch {
 		case err != nil:
-			reported = w.conflictIn(err)
+			reported = err
 		case w.isCurrent(r, state) && w.snapshot != nil && w.snapshot.again != nil:
 			w.snapshot.again()
 			return
@@ -38,15 +38,6 @@ func (w *write) refuse(reported error) {
 		}
 	}
 	w.fail(&conflict.Refusal{Op: w.op, Rows: []conflict.Row{stale}, Err: reported})
-}
-
-// conflictIn is the error of a read that was to say why a write was refused, where it is a conflict itself: a deadlock may
-// have ended the caller's transaction, which must not go unsaid.
-func (w *write) conflictIn(err error) error {
-	if err != nil && w.dialect.IsTransient(err) {
-		return err
-	}
-	return nil
 }
 
 func (w *write) fail(refusal *conflict.Refusal) {

@@ -373,7 +373,7 @@ func (w *write) refuseRows(rows []*row, states []rowState, err error) {
 	if len(stale) == 0 {
 		stale = w.unknown(rows)
 	}
-	w.fail(&conflict.Refusal{Op: w.op, Rows: stale, Err: w.conflictIn(err)})
+	w.fail(&conflict.Refusal{Op: w.op, Rows: stale, Err: err})
 }
 
 // refusedInserts are the models that were to be inserted, apart from rows, and whose rows are there.

@@ -42,7 +42,7 @@ func TestSQLOfSlices(t *testing.T) {
 			t.Parallel()
 			products, notes := slices.Clone(products), slices.Clone(notes)
 			for _, d := range testdb.All() {
-				if d.Kind() != database {
+				if d.Name != database { // other servers of a kind write other texts
 					continue
 				}
 				db := d.Open(t, &gorm.Config{DryRun: true})

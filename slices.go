@@ -229,6 +229,7 @@ func (b *batchDelete) runByConditions(rows []*row) (affected int64) {
 		given, _ := b.w.clausesBefore("DELETE")
 		given.BeforeExpression = b.w.dialect.Settings(false)
 		b.w.stmt.Clauses["DELETE"] = given
+		b.w.stmt.Clauses["FROM"], _ = b.w.clausesBefore("FROM")
 		affected += b.send(b.w.groupedWhere([]clause.Expression{any}), len(part) == len(rows))
 		if b.w.db.Error != nil || b.w.db.DryRun {
 			break

@@ -77,7 +77,11 @@ func Verify(db *gorm.DB, models ...any) error {
 func (w *write) verify() {
 	w.counters().checked.Add(1)
 	rows := w.pointers()
-	states, err := w.readRows(rows, clause.LockingStrengthShare)
+	lock := clause.LockingStrengthShare
+	if !isTransaction(w.stmt.ConnPool) {
+		lock = "" // it would end with the statement, and those that may only read must not ask for it
+	}
+	states, err := w.readRows(rows, lock)
 	if err != nil {
 		w.failRows(rows, err)
 	} else if !w.areCurrent(rows, states) {
