@@ -20,6 +20,7 @@ type counter struct {
 	typ      reflect.Type // the field's own type
 	unsigned bool
 	last     uint64
+	nextSQL  string // the next version in SQL, of the column
 }
 
 func (p *kinds) newCounter(field *schema.Field) (counter, bool) {
@@ -37,6 +38,7 @@ func (p *kinds) newCounter(field *schema.Field) (counter, bool) {
 	}
 	c.last = math.MaxUint64 >> (64 - bits)
 	c.last = min(c.last, p.dialect.LastInteger(p.columnType(field)))
+	c.nextSQL = c.sqlOfNext()
 	return c, true
 }
 
@@ -85,13 +87,18 @@ func (c counter) after(n uint64) uint64 {
 	return n + 1
 }
 
+// nextInSQL has its bounds in the text: as parameters they would be of the column's type, which may be narrower than the
+// field's.
 func (c counter) nextInSQL(column clause.Column) clause.Expression {
-	const sql = "CASE WHEN ? IS NULL OR ? IN (?,?) THEN 1 ELSE ? + 1 END"
+	return clause.Expr{SQL: c.nextSQL, Vars: []any{column, column, column}}
+}
+
+func (c counter) sqlOfNext() string {
 	beforeZero := any(int64(-1))
 	if c.unsigned {
 		beforeZero = c.bindBits(c.last)
 	}
-	return clause.Expr{SQL: sql, Vars: []any{column, column, beforeZero, c.bindBits(c.last), column}}
+	return fmt.Sprintf("CASE WHEN ? IS NULL OR ? IN (%d,%d) THEN 1 ELSE ? + 1 END", beforeZero, c.bindBits(c.last))
 }
 
 func (c counter) isZero(version any) bool {

@@ -11,6 +11,8 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/dialect"
 )
 
 // model is what the plugin knows of one of GORM's schemas. It is found out once.
@@ -71,10 +73,12 @@ func (p *models) isAnyInvolved(m *model, seen map[*schema.Schema]bool) bool {
 // models are the models that the plugin has met.
 type models struct {
 	*kinds
-	parse    func(model any) error // has GORM parse a model, or wait for whoever is doing so
-	bySchema sync.Map              // *schema.Schema to *model
-	byTable  sync.Map              // table name to *model, the versioned ones
-	meeting  sync.Mutex            // some kinds change the field that GORM reads: once, and before anybody uses it
+	parse    func(model any) error              // has GORM parse a model, or wait for whoever is doing so
+	bySchema sync.Map                           // *schema.Schema to *model
+	byTable  sync.Map                           // table name to *model, the versioned ones
+	byName   sync.Map                           // table name without its schema to *model, the versioned ones
+	meeting  sync.Mutex                         // some kinds change the field that GORM reads: once, and before anybody uses it
+	versions map[*schema.Schema]declaredVersion // found out while meeting
 }
 
 // modelOf is the model that a statement is about, found by its schema or, where it has none of its own, by the table it
@@ -95,33 +99,72 @@ func (p *models) modelOf(stmt *gorm.Statement) *model {
 	return m
 }
 
-// modelOfTable is the model of the table that a statement names: by itself, with its schema, quoted, or with an alias.
+// modelOfTable is the model of the table that a statement names: by itself, with its schema, quoted, or with an alias. A
+// model of that very name comes before one of another schema's table.
 func (p *models) modelOfTable(stmt *gorm.Statement) *model {
-	if named, ok := p.byTable.Load(stmt.Table); ok {
-		return named.(*model)
-	}
-	table := tableIn(stmt.TableExpr)
-	if table == "" || stmt.Table == "" { // without a name, columns cannot be told whose they are
+	if stmt.Table == "" { // without a name, columns cannot be told whose they are
 		return nil
 	}
-	for _, name := range []string{table, table[strings.LastIndexByte(table, '.')+1:]} {
-		if named, ok := p.byTable.Load(name); ok {
-			return named.(*model)
-		}
+	name := tableIn(stmt.TableExpr)
+	if name == "" {
+		name = stmt.Table
+	}
+	if named, ok := p.byTable.Load(p.tableKey(name)); ok {
+		return named.(*model)
+	}
+	if named, ok := p.byName.Load(p.tableKey(lastPart(name))); ok {
+		return named.(*model)
 	}
 	return nil
 }
 
-// tableIn is the table of an expression that GORM takes for one, without its quotes and its alias.
-func tableIn(expr *clause.Expr) string {
-	words := strings.Fields(expr.SQL)
-	if len(words) == 0 {
-		return ""
+// tableKey is a table's name as the database finds it.
+func (p *models) tableKey(name string) string {
+	if p.dialect.FoldsTables() {
+		return strings.ToLower(name)
 	}
-	return unquoted.Replace(words[0])
+	return name
 }
 
-var unquoted = strings.NewReplacer("\"", "", "`", "", "[", "", "]", "")
+func lastPart(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+
+// remember has a versioned model found by its table.
+func (p *models) remember(m *model) {
+	p.byTable.LoadOrStore(p.tableKey(m.Table), m)
+	p.byName.LoadOrStore(p.tableKey(lastPart(m.Table)), m)
+}
+
+// tableIn is the table of an expression that GORM takes for one, without its quotes and its alias; empty where it is none.
+func tableIn(expr *clause.Expr) string {
+	table, _, ok := dialect.TableIn(expr.SQL)
+	switch {
+	case !ok:
+		return ""
+	case table.Schema != "":
+		return table.Schema + "." + table.Name
+	}
+	return table.Name
+}
+
+// declaredVersion is what findVersionField says of a schema.
+type declaredVersion struct {
+	field *versionField
+	err   error
+}
+
+// versionOf finds a schema's version once: to find it changes how GORM reads the field, which others may be reading
+// afterwards. It is called while meeting.
+func (p *models) versionOf(s *schema.Schema) (*versionField, error) {
+	found, ok := p.versions[s]
+	if !ok {
+		found.field, found.err = p.findVersionField(s)
+		if p.versions == nil {
+			p.versions = map[*schema.Schema]declaredVersion{}
+		}
+		p.versions[s] = found
+	}
+	return found.field, found.err
+}
 
 func (p *models) modelOfSchema(s *schema.Schema) *model {
 	if m, ok := p.bySchema.Load(s); ok {
@@ -146,7 +189,7 @@ func (p *models) modelOfSchema(s *schema.Schema) *model {
 	}
 	m.hasUnversioned = slices.ContainsFunc(s.Fields, isUnversioned)
 	m.hasTimestamps = slices.ContainsFunc(s.Fields, func(field *schema.Field) bool { return field.AutoUpdateTime != 0 })
-	m.version, m.err = p.findVersionField(s)
+	m.version, m.err = p.versionOf(s)
 	m.addSnapshot()
 	if m.snapshot != nil {
 		m.snapshot.dialect = p.dialect
@@ -155,7 +198,7 @@ func (p *models) modelOfSchema(s *schema.Schema) *model {
 		m.touches, m.err = p.findTouches(s)
 	}
 	if m.version != nil {
-		p.byTable.LoadOrStore(s.Table, m)
+		p.remember(m)
 	}
 	p.bySchema.Store(s, m)
 	return m
@@ -245,3 +288,5 @@ func writeEq(builder clause.Builder, column any, value []any) {
 		clause.Eq{Column: column, Value: value[0]}.Build(builder)
 	}
 }
+
+var unquoted = strings.NewReplacer("\"", "", "`", "", "[", "", "]", "")

@@ -235,7 +235,7 @@ func (p *models) findTouches(s *schema.Schema) (touches []*schema.Relationship, 
 			return nil, fmt.Errorf("occ: model %s, field %s: touch is for a belongs-to association", s.Name, field.Name)
 		}
 		relation := s.Relationships.BelongsTo[at]
-		version, err := p.findVersionField(relation.FieldSchema)
+		version, err := p.versionOf(relation.FieldSchema)
 		if err == nil && version == nil {
 			err = fmt.Errorf("occ: model %s, field %s: touch needs a version, and %s has none", s.Name, field.Name, relation.FieldSchema.Name)
 		}

@@ -126,8 +126,9 @@ func (d Dialect) NextTime(column clause.Column, now any, columnType string, unit
 		if now = (clause.Expr{SQL: "CAST(? AS DATETIME(6))", Vars: []any{bound}}); bound == nil {
 			now = clause.Expr{SQL: map[bool]string{false: "UTC_TIMESTAMP(6)", true: "NOW(6)"}[isLocal]}
 		}
-		after := fmt.Sprintf("GREATEST(?, COALESCE(? + INTERVAL %d MICROSECOND, ?))", unit.Microseconds())
-		return clause.Expr{SQL: after, Vars: []any{now, column, now}}
+		// '0000-00-00' is no time to add to: it stands for a row without a version, as NULL does
+		after := fmt.Sprintf("GREATEST(?, COALESCE(CASE WHEN ? > '0001-01-01' THEN ? + INTERVAL %d MICROSECOND END, ?))", unit.Microseconds())
+		return clause.Expr{SQL: after, Vars: []any{now, column, column, now}}
 	case d.Name == sqlite && now == nil:
 		return clause.Expr{SQL: sqliteNextTime(), Vars: slices.Repeat([]any{column}, strings.Count(sqliteNextTime(), "?"))}
 	}

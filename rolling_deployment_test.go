@@ -1,0 +1,99 @@
+package occ_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/testdb"
+)
+
+// oldAccount is the model of the code before the plugin, newAccount the one with it.
+type (
+	oldAccount struct {
+		ID      uint
+		Balance int
+		Note    string
+	}
+	newAccount struct {
+		ID      uint
+		Balance int
+		Note    string
+		occ.Version
+	}
+)
+
+func (oldAccount) TableName() string { return "accounts" }
+func (newAccount) TableName() string { return "accounts" }
+
+const deposits = 25
+
+// oldDeposits are made by the old code, which adds to the balance in SQL and does not know the version.
+func oldDeposits(db *gorm.DB) error {
+	for range deposits {
+		if err := db.Model(&oldAccount{ID: 1}).Update("balance", gorm.Expr("balance + 1")).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newDeposits are made by the new code, which reads, adds and saves the whole row.
+func newDeposits(t *testing.T, db *gorm.DB) error {
+	for range deposits {
+		err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
+			var account newAccount
+			if err := tx.First(&account, 1).Error; err != nil {
+				return err
+			}
+			account.Balance++
+			return tx.Save(&account).Error
+		}, occ.WithMaxAttempts(1000))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestRollingDeployment goes through the steps of docs/schema.md with writers of both kinds at work.
+func TestRollingDeployment(t *testing.T) {
+	t.Parallel()
+	for _, database := range append(testdb.Transactions()[:1], testdb.All()[1:]...) {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			old := database.Open(t)
+			require.NoError(t, old.AutoMigrate(&oldAccount{}))
+			require.NoError(t, old.Create(&oldAccount{ID: 1}).Error)
+			now := reopen(t, old, gorm.Config{}, occ.New())
+			require.NoError(t, oldDeposits(old))
+
+			require.NoError(t, now.AutoMigrate(&newAccount{}))
+			require.NoError(t, occ.CreateTriggers(now, &newAccount{}))
+			require.NoError(t, occ.CheckSchema(now, &newAccount{}))
+			errs := make([]error, 4)
+			var writers sync.WaitGroup
+			for i := range errs {
+				writers.Go(func() {
+					if i%2 == 0 {
+						errs[i] = oldDeposits(old)
+					} else {
+						errs[i] = newDeposits(t, now)
+					}
+				})
+			}
+			writers.Wait()
+
+			require.NoError(t, errors.Join(errs...))
+			require.Equal(t, newAccount{ID: 1, Balance: 5 * deposits, Version: 1 + 4*deposits}, reload[newAccount](t, now, 1), "no deposit is lost, and each has moved the version")
+			require.NoError(t, occ.DropTriggers(now, &newAccount{}))
+			require.NoError(t, newDeposits(t, now))
+			require.NoError(t, oldDeposits(old), "and back")
+			require.Equal(t, newAccount{ID: 1, Balance: 7 * deposits, Version: 1 + 5*deposits}, reload[newAccount](t, now, 1))
+		})
+	}
+}
