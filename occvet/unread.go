@@ -14,7 +14,7 @@ var unread = &analysis.Analyzer{
 
 occ refuses a stale write with an error and leaves the row as it is. A program that
 does not look at the error takes the refused write for a successful one, and what the
-user has entered is gone:
+user has entered is gone. The same goes for a write that fails for another reason:
 
 	db.Save(&product)                        // reported
 	res := db.Model(&product).Update("stock", 8)
@@ -50,7 +50,7 @@ func runUnread(pass *analysis.Pass) (any, error) {
 			u.report(pass, s.call, "the error of this call is never read: it tells whether a write was refused (%s)", s.what)
 			continue
 		}
-		u.report(pass, s.call, "the error of this write of %s is never read: a refused write looks like a successful one", s.what)
+		u.report(pass, s.call, "the error of this write of %s is never read: a write that is refused or fails looks like a successful one", s.what)
 	}
 	return nil, nil
 }
