@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
 
@@ -37,7 +39,7 @@ var precision = regexp.MustCompile(`\((\d)\)`)
 func (d Dialect) TimeDigits(columnType string) int {
 	switch digits := precision.FindStringSubmatch(columnType); {
 	case d.Name == sqlite:
-		return nanoseconds // it is text, as the driver writes it
+		return d.sqliteDigits // it is text, as the driver writes it
 	case digits != nil:
 		n, _ := strconv.Atoi(digits[1])
 		return min(n, microseconds) // PostgreSQL takes more, and keeps six
@@ -47,7 +49,29 @@ func (d Dialect) TimeDigits(columnType string) int {
 	return microseconds
 }
 
+// digitsOfDriver asks SQLite which times its driver writes differently: modernc.org/sqlite can be told to write whole
+// seconds. Without an answer it believes in all digits.
+func (d Dialect) digitsOfDriver(db *gorm.DB) int {
+	if d.Name != sqlite || db.ConnPool == nil {
+		return nanoseconds
+	}
+	at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	nano, micro, milli := true, true, true
+	err := db.ConnPool.QueryRowContext(context.Background(), "SELECT ? <> ?, ? <> ?, ? <> ?", at, at.Add(time.Nanosecond),
+		at, at.Add(time.Microsecond), at, at.Add(time.Millisecond)).Scan(&nano, &micro, &milli)
+	switch {
+	case err != nil || nano:
+		return nanoseconds
+	case micro:
+		return microseconds
+	case milli:
+		return milliseconds
+	}
+	return 0
+}
+
 const (
+	milliseconds = 3
 	microseconds = 6
 	nanoseconds  = 9
 )

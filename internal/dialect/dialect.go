@@ -15,6 +15,8 @@ import (
 // Dialect is what the plugin has to know of one database.
 type Dialect struct {
 	Name string
+	// sqliteDigits is how many digits of a second SQLite's driver writes.
+	sqliteDigits int
 	// HasUnsigned64: the database stores every uint64; the others stop at the last int64.
 	HasUnsigned64 bool
 	// UpdateReturning: UPDATE ... RETURNING works. MariaDB has it for INSERT and DELETE alone, whatever GORM's clause
@@ -73,6 +75,7 @@ func newDialect(db *gorm.DB, name string) Dialect {
 		d.LockingRead = clause.Locking{Strength: clause.LockingStrengthUpdate}
 	case sqlite:
 		d.LockAtBegin = []string{"ROLLBACK", "BEGIN IMMEDIATE"}
+		d.sqliteDigits = d.digitsOfDriver(db)
 	}
 	d.HasXmin = d.Name == postgres
 	d.UpdateReturnsWritten = d.Name == postgres && d.UpdateReturning
