@@ -20,7 +20,8 @@ type counter struct {
 	typ      reflect.Type // the field's own type
 	unsigned bool
 	last     uint64
-	nextSQL  string // the next version in SQL, of the column
+	nextSQL  string          // the next version in SQL, of the column
+	box      func(int64) any // makes a value of the field's type where that needs no reflection; else nil
 }
 
 func (p *kinds) newCounter(field *schema.Field) (counter, bool) {
@@ -29,6 +30,9 @@ func (p *kinds) newCounter(field *schema.Field) (counter, bool) {
 		return counter{}, false
 	}
 	c := counter{typ: field.FieldType, unsigned: isUnsigned(integer.Kind())}
+	if field.FieldType == p.types.version {
+		c.box = p.types.box
+	}
 	bits := integer.Bits()
 	if field.Size > 0 && field.Size < bits {
 		bits = max(field.Size, narrowest) // the column is narrower than the type
@@ -102,8 +106,8 @@ func (c counter) sqlOfNext() string {
 }
 
 func (c counter) isZero(version any) bool {
-	if v, ok := version.(Version); ok {
-		return v == 0
+	if rv := reflect.ValueOf(version); rv.Kind() == reflect.Int64 {
+		return rv.Int() == 0
 	}
 	n, err := c.decode(version)
 	return err == nil && n == 0
@@ -124,8 +128,8 @@ func (c counter) isSame(a, b any) bool {
 func (c counter) zeroInSQL() any { return int64(0) }
 
 func (c counter) bind(version any) any {
-	if v, ok := version.(Version); ok {
-		return int64(v)
+	if rv := reflect.ValueOf(version); rv.Kind() == reflect.Int64 && !c.unsigned {
+		return rv.Int()
 	}
 	n, _ := c.decode(version)
 	return c.bindBits(n)
@@ -175,8 +179,6 @@ func (c counter) decode(version any) (uint64, error) {
 	switch v := version.(type) {
 	case nil:
 		return 0, nil
-	case Version:
-		return c.fromInt(int64(v))
 	case json.Number:
 		return c.fromText(v.String())
 	case string:
@@ -252,8 +254,8 @@ func (c counter) fromText(text string) (uint64, error) {
 
 // encode gives the bits as the field's type holds them.
 func (c counter) encode(n uint64) (any, error) {
-	if c.typ == versionType {
-		return Version(n), nil
+	if c.box != nil {
+		return c.box(int64(n)), nil
 	}
 	version := reflect.New(c.typ).Elem()
 	target := version

@@ -20,7 +20,7 @@ import (
 // and MariaDB it waits for writers of the row and holds a share lock on it until the transaction ends. PostgreSQL under
 // REPEATABLE READ or SERIALIZABLE and SQLite show a transaction nothing newer than its snapshot.
 func Current[T any](db *gorm.DB, model *T) (*T, error) {
-	s, err := subjectOf[T](db)
+	s, err := subjectIn[T](db)
 	if err != nil {
 		return nil, err
 	}
@@ -43,11 +43,7 @@ type subject struct {
 	ctx    context.Context
 }
 
-func subjectOf[T any](db *gorm.DB) (*subject, error) {
-	p, err := engineOf(db)
-	if err != nil {
-		return nil, err
-	}
+func subjectOf[T any](p *engine, db *gorm.DB) (*subject, error) {
 	typ, stmt := reflect.TypeFor[T](), &gorm.Statement{DB: db}
 	if typ.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("occ: %s is no model: pass a pointer to a struct: %w", typ, gorm.ErrInvalidData)

@@ -275,7 +275,11 @@ func staleData(refusal *conflict.Refusal) error {
 			Expected: inPublic(row.Expected), Actual: inPublic(row.Actual), Reason: Reason(row.Reason),
 		}
 	}
-	return &StaleDataError{Op: Op(refusal.Op), Table: refusal.Table, Rows: rows, Err: refusal.Err}
+	stale := &StaleDataError{Op: Op(refusal.Op), Table: refusal.Table, Rows: rows, Err: refusal.Err}
+	if refusal.NoVersion {
+		stale.Err = errNoText
+	}
+	return stale
 }
 
 // staleDataIn is the refusal in an error; nil if there is none.

@@ -146,10 +146,7 @@ func (w *write) absent(texts *expectText) conflict.Row {
 // row is at.
 func (w *write) refuseTexts(stale []conflict.Row, texts *expectText) {
 	w.counters().checked.Add(1)
-	refusal := &conflict.Refusal{Op: w.op, Rows: stale}
-	if len(texts.versions) == 0 {
-		refusal.Err = errNoText
-	}
+	refusal := &conflict.Refusal{Op: w.op, Rows: stale, NoVersion: len(texts.versions) == 0}
 	w.fail(refusal)
 }
 

@@ -21,10 +21,13 @@ const AnyVersion = "*"
 // and the digest of a [Snapshot] read the row first, under a lock where the database has one, in the same transaction. On a
 // slice, every row has to be at one of the versions. The Expected of a [StaleRow] is the version, or the texts as a []string
 // where they are several or no version of the kind.
-func ExpectText(versions ...string) clause.Expression {
+func ExpectText(versions ...string) clause.Expression { return textsOf(versions) }
+
+// textsOf returns the switch for versions as text.
+func textsOf(versions []string) expectText {
 	texts := expectText{}
 	for _, version := range versions {
-		if version == AnyVersion {
+		if version == anyVersion {
 			texts.any = true
 		}
 		if version != "" && !slices.Contains(texts.versions, version) {

@@ -9,10 +9,15 @@ import (
 	"gorm.io/gorm/clause"
 )
 
+// generator makes versions; see the root's Generator.
+type generator interface {
+	Next(ctx context.Context, current any) (any, error)
+}
+
 // generatorKind is a kind of the user's own: its versions come from a [Generator], all else is as the field's type has it.
 type generatorKind struct {
 	kind
-	generator Generator
+	generator generator
 	name      string
 	typ       reflect.Type
 }

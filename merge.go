@@ -59,7 +59,7 @@ func (e *MergeConflictError) Is(target error) bool {
 // A nil model is an error, and so are models with different primary keys, and a base that is newer than mine, since what
 // others changed in between would be undone as if mine had changed it back.
 func Merge[T any](db *gorm.DB, base, mine, theirs *T) (merged *T, conflicts []FieldConflict, err error) {
-	s, err := subjectOf[T](db)
+	s, err := subjectIn[T](db)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -70,7 +70,24 @@ func Merge[T any](db *gorm.DB, base, mine, theirs *T) (merged *T, conflicts []Fi
 		return nil, nil, err
 	}
 	m := mergeSides(s, base, mine, theirs)
-	return m.merged.Addr().Interface().(*T), m.conflicts, nil
+	return m.merged.Addr().Interface().(*T), fieldConflicts(m.conflicts), nil
+}
+
+// fieldConflicts returns conflicts as users see them; nil where there are none.
+func fieldConflicts(conflicts []conflictingField) (fields []FieldConflict) {
+	for _, c := range conflicts {
+		fields = append(fields, FieldConflict(c))
+	}
+	return fields
+}
+
+// subjectIn is subjectOf for the plugin that db was given.
+func subjectIn[T any](db *gorm.DB) (*subject, error) {
+	e, err := engineOf(db)
+	if err != nil {
+		return nil, err
+	}
+	return subjectOf[T](e, db)
 }
 
 // checkSides refuses models that are not three states of one row.
@@ -111,7 +128,13 @@ type merge struct {
 	base, mine, theirs reflect.Value
 	merged             reflect.Value
 	applied            []column // what mine changed
-	conflicts          []FieldConflict
+	conflicts          []conflictingField
+}
+
+// conflictingField is a column that both sides changed to different values.
+type conflictingField struct {
+	Field, Column      string
+	Base, Mine, Theirs any
 }
 
 // mergeSides merges pointers to three models.
@@ -154,7 +177,7 @@ func (m *merge) add(c column) {
 		c.put(m.merged, c.in(m.mine))
 		m.applied = append(m.applied, c)
 	case !c.isSame(m.ctx, m.mine, m.theirs):
-		m.conflicts = append(m.conflicts, FieldConflict{
+		m.conflicts = append(m.conflicts, conflictingField{
 			Field: strings.Join(c.EmbeddedBindNames, "."), Column: c.DBName,
 			Base: c.value(m.base), Mine: c.value(m.mine), Theirs: c.value(m.theirs),
 		})

@@ -73,12 +73,13 @@ func (p *models) isAnyInvolved(m *model, seen map[*schema.Schema]bool) bool {
 // models are the models that the plugin has met.
 type models struct {
 	*kinds
-	parse    func(model any) error              // has GORM parse a model, or wait for whoever is doing so
-	bySchema sync.Map                           // *schema.Schema to *model
-	byTable  sync.Map                           // table name to *model, the versioned ones
-	byName   sync.Map                           // table name without its schema to *model, the versioned ones
-	meeting  sync.Mutex                         // some kinds change the field that GORM reads: once, and before anybody uses it
-	versions map[*schema.Schema]declaredVersion // found out while meeting
+	snapshots imageHolder
+	parse     func(model any) error              // has GORM parse a model, or wait for whoever is doing so
+	bySchema  sync.Map                           // *schema.Schema to *model
+	byTable   sync.Map                           // table name to *model, the versioned ones
+	byName    sync.Map                           // table name without its schema to *model, the versioned ones
+	meeting   sync.Mutex                         // some kinds change the field that GORM reads: once, and before anybody uses it
+	versions  map[*schema.Schema]declaredVersion // found out while meeting
 }
 
 // modelOf is the model that a statement is about, found by its schema or, where it has none of its own, by the table it
@@ -190,7 +191,7 @@ func (p *models) modelOfSchema(s *schema.Schema) *model {
 	m.hasUnversioned = slices.ContainsFunc(s.Fields, isUnversioned)
 	m.hasTimestamps = slices.ContainsFunc(s.Fields, func(field *schema.Field) bool { return field.AutoUpdateTime != 0 })
 	m.version, m.err = p.versionOf(s)
-	m.addSnapshot()
+	p.addSnapshot(m)
 	if m.snapshot != nil {
 		m.snapshot.dialect = p.dialect
 	}
@@ -228,8 +229,8 @@ func (m *model) compares() *snapshotPlan {
 }
 
 // addSnapshot finds the model's Snapshot, which stands in for a version where there is none.
-func (m *model) addSnapshot() {
-	plan, err := findSnapshot(m.Schema, snapshots)
+func (p *models) addSnapshot(m *model) {
+	plan, err := findSnapshot(m.Schema, p.snapshots)
 	if err != nil {
 		m.err = errors.Join(m.err, fmt.Errorf("occ: model %s: %w", m.Name, err))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -52,9 +53,16 @@ func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
 		dialect:    d,
 		columnType: func(field *schema.Field) string { return columnType(db, field) },
 		now:        func() time.Time { return db.NowFunc() },
-		generators: p.generators,
+		generators: map[string]generator{},
+		types: versionTypes{
+			version: reflect.TypeFor[Version](), xmin: reflect.TypeFor[Xmin](),
+			box: func(n int64) any { return Version(n) },
+		},
 	}
-	models := &models{kinds: kinds, parse: func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }}
+	for name, g := range p.generators {
+		kinds.generators[name] = g
+	}
+	models := &models{kinds: kinds, snapshots: snapshots, parse: func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }}
 	reader := &reader{models: models, journals: &journals{dialect: d}, dialect: d, query: db.Callback().Query().Get("gorm:query")}
 	e := &engine{reader: reader, dialect: d, blindWrites: p.blindWrites}
 	e.face = face{refused: staleData, refusalIn: staleDataIn, report: p.reportConflict}

@@ -30,7 +30,7 @@ import (
 // Table, conditions and context of db apply as in [Current]. In a transaction on MySQL and MariaDB, the row is locked as it
 // is read. Rebase costs a read, and a transaction or savepoint with the write and another read.
 func Rebase[T any](db *gorm.DB, base, mine *T) error {
-	s, err := subjectOf[T](db)
+	s, err := subjectIn[T](db)
 	if err != nil {
 		return err
 	}
@@ -38,13 +38,29 @@ func Rebase[T any](db *gorm.DB, base, mine *T) error {
 		return err
 	}
 	theirs, stored := new(T), new(T)
-	if err := s.rebase(base, mine, theirs, stored); err != nil {
+	err = s.rebase(base, mine, theirs, stored)
+	if unresolved := (*unresolved)(nil); errors.As(err, &unresolved) {
+		return &MergeConflictError{
+			Table: unresolved.table, PrimaryKey: unresolved.key, Fields: fieldConflicts(unresolved.fields), Theirs: theirs,
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.rememberVersion(mine)
 	*mine = *stored
 	return nil
 }
+
+// unresolved is the error of a rebase that needs a decision.
+type unresolved struct {
+	table  string
+	key    map[string]any
+	fields []conflictingField
+}
+
+// Error is for nobody to see: the root makes the public error of it.
+func (*unresolved) Error() string { return "occ: both sides changed the same columns" }
 
 // rebase loads theirs, merges, and loads into stored what became of it.
 func (s *subject) rebase(base, mine, theirs, stored any) error {
@@ -64,7 +80,7 @@ func (s *subject) rebase(base, mine, theirs, stored any) error {
 	}
 	merge := mergeSides(s, base, mine, theirs)
 	if len(merge.conflicts) > 0 {
-		return &MergeConflictError{Table: s.table(), PrimaryKey: s.named(key), Fields: merge.conflicts, Theirs: theirs}
+		return &unresolved{table: s.table(), key: s.named(key), fields: merge.conflicts}
 	}
 	if len(merge.applied) == 0 {
 		reflect.ValueOf(stored).Elem().Set(merge.theirs)
@@ -104,7 +120,7 @@ var errNothingUpdated = errors.New("occ: nothing updated")
 func (s *subject) update(tx *gorm.DB, m *merge) error {
 	tx = tx.Select("*").Omit(append(m.unread(s.model), clause.Associations)...)
 	if version := s.model.version.of(s.ctx, m.theirs); s.plugin.blindWrites && s.model.version.kind.isZero(version) {
-		tx = tx.Clauses(Expect(version)) // or it would not be compared
+		tx = tx.Clauses(expect{version}) // or it would not be compared
 	}
 	tx = tx.Updates(m.merged.Addr().Interface())
 	if tx.Error == nil && tx.RowsAffected == 0 {

@@ -29,9 +29,11 @@ func (p *Plugin) Stats() Stats {
 	if p.engine == nil {
 		return stats // not registered yet
 	}
-	p.engine.counters.byTable.Range(func(table, counters any) bool {
-		stats[table.(string)] = counters.(*tableCounters).load()
-		return true
+	p.engine.counters.each(func(table string, c *tableCounters) {
+		stats[table] = TableStats{
+			Checked: c.checked.Load(), Refused: c.refused.Load(),
+			Blind: c.blind.Load(), Retried: c.retried.Load(),
+		}
 	})
 	return stats
 }
@@ -40,6 +42,14 @@ func (p *Plugin) Stats() Stats {
 type counters struct {
 	byTable sync.Map // table name to *tableCounters
 	names   atomic.Int64
+}
+
+// each calls f with the counters of every table.
+func (c *counters) each(f func(table string, counters *tableCounters)) {
+	c.byTable.Range(func(table, counters any) bool {
+		f(table.(string), counters.(*tableCounters))
+		return true
+	})
 }
 
 // maxCountedNames is how many names that are no model's own table are counted by themselves.
@@ -77,10 +87,3 @@ func tableNamed(expr *clause.Expr, ofModel string) string {
 
 // tableCounters are the running counters of one table.
 type tableCounters struct{ checked, refused, blind, retried atomic.Int64 }
-
-func (c *tableCounters) load() TableStats {
-	return TableStats{
-		Checked: c.checked.Load(), Refused: c.refused.Load(),
-		Blind: c.blind.Load(), Retried: c.retried.Load(),
-	}
-}

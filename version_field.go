@@ -27,12 +27,10 @@ import (
 // plugin keeps it equal to the row's.
 type Version int64
 
-var versionType = reflect.TypeFor[Version]()
-
 // CreateClauses is called by GORM while it parses a model, the one moment before a migration at which the column can be
 // given its default. It adds no clause. Embedding promotes it to the model, so it minds fields of type Version alone.
 func (Version) CreateClauses(field *schema.Field) []clause.Interface {
-	if field.FieldType != versionType {
+	if field.FieldType != reflect.TypeFor[Version]() {
 		return nil
 	}
 	field.NotNull = true
@@ -202,18 +200,25 @@ type kinds struct {
 	dialect    *dialect.Dialect
 	columnType func(*schema.Field) string // the column's type as a migration writes it
 	now        func() time.Time           // gorm.Config.NowFunc
-	generators map[string]Generator
+	generators map[string]generator
+	types      versionTypes
+}
+
+// versionTypes are the types of version fields that need no tag.
+type versionTypes struct {
+	version, xmin reflect.Type
+	box           func(int64) any // a value of the type version, made without reflection
 }
 
 // findVersionField looks for the version among the fields of a schema: none is fine, two are not.
 func (p *kinds) findVersionField(s *schema.Schema) (*versionField, error) {
 	var found *versionField
 	for _, field := range s.Fields {
-		if !isVersionField(field) {
+		if !p.isVersionField(field) {
 			continue
 		}
 		if stored := s.FieldsByDBName[field.DBName]; stored != field {
-			if stored != nil && isVersionField(stored) {
+			if stored != nil && p.isVersionField(stored) {
 				continue // an outer struct declares the version of an embedded one again
 			}
 			return nil, notStored(field, stored)
@@ -243,12 +248,12 @@ func notStored(field, stored *schema.Field) error {
 
 const versionTag = "VERSION"
 
-func isVersionField(field *schema.Field) bool {
+func (p *kinds) isVersionField(field *schema.Field) bool {
 	if isIgnored(field) {
 		return false
 	}
 	_, tagged := field.TagSettings[versionTag]
-	return tagged || field.IndirectFieldType == versionType || field.IndirectFieldType == xminType
+	return tagged || field.IndirectFieldType == p.types.version || field.IndirectFieldType == p.types.xmin
 }
 
 // isIgnored tells a field that GORM keeps no column for. "-:migration" is no such tag: that column is merely made elsewhere.
@@ -260,7 +265,7 @@ func isIgnored(field *schema.Field) bool {
 // newVersionField finds the kind of version that a field's tag names, or that its type stands for.
 func (p *kinds) newVersionField(field *schema.Field) (*versionField, error) {
 	version := &versionField{Field: field}
-	if field.IndirectFieldType == xminType {
+	if field.IndirectFieldType == p.types.xmin {
 		return version, p.useXmin(version)
 	}
 	if field.Serializer != nil {

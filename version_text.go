@@ -88,10 +88,13 @@ func (f *versionField) isAtText(version any, texts expectText) bool {
 	return false
 }
 
+// anyVersion is the text that stands for whichever version a row has.
+const anyVersion = "*"
+
 // escape writes bytes that do not fit a version's text as a percent sign and two hexadecimal digits. A version that is an
 // asterisk is not [AnyVersion].
 func escape(text string) string {
-	if text == AnyVersion {
+	if text == anyVersion {
 		return "%2A"
 	}
 	var escaped strings.Builder

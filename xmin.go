@@ -27,14 +27,12 @@ import (
 // transaction that last wrote the row cannot be told apart. On another database a model with it is an error at first use.
 type Xmin uint32
 
-var xminType = reflect.TypeFor[Xmin]()
-
 const xminColumn = "xmin"
 
 // CreateClauses is called by GORM while it parses a model, the one moment before a migration at which the field can be
 // made the system column. It adds no clause. Embedding promotes it to the model, so it minds fields of type Xmin alone.
 func (Xmin) CreateClauses(field *schema.Field) []clause.Interface {
-	if field.IndirectFieldType != xminType || isIgnored(field) {
+	if field.IndirectFieldType != reflect.TypeFor[Xmin]() || isIgnored(field) {
 		return nil
 	}
 	field.IgnoreMigration, field.Creatable, field.Updatable = true, false, false

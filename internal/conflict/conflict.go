@@ -30,7 +30,9 @@ type Refusal struct {
 	Op    Op
 	Table string
 	Rows  []Row // the refused rows in the order they were passed; at least one
-	Err   error // the database's own error, where it reported the conflict or the read that was to explain it failed
+	// NoVersion says that the call was given no version at all, though it was to compare with one.
+	NoVersion bool
+	Err       error // the database's own error, where it reported the conflict or the read that was to explain it failed
 }
 
 // Row is one refused row.
