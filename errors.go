@@ -78,6 +78,10 @@ type StaleRow struct {
 	// Actual is the version the row has now; nil where it is gone or could not be read.
 	Actual any
 	Reason Reason
+	// Blame has the columns that are tagged `gorm:"blame"`, by column name, as the row has them now, soft-deleted or not: who
+	// changed it, and when. It is from the same read as Actual; nil where no column is tagged or the row was not read. Error
+	// and LogValue leave it out.
+	Blame map[string]any
 }
 
 // Error is one line for a log: operation, table, key, the version expected and the one found. It holds no row contents.
@@ -272,7 +276,7 @@ func staleData(refusal *conflict.Refusal) error {
 	for i, row := range refusal.Rows {
 		rows[i] = StaleRow{
 			Index: row.Index, PrimaryKey: row.PrimaryKey,
-			Expected: inPublic(row.Expected), Actual: inPublic(row.Actual), Reason: Reason(row.Reason),
+			Expected: inPublic(row.Expected), Actual: inPublic(row.Actual), Reason: Reason(row.Reason), Blame: row.Blame,
 		}
 	}
 	stale := &StaleDataError{Op: Op(refusal.Op), Table: refusal.Table, Rows: rows, Err: refusal.Err}

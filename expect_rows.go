@@ -2,6 +2,7 @@ package occ
 
 import (
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
@@ -82,7 +83,7 @@ func (w *write) staleAmong(rows []*row, states []rowState, texts *expectText) (s
 		}
 		stale = append(stale, conflict.Row{
 			Index: r.index, PrimaryKey: w.namedKey(r), Expected: texts.expected(w.model.version),
-			Actual: states[i].version, Reason: w.reasonOfText(states[i], texts),
+			Actual: states[i].version, Reason: w.reasonOfText(states[i], texts), Blame: states[i].blame,
 		})
 	}
 	return stale
@@ -162,6 +163,7 @@ func (w *write) readMatched(lock string) (rows []*row, states []rowState, err er
 		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
 		selected = append(selected, clause.Expr{SQL: "?", Vars: []any{column}})
 	}
+	selected = append(selected, w.blameColumns()...)
 	found, err := tx.Clauses(
 		clause.Select{Expression: clause.CommaExpression{Exprs: selected}},
 		clause.Where{Exprs: []clause.Expression{group{own.Exprs}}},
@@ -173,10 +175,14 @@ func (w *write) readMatched(lock string) (rows []*row, states []rowState, err er
 	for found.Next() {
 		version, deleted := w.newVersionScan(), 0
 		key, targets := newKeyScan(w.model.PrimaryFields), []any{&deleted}
-		if err := version.scan(found, append(targets, key.targets...)...); err != nil {
+		blame := w.blameTargets()
+		if err := version.scan(found, slices.Concat(targets, key.targets, blame)...); err != nil {
 			return nil, nil, err
 		}
 		state := rowState{isThere: true, isDeleted: deleted != 0, holds: true}
+		if state.blame, err = w.blameIn(blame); err != nil {
+			return nil, nil, err
+		}
 		if state.version, err = version.value(); err != nil {
 			return nil, nil, err
 		}

@@ -43,6 +43,8 @@ type journal struct {
 	memories []memory
 	marks    map[string]int // savepoints that the caller has set, and how many memories there were
 	locks    bool           // reads lock what they read
+	adapts   bool           // reads lock contended rows
+	locked   bool           // a read has locked something, or the whole database is
 
 	isWatched bool // somebody is going to ask whether the transaction can still be committed
 	state     dialect.State

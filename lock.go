@@ -10,7 +10,7 @@ import (
 
 // lock has a transaction lock what it reads.
 func (p *journals) lock(tx *gorm.DB, j *journal) error {
-	j.locks = true
+	j.locks, j.locked = true, true
 	conn := connectionOf(tx.Statement.ConnPool)
 	for _, query := range p.dialect.LockAtBegin {
 		if _, err := conn.ExecContext(tx.Statement.Context, query); err != nil {
@@ -26,9 +26,13 @@ const lockedClause = "occ:locked"
 func (p *reader) enterQuery(db *gorm.DB) {
 	p.enter(db)
 	j := p.journals.of(db.Statement.ConnPool)
-	if j == nil || !j.locks || p.dialect.LockingRead == nil || db.Error != nil || !p.readsRows(db.Statement) {
+	if j == nil || !j.locks && !j.adapts || p.dialect.LockingRead == nil || db.Error != nil || !p.readsRows(db.Statement) {
 		return
 	}
+	if !j.locks && !p.readsHot(db.Statement) {
+		return
+	}
+	j.locked = true
 	db.Statement.Clauses["FOR"] = clause.Clause{Name: "FOR", Expression: p.dialect.LockingRead}
 	readNow(p.dialect, db.Statement)
 	db.Statement.Clauses[lockedClause] = clause.Clause{}

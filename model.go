@@ -24,6 +24,7 @@ type model struct {
 	snapshot *snapshotPlan // nil: the model embeds no Snapshot
 	base     *versionField // the Snapshot, whether it is what is compared or not
 
+	blame          []*schema.Field        // columns that say who wrote a row, and when
 	touches        []*schema.Relationship // the parents that a write of the model touches
 	keyColumns     []any                  // the columns of the primary key, as WriteQuoted takes them
 	hasUnversioned bool                   // some columns are tagged unversioned
@@ -188,6 +189,7 @@ func (p *models) modelOfSchema(s *schema.Schema) *model {
 	for _, field := range s.PrimaryFields {
 		m.keyColumns = append(m.keyColumns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
 	}
+	m.blame = slices.DeleteFunc(slices.Clone(s.Fields), func(field *schema.Field) bool { return !isBlame(field) })
 	m.hasUnversioned = slices.ContainsFunc(s.Fields, isUnversioned)
 	m.hasTimestamps = slices.ContainsFunc(s.Fields, func(field *schema.Field) bool { return field.AutoUpdateTime != 0 })
 	m.version, m.err = p.versionOf(s)

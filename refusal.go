@@ -34,7 +34,7 @@ func (w *write) refuse(reported error) {
 			}
 			return // the row is current: the caller's own conditions did not hold, or there was nothing to change
 		default:
-			stale.Actual, stale.Reason = state.version, w.reasonOf(r, state)
+			stale.Actual, stale.Reason, stale.Blame = state.version, w.reasonOf(r, state), state.blame
 		}
 	}
 	w.fail(&conflict.Refusal{Op: w.op, Rows: []conflict.Row{stale}, Err: reported})
@@ -42,6 +42,7 @@ func (w *write) refuse(reported error) {
 
 func (w *write) fail(refusal *conflict.Refusal) {
 	refusal.Table = w.tableName()
+	w.heat(refusal)
 	w.refusal = w.plugin.face.refused(refusal)
 	w.db.Error, w.db.RowsAffected = nil, 0
 	_ = w.db.AddError(w.refusal)
@@ -74,6 +75,7 @@ type rowState struct {
 	key                string        // as the row has it, which may differ in case from the model's
 	holds              bool          // the caller's own conditions
 	model              reflect.Value // a model of the row that has its key, where rows are read together
+	blame              map[string]any
 }
 
 func (w *write) reasonOf(r *row, state rowState) conflict.Reason {
@@ -125,7 +127,7 @@ func (w *site) readWhere(condition clause.Expression, options ...clause.Expressi
 
 	tx := w.session().Clauses(clause.Where{Exprs: []clause.Expression{condition}}).Clauses(options...)
 	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{
-		Exprs: append(w.versionColumns(), w.deletedInSQL()),
+		Exprs: append(append(w.versionColumns(), w.deletedInSQL()), w.blameColumns()...),
 	}}).Rows()
 	if err != nil {
 		return state, err
@@ -133,7 +135,11 @@ func (w *site) readWhere(condition clause.Expression, options ...clause.Expressi
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		version, deleted := w.newVersionScan(), 0
-		if err := version.scan(rows, &deleted); err != nil {
+		blame := w.blameTargets()
+		if err := version.scan(rows, append([]any{&deleted}, blame...)...); err != nil {
+			return state, err
+		}
+		if state.blame, err = w.blameIn(blame); err != nil {
 			return state, err
 		}
 		if state.version, err = version.value(); err != nil {

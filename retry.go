@@ -130,7 +130,7 @@ func (e *RetryError) Unwrap() error { return e.Err }
 type RetryReport struct {
 	Attempts int           // how often fc was to be run; 0 where nothing was run at all
 	Waited   time.Duration // between the attempts, all waits together
-	Locked   bool          // an attempt locked rows as it read them; see [WithLockAfter]
+	Locked   bool          // an attempt locked rows as it read them; see [WithLockAfter] and [WithAdaptiveLock]
 	Err      error         // what Retry returned: nil, or why it gave up
 }
 
@@ -160,6 +160,7 @@ type retry struct {
 	reports     []func(context.Context, RetryReport) // who is told of it
 
 	checksCommit bool
+	adapts       bool
 	last         *StaleDataError // of the last attempt
 	repeated     int             // how many attempts before it were refused the same
 }
@@ -209,6 +210,7 @@ func (r *retry) run(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error
 	for r.report.Attempts = 1; ; r.report.Attempts++ {
 		attempt := r.attempt()
 		err := attempt.run(db, fc)
+		r.report.Locked = r.report.Locked || attempt.locked
 		if err == nil {
 			return nil
 		}
@@ -227,8 +229,7 @@ func (r *retry) run(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error
 // attempt is the transaction of the attempt that comes next.
 func (r *retry) attempt() *transaction {
 	locks := r.mayLock && r.report.Attempts > r.lockAfter
-	r.report.Locked = r.report.Locked || locks
-	return &transaction{plugin: r.plugin, options: []*sql.TxOptions{r.txOptions}, locks: locks, checks: r.checksCommit}
+	return &transaction{plugin: r.plugin, options: []*sql.TxOptions{r.txOptions}, locks: locks, adapts: r.adapts, checks: r.checksCommit}
 }
 
 // next tells whether there is to be another attempt after err, and how long to wait before it.

@@ -397,7 +397,7 @@ func (w *write) refusedInserts(rows []*row) (stale []conflict.Row) {
 func (w *write) staleRow(r *row, state rowState) conflict.Row {
 	return conflict.Row{
 		Index: r.index, PrimaryKey: w.namedKey(r), Expected: r.expected,
-		Actual: state.version, Reason: w.reasonOf(r, state),
+		Actual: state.version, Reason: w.reasonOf(r, state), Blame: state.blame,
 	}
 }
 
@@ -459,6 +459,7 @@ func (w *site) readPart(part batchPart, columns []batchColumn, holds clause.Expr
 		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
 		selected = append(selected, clause.Expr{SQL: "?", Vars: []any{column}})
 	}
+	selected = append(selected, w.blameColumns()...)
 	tx := w.session()
 	tx.Statement.ConnPool = unprepared(w.stmt.ConnPool)
 	if lock != "" {
@@ -519,10 +520,14 @@ func (w *site) scanState(rows *sql.Rows, states []rowState) (err error) {
 	for _, field := range fields {
 		targets = append(targets, field.NewValuePool.Get())
 	}
-	if err := version.scan(rows, targets...); err != nil {
+	blame := w.blameTargets()
+	if err := version.scan(rows, append(targets, blame...)...); err != nil {
 		return err
 	}
 	state := &states[index]
+	if state.blame, err = w.blameIn(blame); err != nil {
+		return err
+	}
 	state.isThere, state.isDeleted, state.holds = true, deleted != 0, holds != 0
 	if state.version, err = version.value(); err != nil {
 		return err

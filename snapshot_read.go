@@ -17,6 +17,7 @@ import (
 
 // reader is what happens to queries: models take their snapshots, and reads of Retry lock.
 type reader struct {
+	hot hotRows
 	*models
 	*journals
 	dialect *dialect.Dialect

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -73,12 +74,14 @@ type transaction struct {
 	plugin  *engine
 	options []*sql.TxOptions
 	locks   bool // the rows that fc reads are locked
+	adapts  bool // those of them that are contended are
 	checks  bool // a COMMIT without an answer is looked after
 
 	stage   stage
 	written []string       // the tables whose models were written, where COMMIT failed
 	refusal error          // the last one in it
 	refused *tableCounters // of the table of refusal
+	locked  bool           // something was locked as it was read
 }
 
 // stage is how far a transaction has come.
@@ -114,7 +117,7 @@ func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
 			}
 			j.rollBackTo(tx.Statement.Context, 0)
 		}
-		t.refusal, t.refused = j.refusal, j.refused
+		t.refusal, t.refused, t.locked = j.refusal, j.refused, j.locked
 		t.plugin.journals.end(pool)
 	}()
 	err = t.through(tx, pooled, j, fc)
@@ -124,7 +127,8 @@ func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
 
 // through goes through the stages of a transaction that has begun.
 func (t *transaction) through(tx *gorm.DB, pooled gorm.ConnPool, j *journal, fc func(tx *gorm.DB) error) error {
-	if t.locks {
+	j.adapts = t.adapts
+	if t.locks || t.adapts && t.plugin.locksDatabase() {
 		if err := t.plugin.lock(tx, j); err != nil {
 			return err
 		}
@@ -134,6 +138,11 @@ func (t *transaction) through(tx *gorm.DB, pooled gorm.ConnPool, j *journal, fc 
 		return err
 	}
 	return t.commit(tx, pooled)
+}
+
+// locksDatabase tells whether there is nothing smaller to be locked than the database, and a contended row in it.
+func (p *engine) locksDatabase() bool {
+	return len(p.dialect.LockAtBegin) > 0 && p.hot.any(time.Now())
 }
 
 // commit commits what can be committed. GORM's tx may have collected an error that fc did not return: it is one of the

@@ -42,4 +42,5 @@ type Row struct {
 	Expected   any            // the version that was compared
 	Actual     any            // the version the row has now; nil where it is gone or could not be read
 	Reason     Reason
+	Blame      map[string]any // who has written the row, and when, by column name
 }
