@@ -34,20 +34,6 @@ func (p *engine) registerAborts(db *gorm.DB) (errs []error) {
 	return errs
 }
 
-// aborting is a callback whose panic ends the call.
-func (p *engine) aborting(callback func(*gorm.DB)) func(*gorm.DB) {
-	return func(db *gorm.DB) {
-		returned := false
-		defer func() {
-			if !returned {
-				p.abort(db)
-			}
-		}()
-		callback(db)
-		returned = true
-	}
-}
-
 // abort undoes what a call has written, in the database and in memory.
 func (p *engine) abort(db *gorm.DB) {
 	w, ok := db.Statement.Clauses[writeClause].Expression.(*write)
