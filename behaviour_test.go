@@ -70,6 +70,9 @@ func run(t *testing.T, databases []testdb.Database, behaviours []behaviour, mode
 func open(t testing.TB, database testdb.Database, models []any, opts ...occ.Option) *gorm.DB {
 	t.Helper()
 	db := database.Open(t)
+	if database.Configuration == testdb.Lean {
+		opts = append(opts, occ.WithLeanTransactions())
+	}
 	require.NoError(t, db.Use(occ.New(opts...)))
 	require.NoError(t, db.AutoMigrate(models...))
 	return db

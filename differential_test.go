@@ -269,6 +269,7 @@ func TestGORMStaysGORM(t *testing.T) {
 			t.Run(database.Name+"/"+setting.name, func(t *testing.T) {
 				t.Parallel()
 				require.Empty(t, difference(t, database, setting, occ.New()))
+				require.Empty(t, difference(t, database, setting, occ.New(occ.WithLeanTransactions())))
 			})
 		}
 		t.Logf("%s: %d calls under %d settings", database.Name, len(plainCalls()), len(sessionSettings()))

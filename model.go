@@ -30,6 +30,8 @@ type model struct {
 	hasUnversioned bool                   // some columns are tagged unversioned
 	hasTimestamps  bool                   // GORM sets some columns to the current time
 	hasHooks       bool
+	isLean         bool // its writes can be single statements; see WithLeanTransactions
+	isInsertLean   bool // an INSERT reads nothing back but the generated key
 	// relations are its associations, apart from the map in which GORM also notes those of models that it parses later
 	relations []*schema.Relationship
 
@@ -200,6 +202,7 @@ func (p *models) modelOfSchema(s *schema.Schema) *model {
 	if m.err == nil {
 		m.touches, m.err = p.findTouches(s)
 	}
+	m.addLean()
 	if m.version != nil {
 		p.remember(m)
 	}

@@ -25,6 +25,8 @@ type Plugin struct {
 	blindWrites   bool
 	dialect       string // by WithDialect
 
+	leanTransactions bool
+
 	initialized atomic.Bool
 	engine      *engine
 }
@@ -37,6 +39,7 @@ type engine struct {
 	batchCalls  batchCalls
 	blindWrites bool
 	counters    counters
+	lean        *lean       // nil without WithLeanTransactions
 	hasOutcomes atomic.Bool // the database remembers how transactions ended
 	face        face
 }
@@ -67,6 +70,9 @@ func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
 	e := &engine{reader: reader, dialect: d, blindWrites: p.blindWrites}
 	e.face = face{refused: staleData, refusalIn: staleDataIn, report: p.reportConflict}
 	e.gorm = e.callbacksOf(db)
+	if p.leanTransactions {
+		e.lean = &lean{engine: e}
+	}
 	return e
 }
 
@@ -153,7 +159,7 @@ func (p *engine) callbacksOf(db *gorm.DB) gormCallbacks {
 func (p *engine) register(db *gorm.DB) []error {
 	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	query, row := db.Callback().Query(), db.Callback().Row()
-	return append(slices.Concat(p.registerWatch(db), p.registerAborts(db)),
+	return append(slices.Concat(p.registerLean(db), p.registerWatch(db), p.registerAborts(db)),
 		create.Before("gorm:before_create").Register("occ:open_create", p.open(conflict.OpUpsert)),
 		create.Replace("gorm:create", p.aborting(p.guardCreate)),
 		create.After("*").Register("occ:close_create", p.close),

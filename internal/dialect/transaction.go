@@ -115,3 +115,13 @@ func (d Dialect) SavepointIn(query string) (name string, isRollback, ok bool) {
 	}
 	return "", false, false
 }
+
+// CommitsByItself reports whether a statement outside a transaction is committed on its own. MySQL's sessions can be told
+// not to, by autocommit=0.
+func (d Dialect) CommitsByItself(ctx context.Context, conn Conn) (commits bool, err error) {
+	if d.Name != mysql {
+		return true, nil
+	}
+	err = conn.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&commits)
+	return commits, err
+}

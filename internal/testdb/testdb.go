@@ -106,6 +106,9 @@ func called(configuration string, databases []Database) []Database {
 	return databases
 }
 
+// Lean is the configuration of databases whose tests give the plugin WithLeanTransactions.
+const Lean = "WithLeanTransactions"
+
 // Configurations returns settings of the driver and of GORM that a library may trip over, apart from those of [All].
 func Configurations() []Database {
 	return slices.Concat(
@@ -117,6 +120,7 @@ func Configurations() []Database {
 		})),
 		configured("PrepareStmt", func(c *gorm.Config) { c.PrepareStmt = true }, All()),
 		configured("SkipDefaultTransaction", func(c *gorm.Config) { c.SkipDefaultTransaction = true }, All()),
+		called(Lean, All()),
 	)
 }
 

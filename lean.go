@@ -1,0 +1,339 @@
+package occ
+
+import (
+	"context"
+	"database/sql"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/callbacks"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/conflict"
+)
+
+// WithLeanTransactions has a write that is a single statement by nature go without GORM's default transaction: one round
+// trip instead of three. That is the Create, Update, Updates, Save or Delete of one model with a version, or an update or
+// delete by condition, where no hook of the model runs, no association is saved or deleted along with it, no parent is
+// touched and no callback of another plugin is registered between GORM's begin and commit. Such a statement is written whole
+// or not at all without a transaction too. What needs several statements has its transaction as ever, and so has all of
+// which the plugin cannot tell: slices, upserts, RETURNING, [Unchecked], models with a Snapshot or with versions that the
+// database writes, a Save of a model that was never loaded, columns whose defaults the database makes, a connection of
+// one's own (gorm.DB.Connection), and a gorm.Config.DefaultTransactionTimeout, which is one of the transaction. Writes of
+// models without a version are GORM's alone.
+//
+// One thing is different, and why this is not the default: where the context ends, or the connection breaks, during the
+// one statement, it is open whether the row was written, since the database may have carried it out already. With a
+// transaction it is rolled back, unless that happens during COMMIT. The model keeps its version, so that a second try is
+// refused if the first was carried out.
+//
+// On MySQL and MariaDB the option asks once for each pool of connections whether they commit by themselves; with
+// autocommit=0 every write keeps its transaction. Do not change autocommit on single connections of the pool.
+func WithLeanTransactions() Option {
+	return func(p *Plugin) { p.leanTransactions = true }
+}
+
+// lean decides which writes go without GORM's default transaction.
+type lean struct {
+	engine *engine
+	pools  sync.Map // pool of connections to whether they commit by themselves
+}
+
+// registerLean puts the decision before GORM's begin. Under SkipDefaultTransaction there is none.
+func (p *engine) registerLean(db *gorm.DB) (errs []error) {
+	if p.lean == nil {
+		return nil
+	}
+	p.lean.knows(db)
+	processors := db.Callback()
+	for _, path := range []*leanPath{
+		{op: conflict.OpUpsert, processor: processors.Create()},
+		{op: conflict.OpUpdate, processor: processors.Update()},
+		{op: conflict.OpDelete, processor: processors.Delete()},
+	} {
+		if path.gormBegin = path.processor.Get(beginCallback); path.gormBegin == nil {
+			continue
+		}
+		fns, ok := functionsOf(path.processor)
+		path.lean, path.hidesForeign = p.lean, !ok || !areFrom(fns, gormBegin, gormPackage)
+		errs = append(errs, path.processor.Replace(beginCallback, path.begin))
+	}
+	return errs
+}
+
+const beginCallback = "gorm:begin_transaction"
+
+// leanPath is one of GORM's ways of a write, with the plugin in front of its begin.
+type leanPath struct {
+	lean      *lean
+	op        conflict.Op
+	gormBegin func(*gorm.DB)
+	processor interface {
+		Get(name string) func(*gorm.DB)
+		Replace(name string, fn func(*gorm.DB)) error
+	}
+	hidesForeign bool // the plugin's callbacks wrap one that is not GORM's
+
+	seen atomic.Pointer[seenCallbacks]
+}
+
+// seenCallbacks are a processor's callbacks when they were last looked at.
+type seenCallbacks struct {
+	fns    reflect.Value
+	isOurs bool // those between begin and commit are GORM's and the plugin's alone
+}
+
+// begin is GORM's, unless the write is a single statement.
+func (p *leanPath) begin(db *gorm.DB) {
+	if db.Error != nil || db.SkipDefaultTransaction || db.Statement.Schema == nil || !p.isSingle(db) {
+		p.gormBegin(db)
+	}
+}
+
+func (p *leanPath) isSingle(db *gorm.DB) bool {
+	m := p.lean.engine.modelOfSchema(db.Statement.Schema)
+	call := leanCall{db: db, stmt: db.Statement, model: m, op: p.op, isBlind: p.lean.engine.blindWrites}
+	return m.isLean && call.isSingle() && !p.hidesForeign && p.hasOurs() && p.lean.commits(db)
+}
+
+// hasOurs reports whether nothing but callbacks of GORM's and the plugin's run between begin and commit. GORM makes the
+// list anew with each callback that is registered.
+func (p *leanPath) hasOurs() bool {
+	fns, ok := functionsOf(p.processor)
+	if !ok {
+		return false
+	}
+	seen := p.seen.Load()
+	if seen == nil || seen.fns.Pointer() != fns.Pointer() || seen.fns.Len() != fns.Len() {
+		seen = &seenCallbacks{fns, areFrom(fns, functionName(reflect.ValueOf(p.begin)), ourPackage, gormPackage)}
+		p.seen.Store(seen)
+	}
+	return seen.isOurs
+}
+
+// areFrom reports whether all callbacks between begin and GORM's commit are of some packages.
+func areFrom(fns reflect.Value, begin string, packages ...string) bool {
+	begun := false
+	for i := range fns.Len() {
+		name := functionName(fns.Index(i))
+		isOf := func(pkg string) bool { return strings.HasPrefix(name, pkg) }
+		switch {
+		case name == begin:
+			begun = true
+		case begun && name == gormCommit:
+			return true
+		case begun && !slices.ContainsFunc(packages, isOf):
+			return false
+		}
+	}
+	return false
+}
+
+// functionsOf are the callbacks of one of GORM's processors in the order in which they run; ok is false where a GORM of
+// another version keeps them elsewhere.
+func functionsOf(processor any) (fns reflect.Value, ok bool) {
+	rv := reflect.Indirect(reflect.ValueOf(processor))
+	if rv.Kind() != reflect.Struct {
+		return reflect.Value{}, false
+	}
+	fns = rv.FieldByName("fns")
+	if !fns.IsValid() || fns.Type() != reflect.TypeFor[[]func(*gorm.DB)]() {
+		return reflect.Value{}, false
+	}
+	return fns.Slice(0, fns.Len()), true
+}
+
+// functionName is the name of a function, with its package, as the runtime has it.
+func functionName(fn reflect.Value) string {
+	if f := runtime.FuncForPC(fn.Pointer()); f != nil {
+		return f.Name()
+	}
+	return ""
+}
+
+var (
+	ourPackage  = packageOf(functionName(reflect.ValueOf(resume)))
+	gormBegin   = functionName(reflect.ValueOf(callbacks.BeginTransaction))
+	gormCommit  = functionName(reflect.ValueOf(callbacks.CommitOrRollbackTransaction))
+	gormPackage = packageOf(gormCommit)
+)
+
+// packageOf is the package of a function that is no method, with the dot behind it.
+func packageOf(function string) string { return function[:strings.LastIndexByte(function, '.')+1] }
+
+// knows asks about the pool that db was opened with. One that does not answer yet is asked again by the first write.
+func (l *lean) knows(db *gorm.DB) {
+	if pool := poolOf(db.Statement.ConnPool); pool != nil && !db.DryRun {
+		l.ask(context.Background(), pool)
+	}
+}
+
+// maxPools is how many pools are remembered: an application has a few.
+const maxPools = 64
+
+// commits reports whether the connections that a statement runs on commit by themselves.
+func (l *lean) commits(db *gorm.DB) bool {
+	stmt := db.Statement
+	if _, ends := stmt.Context.Deadline(); db.DefaultTransactionTimeout > 0 && !ends {
+		return false
+	}
+	pool := poolOf(stmt.ConnPool)
+	if pool == nil {
+		return false
+	}
+	if commits, ok := l.pools.Load(pool); ok {
+		return commits.(bool)
+	}
+	known := 0
+	l.pools.Range(func(any, any) bool { known++; return true })
+	return known < maxPools && !db.DryRun && l.ask(stmt.Context, pool)
+}
+
+func (l *lean) ask(ctx context.Context, pool gorm.ConnPool) bool {
+	commits, err := l.engine.dialect.CommitsByItself(ctx, pool)
+	if err != nil {
+		return false
+	}
+	l.pools.Store(pool, commits)
+	return commits
+}
+
+// poolOf is a pool of connections; nil for a transaction, for a connection of the caller's own, in whose session anything
+// may have been set, and for what cannot be a map's key.
+func poolOf(pool gorm.ConnPool) gorm.ConnPool {
+	if prepared, ok := pool.(*gorm.PreparedStmtDB); ok {
+		pool = prepared.ConnPool
+	}
+	switch pool.(type) {
+	case nil, gorm.TxCommitter, *sql.Conn:
+		return nil
+	}
+	if !reflect.TypeOf(pool).Comparable() {
+		return nil
+	}
+	return pool
+}
+
+// leanCall is a write before GORM's begin.
+type leanCall struct {
+	db      *gorm.DB
+	stmt    *gorm.Statement
+	model   *model
+	op      conflict.Op
+	isBlind bool
+}
+
+// isSingle reports whether the call is one statement by nature.
+func (c leanCall) isSingle() bool {
+	if !c.stmt.SkipHooks && c.model.hasHooksOf(c.op) || !c.hasKnownClauses() {
+		return false
+	}
+	target := targetOf(c.stmt, c.op)
+	if !target.IsValid() || target.Type() != c.model.ModelType || !c.isOfOneModel() {
+		return false
+	}
+	return c.isOneRow(target) && !c.reachesOthers(target)
+}
+
+// isOfOneModel reports whether a delete is about one model, the one that was passed and the statement's.
+func (c leanCall) isOfOneModel() bool {
+	model := indirect(reflect.ValueOf(c.stmt.Model))
+	return model.IsValid() && model.Type() == c.model.ModelType
+}
+
+// hasKnownClauses reports whether no clause asks for more than one statement, or for rows that are read after it.
+func (c leanCall) hasKnownClauses() bool {
+	for _, name := range []string{"RETURNING", "ON CONFLICT", touchClause, uncheckedClause} {
+		if _, ok := c.stmt.Clauses[name]; ok {
+			return false
+		}
+	}
+	given, ok := c.stmt.Clauses[expectClause]
+	_, isVersion := given.Expression.(expect)
+	return !ok || isVersion
+}
+
+// isOneRow reports whether the rows that are written need not be read first. A model that was never loaded may be inserted
+// instead, or written unchecked.
+func (c leanCall) isOneRow(target reflect.Value) bool {
+	if c.op == conflict.OpUpsert {
+		return c.model.isInsertLean
+	}
+	version := c.model.version
+	isZero := version.kind.isZero(version.of(c.stmt.Context, target))
+	if isZero && !c.hasKey(target) {
+		return version.isAdvancedInSQL()
+	}
+	_, expects := c.stmt.Clauses[expectClause]
+	return !isZero || expects && !c.isBlind && len(c.stmt.Selects) == 0
+}
+
+func (c leanCall) hasKey(target reflect.Value) bool {
+	return slices.ContainsFunc(c.model.PrimaryFields, func(field *schema.Field) bool {
+		_, isZero := field.ValueOf(c.stmt.Context, target)
+		return !isZero
+	})
+}
+
+// reachesOthers reports whether associations are saved or deleted along with the model.
+func (c leanCall) reachesOthers(target reflect.Value) bool {
+	if c.op == conflict.OpDelete {
+		return len(c.stmt.Selects) > 0
+	}
+	if len(c.model.relations) == 0 {
+		return false
+	}
+	if payload, ok := c.stmt.Dest.(map[string]any); ok {
+		for _, relation := range c.model.relations { // GORM gives them to the model first
+			if _, named := payload[relation.Name]; named {
+				return true
+			}
+		}
+	}
+	return savesAssociations(c.stmt, c.model, target, c.op == conflict.OpUpsert)
+}
+
+// addLean finds out whether writes of the model can be single statements at all.
+func (m *model) addLean() {
+	m.isLean = m.err == nil && m.version != nil && !m.version.byDatabase &&
+		m.snapshot == nil && len(m.touches) == 0 && hasOnlyKnownClauses(m.Schema)
+	m.isInsertLean = true
+	for _, field := range m.FieldsWithDefaultDBValue { // what INSERT reads back may not fit the field
+		isSerial := field == m.PrioritizedPrimaryField && integerIn(field.FieldType) != nil
+		m.isInsertLean = m.isInsertLean && isSerial
+	}
+}
+
+// hasOnlyKnownClauses reports whether the fields of a model add no clauses but those of soft deletes: others could send
+// statements of their own.
+func hasOnlyKnownClauses(s *schema.Schema) bool {
+	for _, clauses := range [][]clause.Interface{s.CreateClauses, s.UpdateClauses, s.DeleteClauses} {
+		for _, c := range clauses {
+			typ := reflect.TypeOf(c)
+			if typ.Kind() == reflect.Pointer {
+				typ = typ.Elem()
+			}
+			if pkg := typ.PkgPath(); pkg != "gorm.io/gorm" && pkg != "gorm.io/plugin/soft_delete" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hasHooksOf reports whether the model has hooks that a call runs.
+func (m *model) hasHooksOf(op conflict.Op) bool {
+	switch op {
+	case conflict.OpUpsert:
+		return m.BeforeSave || m.BeforeCreate || m.AfterCreate || m.AfterSave
+	case conflict.OpDelete:
+		return m.BeforeDelete || m.AfterDelete
+	}
+	return m.BeforeSave || m.BeforeUpdate || m.AfterUpdate || m.AfterSave
+}
