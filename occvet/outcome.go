@@ -148,6 +148,7 @@ func (u *unit) returnedByClosure(call *ast.CallExpr) string {
 
 // outcomeOf is what a function of this package or an imported one is known to return.
 func (u *unit) outcomeOf(f *types.Func) *outcome {
+	f = f.Origin()
 	if o := u.results[f]; o != nil {
 		return o
 	}

@@ -122,7 +122,9 @@ func (u *unit) newWrite(call *ast.CallExpr) *write {
 		w.model = u.model(typeArgument(u.typeOf(receiver(call))))
 	} else {
 		w.target = w.written()
-		w.model = u.modelOfTarget(w)
+		if w.target != nil {
+			w.model = u.model(u.typeOf(w.target))
+		}
 	}
 	if w.model == nil || u.isDry(w) {
 		return nil
@@ -173,14 +175,6 @@ func (w *write) written() ast.Expr {
 		return nil
 	}
 	return w.args[0]
-}
-
-// modelOfTarget is the model of the value that is written, or that of a table that is named.
-func (u *unit) modelOfTarget(w *write) *model {
-	if w.target == nil {
-		return nil
-	}
-	return u.model(u.typeOf(w.target))
 }
 
 // has reports whether a link of one of the names is in the chain.

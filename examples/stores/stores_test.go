@@ -52,34 +52,46 @@ func TestContract(t *testing.T) {
 			s, err := open(t.Context(), store, "")
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.stop()) })
-
-			w := Wallet{ID: "x", Balance: 1}
-			require.NoError(t, s.Save(t.Context(), &w))
-			require.EqualValues(t, 1, w.Version)
-			again := Wallet{ID: "x", Balance: 2}
-			require.ErrorIs(t, s.Save(t.Context(), &again), ErrStale, "a wallet that is there is not inserted")
-			require.Zero(t, again.Version)
-
-			stale := w
-			w.Balance = 3
-			require.NoError(t, s.Save(t.Context(), &w))
-			require.EqualValues(t, 2, w.Version)
-			stale.Balance = 4
-			require.ErrorIs(t, s.Save(t.Context(), &stale), ErrStale)
-			require.EqualValues(t, 1, stale.Version, "the version is what it was, so that a second try is refused too")
-			require.ErrorIs(t, s.Save(t.Context(), &stale), ErrStale)
-
-			stored, err := s.Load(t.Context(), "x")
-			require.NoError(t, err)
-			require.Equal(t, Wallet{ID: "x", Balance: 3, Version: 2}, stored)
-			_, err = s.Load(t.Context(), "y")
-			require.Error(t, err)
-			gone := Wallet{ID: "y", Version: 1}
-			require.ErrorIs(t, s.Save(t.Context(), &gone), ErrStale, "a wallet that is gone is not inserted")
-			_, err = s.Load(t.Context(), "y")
-			require.Error(t, err)
+			keepsContract(t, s)
 		})
 	}
+	t.Run("mongodb at an address", func(t *testing.T) {
+		t.Parallel()
+		uri, stop, err := startFerretDB()
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, stop()) })
+		s, err := openMongoDB(t.Context(), uri)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.stop()) })
+		require.False(t, s.losing, "a MongoDB compares as it writes")
+		keepsContract(t, s)
+	})
+}
+
+func keepsContract(t *testing.T, s Store) {
+	w := Wallet{ID: "x", Balance: 1}
+	require.NoError(t, s.Save(t.Context(), &w))
+	require.EqualValues(t, 1, w.Version)
+	again := Wallet{ID: "x", Balance: 2}
+	require.ErrorIs(t, s.Save(t.Context(), &again), ErrStale, "a wallet that is there is not inserted")
+	require.Zero(t, again.Version)
+
+	stale := w
+	w.Balance = 3
+	require.NoError(t, s.Save(t.Context(), &w))
+	require.EqualValues(t, 2, w.Version)
+	stale.Balance = 4
+	require.ErrorIs(t, s.Save(t.Context(), &stale), ErrStale)
+	require.EqualValues(t, 1, stale.Version, "the version is what it was, so that a second try is refused too")
+	require.ErrorIs(t, s.Save(t.Context(), &stale), ErrStale)
+
+	stored, err := s.Load(t.Context(), "x")
+	require.NoError(t, err)
+	require.Equal(t, Wallet{ID: "x", Balance: 3, Version: 2}, stored)
+	gone := Wallet{ID: "y", Version: 1}
+	require.ErrorIs(t, s.Save(t.Context(), &gone), ErrStale, "a wallet that is gone is not inserted")
+	_, err = s.Load(t.Context(), "y")
+	require.Error(t, err)
 }
 
 // TestCrowdOnFerretDB expects deposits to be lost: would the crowd find a store that does not compare as it writes?

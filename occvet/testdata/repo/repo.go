@@ -60,3 +60,9 @@ func (r Repo) Handled(p *models.Product) error {
 	}
 	return nil
 }
+
+// Generic is of any kind of products.
+type Generic[K comparable] struct{ db *gorm.DB }
+
+// Save hands the outcome on.
+func (g Generic[K]) Save(_ K, p *models.Product) error { return g.db.Save(p).Error }

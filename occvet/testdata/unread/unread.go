@@ -47,13 +47,14 @@ func functions(ctx context.Context, db *gorm.DB, p *models.Product) {
 	db.Transaction(func(tx *gorm.DB) error { return tx.Save(p).Error }) // want `this call is never read: .*Product`
 	db.Transaction(func(tx *gorm.DB) error { return tx.Save(&models.Plain{}).Error })
 	r := repo.Repo{DB: db}
-	r.Save(p)          // want `this call is never read: .*Product`
-	r.Write(p)         // want `never read`
-	r.Wrapped(p)       // want `never read`
-	r.Joined(p)        // want `never read`
-	r.InTransaction(p) // want `never read`
-	r.Retried(ctx, 1)  // want `never read`
-	own(db, p)         // want `never read`
+	r.Save(p)                         // want `this call is never read: .*Product`
+	r.Write(p)                        // want `never read`
+	r.Wrapped(p)                      // want `never read`
+	r.Joined(p)                       // want `never read`
+	r.InTransaction(p)                // want `never read`
+	r.Retried(ctx, 1)                 // want `never read`
+	new(repo.Generic[int]).Save(1, p) // want `never read`
+	own(db, p)                        // want `never read`
 	r.Plain(&models.Plain{})
 	r.Load(p)
 	r.Handled(p)
