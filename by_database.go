@@ -64,7 +64,7 @@ func (w *write) returnVersion(others ...clause.Column) {
 // mayBeUnchanged tells a database that does not count rows that it found and that hold already what they were to be set
 // to; with a version of the plugin's own there are none.
 func (w *write) mayBeUnchanged() bool {
-	return w.model.version.byDatabase && w.op != conflict.OpDelete && w.dialect.CountsChangedRows
+	return (w.model.version.byDatabase || w.keepsVersion) && w.op != conflict.OpDelete && w.dialect.CountsChangedRows
 }
 
 // orNothing gives an UPDATE that sets nothing else something to set.

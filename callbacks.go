@@ -31,6 +31,7 @@ func (p *engine) guardUpdate(db *gorm.DB) {
 		return
 	}
 	w.own = db.Statement.Clauses["WHERE"]
+	w.takePayload()
 	w.choosing(w.updateAs)
 }
 
@@ -39,8 +40,12 @@ func (w *write) updateAs() {
 	w.isWhole = w.isWholeRow()
 	set := w.assignments()
 	defer w.keepKeys()
-	if w.db.Error == nil && (len(set) > 0 || w.isWholeRow() || w.switches.touch != nil) {
+	switch isEmpty := len(set) == 0 && !w.isWholeRow() && w.switches.touch == nil; {
+	case w.db.Error != nil:
+	case !isEmpty:
 		w.update(set)
+	case w.expects && !w.db.DryRun:
+		w.verifyExpected()
 	}
 }
 
@@ -70,6 +75,20 @@ func (w *write) keepKeys() {
 	}
 }
 
+// takePayload finds out whether the payload is itself a model of the one row that is written, as in
+// Model(&T{ID: id}).Updates(&loaded). It is advanced along with it.
+func (w *write) takePayload() {
+	dest := reflect.ValueOf(w.stmt.Dest)
+	if len(w.rows) != 1 || w.model.version == nil || dest.Kind() != reflect.Pointer || dest.Type().Elem() != w.model.ModelType || dest.IsNil() || w.destIsModel() {
+		return
+	}
+	payload := dest.Elem()
+	if key := w.keyOf(payload); key != nil {
+		before := w.model.version.of(w.ctx, payload)
+		w.payload = &row{model: payload, key: key, before: before, expected: before}
+	}
+}
+
 // updated is the model or models that an update is about; a map or another model on the same table names no row.
 func (w *write) updated() reflect.Value {
 	if w.stmt.Schema == nil {
@@ -81,10 +100,67 @@ func (w *write) updated() reflect.Value {
 // update runs the UPDATE with the assignments that the caller asked for, in the way the write deserves.
 func (w *write) update(set clause.Set) {
 	if w.isUncounted(set) {
-		w.updateUncompared(set)
+		w.updateUncounted(set)
 		return
 	}
 	w.touching(set, func() { w.updateCounted(set) })
+}
+
+// updateUncounted runs an UPDATE that leaves the version as it is. What the caller said of the version is compared even so.
+func (w *write) updateUncounted(set clause.Set) {
+	switch {
+	case !w.expects || w.db.DryRun:
+		w.updateUncompared(set)
+	case len(w.rows) == 1 && !w.model.version.byDatabase && (w.rows[0].key != nil || !w.dialect.CountsChangedRows):
+		w.updateAtVersion(set)
+	default:
+		w.within(func() error {
+			if w.verifyExpected(); w.db.Error == nil {
+				w.updateUncompared(set)
+			}
+			return w.db.Error
+		})
+	}
+}
+
+// updateAtVersion runs an UPDATE of a row that is still at the expected version, and leaves it there.
+func (w *write) updateAtVersion(set clause.Set) {
+	if !w.namesRows() {
+		return
+	}
+	w.counters().checked.Add(1)
+	w.keepsVersion = true
+	w.rows[0].next = w.rows[0].expected
+	w.whereRow(true)
+	w.run(set, w.plugin.gorm.update)
+	w.check()
+}
+
+// verifyExpected compares rows with the expected version and writes nothing.
+func (w *write) verifyExpected() {
+	if !w.namesRows() {
+		return
+	}
+	w.counters().checked.Add(1)
+	rows, states, err := w.lockExpected()
+	switch isByCondition := w.rows[0].key == nil; {
+	case err != nil:
+		w.failRows(w.pointers(), err)
+	case isByCondition:
+		w.verifyMatched(rows, states)
+	case !w.areCurrent(rows, states):
+		w.refuseRows(rows, states, nil)
+	}
+}
+
+// verifyMatched refuses a write by conditions that match no row at the expected version.
+func (w *write) verifyMatched(rows []*row, states []rowState) {
+	for i, r := range rows {
+		if r.expected = w.rows[0].expected; w.isCurrent(r, states[i]) {
+			return
+		}
+	}
+	w.refuse(nil)
 }
 
 // updateUncompared runs the UPDATE as GORM would.
@@ -181,9 +257,22 @@ func (w *write) withoutVersion(set clause.Set) clause.Set {
 		}
 	}
 	if len(kept) < len(set) && others == 0 && !w.isWholeRow() {
+		_ = w.db.AddError(w.versionAlone(set))
 		return nil
 	}
 	return kept
+}
+
+// versionAlone reports as an error a write of nothing but the version, as an expression: it would be left out, and nothing
+// would happen.
+func (w *write) versionAlone(set clause.Set) error {
+	for _, assignment := range set {
+		if w.isVersionColumn(assignment.Column.Name) && isExpression(assignment.Value) {
+			return fmt.Errorf("occ: model %s, field %s: a write of the version alone, as an expression: call occ.Touch to write the next version and nothing else: %w",
+				w.model.Name, w.model.version.Name, gorm.ErrInvalidData)
+		}
+	}
+	return nil
 }
 
 // isLeftOut tells an unversioned column in the write of a whole model: a stale copy must not overwrite it. Naming the
@@ -312,7 +401,7 @@ func (w *write) orVersion(found any, column string, value any) (any, error) {
 
 // versionOfStruct finds the version in a struct that updates another model, of the same type or not.
 func (w *write) versionOfStruct(payload reflect.Value) any {
-	if payload.Kind() != reflect.Struct || w.destIsModel() || w.model.version == nil {
+	if payload.Kind() != reflect.Struct || payload.Type() == w.model.ModelType && w.destIsModel() || w.model.version == nil {
 		return nil
 	}
 	s := w.model.Schema
@@ -502,6 +591,9 @@ func (w *write) within(write func() error) {
 }
 
 func (w *write) learnVersion(r *row) error {
+	if r.key == nil && w.payload != nil {
+		r = w.payload
+	}
 	if r.key == nil || !r.model.CanAddr() {
 		return nil
 	}

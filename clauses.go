@@ -36,10 +36,12 @@ func (e expect) ModifyStatement(stmt *gorm.Statement) { setExpected(stmt, e) }
 
 // setExpected leaves the versions that a statement is given where it finds them. The last of several counts.
 func setExpected(stmt *gorm.Statement, expected clause.Expression) {
+	registeredFor(stmt, "Expect")
 	stmt.Clauses[expectClause] = clause.Clause{Expression: expected}
 }
 
 func (u unchecked) ModifyStatement(stmt *gorm.Statement) {
+	registeredFor(stmt, "Unchecked")
 	stmt.Clauses[uncheckedClause] = clause.Clause{Expression: u}
 }
 

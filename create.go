@@ -2,6 +2,7 @@ package occ
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -41,6 +42,8 @@ func (w *write) createAs() {
 	switch {
 	case w.model.version == nil:
 		w.plugin.gorm.create(w.db)
+	case w.switches.expects && (!isUpsert || conflict.DoNothing) && !w.isSaveOfZeroPart():
+		_ = w.db.AddError(fmt.Errorf("occ: model %s: Expect on a Create that updates no row: there is nothing to compare with: %w", w.model.Name, gorm.ErrInvalidData))
 	case isUpsert && conflict.UpdateAll && w.isSaveOfMissing():
 		w.insertMissing()
 	case isUpsert && w.isSaveOfSlice(conflict):

@@ -41,6 +41,7 @@ const (
 	OpUpsert Op = "upsert" // Create with clause.OnConflict
 	OpTouch  Op = "touch"  // Touch, or the parent of a row that was written
 	OpVerify Op = "verify" // Verify
+	OpRead   Op = "read"   // First, Take, Last and Find with Expect or ExpectText
 )
 
 // Reason says why a row was refused.

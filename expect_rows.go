@@ -36,7 +36,8 @@ func (w *write) choose(texts *expectText) bool {
 	if w.db.DryRun {
 		return true // no row is read: the statement shows the zero value
 	}
-	if len(w.rows) == 0 || w.rows[0].key == nil && !w.namesRows() {
+	isByCondition := w.isByCondition()
+	if len(w.rows) == 0 || isByCondition && (w.isCreate || !w.namesRows()) {
 		return w.db.Error == nil
 	}
 	rows, states, err := w.lockExpected()
@@ -44,11 +45,23 @@ func (w *write) choose(texts *expectText) bool {
 		w.failRows(w.pointers(), err)
 		return false
 	}
-	stale := w.staleAmong(rows, states, texts)
-	if isByCondition := w.rows[0].key == nil; isByCondition {
-		return w.chooseMatched(rows, states, stale, texts)
+	if isByCondition {
+		return w.chooseMatched(rows, states, w.staleAmong(rows, states, texts), texts)
 	}
-	if len(stale) > 0 {
+	return w.chooseAmong(rows, states)
+}
+
+// chooseAmong has rows that were read expect the versions that they are at, where what is expected are texts. Where one is at
+// none of them it refuses the write and returns false.
+func (w *write) chooseAmong(rows []*row, states []rowState) bool {
+	texts := w.switches.texts
+	if texts == nil {
+		return true
+	}
+	if _, isOne := texts.one(w.model.version); isOne {
+		return true
+	}
+	if stale := w.staleAmong(rows, states, texts); len(stale) > 0 {
 		w.refuseTexts(stale, texts)
 		return false
 	}
@@ -58,8 +71,13 @@ func (w *write) choose(texts *expectText) bool {
 	return true
 }
 
+// isByCondition reports whether no row of the write has a key.
+func (w *write) isByCondition() bool {
+	return !slices.ContainsFunc(w.rows, func(r row) bool { return r.key != nil })
+}
+
 // lockExpected reads the rows of the write as they are now and locks them: by their keys or, where it has none, by the
-// caller's conditions.
+// caller's conditions. Models of a slice that have no key are left out.
 func (w *write) lockExpected() (rows []*row, states []rowState, err error) {
 	failed := w.db.Error
 	w.db.Error = nil
@@ -67,10 +85,10 @@ func (w *write) lockExpected() (rows []*row, states []rowState, err error) {
 	if err := w.lockFirst(); err != nil {
 		return nil, nil, err
 	}
-	if w.rows[0].key == nil {
+	if w.isByCondition() {
 		return w.readMatched(clause.LockingStrengthUpdate)
 	}
-	rows = w.pointers()
+	rows = slices.DeleteFunc(w.pointers(), func(r *row) bool { return r.key == nil })
 	states, err = w.readRows(rows, clause.LockingStrengthUpdate)
 	return rows, states, err
 }

@@ -120,6 +120,7 @@ type kindCase struct {
 	model      any
 	behaviours func() []behaviour
 	texts      func() []behaviour
+	reads      func() []behaviour
 	opts       []occ.Option
 	on         []string          // databases; all by default
 	setup      map[string]string // SQL by database, after the migration
@@ -127,7 +128,7 @@ type kindCase struct {
 }
 
 func kindOf[M any, P partOf[M]](name string, opts ...occ.Option) kindCase {
-	return kindCase{name: name, model: new(M), opts: opts, behaviours: kindBehaviours[M, P], texts: textBehaviours[M, P]}
+	return kindCase{name: name, model: new(M), opts: opts, behaviours: kindBehaviours[M, P], texts: textBehaviours[M, P], reads: readBehaviours[M, P]}
 }
 
 func (k kindCase) only(databases ...string) kindCase {

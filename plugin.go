@@ -172,10 +172,10 @@ func (p *engine) register(db *gorm.DB) []error {
 		remove.Replace("gorm:delete", p.aborting(p.guardDelete)),
 		remove.After("*").Register("occ:close_delete", p.close),
 
-		query.Before("gorm:query").Register("occ:query", p.meet),
+		query.Before("gorm:query").Register("occ:query", p.openRead),
 		query.Replace("gorm:query", p.load),
-		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", resume),
-		row.Before("gorm:row").Register("occ:row", p.meet),
+		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", p.closeRead),
+		row.Before("gorm:row").Register("occ:row", p.openRows),
 		row.After("gorm:row").Register("occ:rowed", resume),
 	)
 }

@@ -45,6 +45,11 @@ func (w *write) saveSlice() {
 		w.insert() // an empty slice is GORM's own error
 		return
 	}
+	w.choosing(w.saveChosen)
+}
+
+// saveChosen saves the slice, once it is known which version each row is expected to be at.
+func (w *write) saveChosen() {
 	rows, agree := w.savedOnce()
 	saved := w.sortSaved(rows)
 	if saved.isEmpty() {

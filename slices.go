@@ -74,7 +74,7 @@ func (w *write) deleteSeveral() {
 
 // isSoftDelete tells a delete that a clause of the model's makes an UPDATE of.
 func (w *write) isSoftDelete() bool {
-	return w.stmt.Schema != nil && len(w.stmt.Schema.DeleteClauses) > 0 && !w.stmt.Unscoped
+	return w.stmt.Schema != nil && !w.stmt.Unscoped && slices.ContainsFunc(w.stmt.Schema.DeleteClauses, isOfSoftDelete)
 }
 
 func (w *write) batchOf(columns []batchColumn, set clause.Set, send func(*gorm.DB)) *batchUpdate {

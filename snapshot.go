@@ -47,13 +47,45 @@ import (
 //
 // In a model that also has a version, the version is what is compared. The snapshot is then the base of [Merge] alone, and
 // is empty after an insert or a write of several rows, until the model is loaded again.
-type Snapshot struct{ image *rowImage }
+type Snapshot struct {
+	// GORM is what GORM sees of the type: it has writes fail where the plugin is not registered. It holds nothing.
+	GORM snapshotClauses `gorm:"-" json:"-" xml:"-" yaml:"-" bson:"-"`
+
+	image *rowImage
+}
+
+// snapshotClauses has no column. GORM asks its type for clauses all the same.
+type snapshotClauses struct{}
+
+var snapshotClausesType = reflect.TypeFor[snapshotClauses]()
+
+// CreateClauses is called by GORM while it parses a model. Its clause has writes fail without the plugin.
+func (snapshotClauses) CreateClauses(field *schema.Field) []clause.Interface {
+	return snapshotClausesOf(field)
+}
+
+// UpdateClauses is called by GORM while it parses a model. Its clause has writes fail without the plugin.
+func (snapshotClauses) UpdateClauses(field *schema.Field) []clause.Interface {
+	return snapshotClausesOf(field)
+}
+
+// DeleteClauses is called by GORM while it parses a model. Its clause has writes fail without the plugin.
+func (snapshotClauses) DeleteClauses(field *schema.Field) []clause.Interface {
+	return snapshotClausesOf(field)
+}
+
+func snapshotClausesOf(field *schema.Field) []clause.Interface {
+	if field.FieldType != snapshotClausesType {
+		return nil
+	}
+	return []clause.Interface{unregistered{model: field.Schema.Name, field: "Snapshot"}}
+}
 
 // snapshots is how the engine, which handles images, gets at the Snapshots of models.
 var snapshots = imageHolder{
 	typ: reflect.TypeFor[Snapshot](),
 	get: func(field reflect.Value) *rowImage { return field.Interface().(Snapshot).image },
-	set: func(field reflect.Value, image *rowImage) { field.Set(reflect.ValueOf(Snapshot{image})) },
+	set: func(field reflect.Value, image *rowImage) { field.Set(reflect.ValueOf(Snapshot{image: image})) },
 	of: func(value any) (*rowImage, bool) {
 		snapshot, ok := value.(Snapshot)
 		return snapshot.image, ok
@@ -63,7 +95,7 @@ var snapshots = imageHolder{
 // inPublic returns a version as users see it: an image as the Snapshot that holds it.
 func inPublic(version any) any {
 	if image, ok := version.(*rowImage); ok {
-		return Snapshot{image}
+		return Snapshot{image: image}
 	}
 	return version
 }

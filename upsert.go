@@ -139,14 +139,21 @@ func (w *write) updateInConflict(conflict clause.OnConflict, loaded []row) {
 			_ = w.db.AddError(w.errNoTarget())
 			return
 		}
-		if w.db.AddError(w.setNextAfter(r)) != nil {
+	}
+	w.choosing(func() { w.updateChosen(set) })
+	w.proposed = nil
+}
+
+// updateChosen is the UPDATE, once it is known which version each row is expected to be at.
+func (w *write) updateChosen(set clause.Set) {
+	for i := range w.rows {
+		if w.db.AddError(w.setNextAfter(&w.rows[i])) != nil {
 			return
 		}
 	}
 	how := w.modelsUpdate(w.pointers(), w.referredFields(set), set, true)
 	w.counters().checked.Add(1)
 	w.writeSeveral(w.pointers(), how)
-	w.proposed = nil
 }
 
 // assignmentsOf are what GORM's own statement would set in the rows of the statement's models that are there, without the

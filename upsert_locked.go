@@ -32,6 +32,7 @@ func (w *write) upsertLocked(conflict clause.OnConflict, loaded []row) {
 		case w.db.Error != nil:
 		case err != nil:
 			w.failRows(rows, err)
+		case !w.chooseAmong(rows, states):
 		case !w.areCurrent(rows, states):
 			w.refuseRows(rows, states, nil)
 		default:

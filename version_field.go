@@ -28,16 +28,34 @@ import (
 type Version int64
 
 // CreateClauses is called by GORM while it parses a model, the one moment before a migration at which the column can be
-// given its default. It adds no clause. Embedding promotes it to the model, so it minds fields of type Version alone.
+// given its default. Its clause has writes fail without the plugin. Embedding promotes it to the model, so it minds fields of type Version alone.
 func (Version) CreateClauses(field *schema.Field) []clause.Interface {
 	if field.FieldType != reflect.TypeFor[Version]() {
-		return nil
+		return versionClauses[Version](field)
 	}
 	field.NotNull = true
 	if !field.HasDefaultValue {
 		field.HasDefaultValue, field.DefaultValue, field.DefaultValueInterface = true, "1", int64(1)
 	}
-	return nil
+	return versionClauses[Version](field)
+}
+
+// UpdateClauses is called by GORM while it parses a model. Its clause has writes fail without the plugin.
+func (Version) UpdateClauses(field *schema.Field) []clause.Interface {
+	return versionClauses[Version](field)
+}
+
+// DeleteClauses is called by GORM while it parses a model. Its clause has writes fail without the plugin.
+func (Version) DeleteClauses(field *schema.Field) []clause.Interface {
+	return versionClauses[Version](field)
+}
+
+// versionClauses are those of a field of a version type; embedding has GORM ask for those of others too.
+func versionClauses[V Version | Xmin](field *schema.Field) []clause.Interface {
+	if field.IndirectFieldType != reflect.TypeFor[V]() || isIgnored(field) {
+		return nil
+	}
+	return needPlugin(field)
 }
 
 // Generator makes the versions of a kind of the user's own; see [WithGenerator]. It must be safe for concurrent use.
@@ -86,6 +104,11 @@ type versionField struct {
 	bindInsert bool // an INSERT has to be given what bind makes of the version, not the field's value
 	// putImage puts a version into a model where a Snapshot stands in for a version: there is no column. Else it is nil.
 	putImage func(model reflect.Value, version any)
+}
+
+// isSameOrZero reports whether two versions are the same one, where NULL is as good as the zero value.
+func (f *versionField) isSameOrZero(a, b any) bool {
+	return f.kind.isZero(a) && f.kind.isZero(b) || f.kind.isSame(a, b)
 }
 
 func (f *versionField) of(ctx context.Context, model reflect.Value) any {
@@ -277,7 +300,7 @@ func (p *kinds) newVersionField(field *schema.Field) (*versionField, error) {
 	if field.PrimaryKey {
 		return nil, errors.New("a version cannot be part of the primary key: the key names the row at all of its versions")
 	}
-	if _, isSoftDelete := reflect.New(field.IndirectFieldType).Interface().(schema.DeleteClausesInterface); isSoftDelete {
+	if _, deletes := reflect.New(field.IndirectFieldType).Interface().(schema.DeleteClausesInterface); deletes && field.IndirectFieldType != p.types.version {
 		return nil, fmt.Errorf("a version cannot be of type %s: a row with one would count as deleted", field.FieldType)
 	}
 	name := field.TagSettings[versionTag]

@@ -69,14 +69,16 @@ type write struct {
 	expects bool         // the expected version was given, by Expect or in the payload, not found in the model
 	clauses []keptClause // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
-	neverLoaded []*row
-	isQuiet     bool           // the end of a Save that has nothing to insert
-	isCreate    bool           // the call goes through GORM's create callbacks
-	isLinked    bool           // GORM saves associations along with their owner
-	isWhole     bool           // all columns of the rows are written
-	refusal     error          // the refusal as it is to be reported
-	memories    []memory       // to be undone if the default transaction is rolled back
-	snapshot    *snapshotWrite // set while models are compared with their snapshots
+	neverLoaded  []*row
+	isQuiet      bool           // the end of a Save that has nothing to insert
+	isCreate     bool           // the call goes through GORM's create callbacks
+	isLinked     bool           // GORM saves associations along with their owner
+	payload      *row           // the payload of an update, where it is another model of the row in hand
+	keepsVersion bool           // the write is compared, and leaves the version as it is
+	isWhole      bool           // all columns of the rows are written
+	refusal      error          // the refusal as it is to be reported
+	memories     []memory       // to be undone if the default transaction is rolled back
+	snapshot     *snapshotWrite // set while models are compared with their snapshots
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -135,12 +137,21 @@ func (p *engine) open(op conflict.Op) func(*gorm.DB) {
 		p.enter(db)
 		m := p.modelOf(db.Statement)
 		if m == nil {
+			_ = db.AddError(unknownTable(db.Statement))
 			return
 		}
 		if err := p.openWrite(db, m, op); err != nil {
 			_ = db.AddError(err)
 		}
 	}
+}
+
+// unknownTable reports as an error that a write has an expected version and there is no model to compare it by.
+func unknownTable(stmt *gorm.Statement) error {
+	if _, expects := stmt.Clauses[expectClause]; !expects {
+		return nil
+	}
+	return fmt.Errorf("occ: Expect on a write of table %q, of which no model with a version is known: pass the model with Model(&T{}): %w", stmt.Table, gorm.ErrModelValueRequired)
 }
 
 func (p *engine) openWrite(db *gorm.DB, m *model, op conflict.Op) error {
@@ -160,7 +171,7 @@ func (p *engine) openWrite(db *gorm.DB, m *model, op conflict.Op) error {
 	}
 	target := targetOf(stmt, op)
 	if m.isInvolved() && !deletesFromTable(stmt, op) {
-		if err := checkModels(db, m, target); err != nil {
+		if err := checkModels(db, m, target, op); err != nil {
 			return err
 		}
 	}
@@ -241,7 +252,10 @@ func deletesFromTable(stmt *gorm.Statement, op conflict.Op) bool {
 }
 
 // checkModels refuses what GORM would panic on or take for a write to every row, by name.
-func checkModels(db *gorm.DB, m *model, target reflect.Value) error {
+func checkModels(db *gorm.DB, m *model, target reflect.Value, op conflict.Op) error {
+	if !target.IsValid() && isTypedNil(db.Statement.Model) && db.Error == nil {
+		return nil // Model((*T)(nil)) names no row: the write is one by condition
+	}
 	if !target.IsValid() {
 		db.Error = nil // GORM's ErrInvalidValue, which does not say of what
 		return fmt.Errorf("occ: model %s is a nil pointer: pass the model, or &%s{} to write by condition: %w", m.Name, m.Name, gorm.ErrInvalidValue)
@@ -251,10 +265,24 @@ func checkModels(db *gorm.DB, m *model, target reflect.Value) error {
 	}
 	for i := range target.Len() {
 		if !indirect(target.Index(i)).IsValid() {
-			return fmt.Errorf("occ: element %d of the %s slice is a nil pointer: remove it: %w", i, m.Name, gorm.ErrInvalidValue)
+			return fmt.Errorf("occ: element %d of the %s slice is a nil pointer: remove it: %w", i, m.Name, nilElement(op))
 		}
 	}
 	return nil
+}
+
+// nilElement is GORM's own error for a nil pointer in a slice.
+func nilElement(op conflict.Op) error {
+	if op == conflict.OpUpsert {
+		return gorm.ErrInvalidData
+	}
+	return gorm.ErrInvalidValue
+}
+
+// isTypedNil reports whether a model is a nil pointer to a struct.
+func isTypedNil(model any) bool {
+	rv := reflect.ValueOf(model)
+	return rv.Kind() == reflect.Pointer && rv.IsNil() && rv.Type().Elem().Kind() == reflect.Struct
 }
 
 // writeOf is the write that open left on the statement; ok is false where there is nothing for the plugin to do.
@@ -489,8 +517,15 @@ func (w *write) isBlind() bool {
 	return true
 }
 
-// advance gives a model in memory the version that was written.
+// advance gives a model in memory the version that was written, and the payload too where that is one of the row.
 func (w *write) advance(r *row, version any) {
+	w.advanceModel(r, version)
+	if w.payload != nil && r == &w.rows[0] {
+		w.advanceModel(w.payload, version)
+	}
+}
+
+func (w *write) advanceModel(r *row, version any) {
 	w.remember(r)
 	w.note(r.model)
 	w.model.version.put(w.ctx, r.model, version)

@@ -30,7 +30,7 @@ type Xmin uint32
 const xminColumn = "xmin"
 
 // CreateClauses is called by GORM while it parses a model, the one moment before a migration at which the field can be
-// made the system column. It adds no clause. Embedding promotes it to the model, so it minds fields of type Xmin alone.
+// made the system column. Its clause has writes fail without the plugin. Embedding promotes it to the model, so it minds fields of type Xmin alone.
 func (Xmin) CreateClauses(field *schema.Field) []clause.Interface {
 	if field.IndirectFieldType != reflect.TypeFor[Xmin]() || isIgnored(field) {
 		return nil
@@ -41,7 +41,17 @@ func (Xmin) CreateClauses(field *schema.Field) []clause.Interface {
 		s.DBNames[slices.Index(s.DBNames, field.DBName)] = xminColumn
 		field.DBName, s.FieldsByDBName[xminColumn] = xminColumn, field
 	}
-	return nil
+	return versionClauses[Xmin](field)
+}
+
+// UpdateClauses is called by GORM while it parses a model. Its clause has writes fail without the plugin.
+func (Xmin) UpdateClauses(field *schema.Field) []clause.Interface {
+	return versionClauses[Xmin](field)
+}
+
+// DeleteClauses is called by GORM while it parses a model. Its clause has writes fail without the plugin.
+func (Xmin) DeleteClauses(field *schema.Field) []clause.Interface {
+	return versionClauses[Xmin](field)
 }
 
 func (p *kinds) useXmin(version *versionField) error {
