@@ -87,7 +87,11 @@ func (s *subject) session() *gorm.DB {
 	tx := s.db.Session(&gorm.Session{}).Set(readPrimary, true)
 	stmt := tx.Statement
 	where, _ := stmt.Clauses["WHERE"].Expression.(clause.Where)
+	resolver, resolved := stmt.Clauses[resolverClause]
 	stmt.Clauses = map[string]clause.Clause{}
+	if resolved {
+		stmt.Clauses[resolverClause] = resolver
+	}
 	stmt.Model, stmt.Dest, stmt.Selects, stmt.Omits, stmt.Distinct = nil, nil, nil, nil, false
 	if stmt.TableExpr == nil {
 		stmt.Table = "" // what an earlier statement was about

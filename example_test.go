@@ -98,13 +98,16 @@ func Example_byCondition() {
 func ExampleExpect() {
 	db, end := shop()
 	defer end()
-	form := struct{ ID, Stock, Version int }{ID: 1, Stock: 8, Version: 1} // what the page was filled with, and the new stock
+	form := struct {
+		ID             uint
+		Stock, Version int
+	}{ID: 1, Stock: 8, Version: 1} // what the page was filled with, and the new stock
 
-	write := db.Model(&Article{}).Where("id = ?", form.ID).Clauses(occ.Expect(form.Version))
+	write := db.Model(&Article{ID: form.ID}).Clauses(occ.Expect(form.Version))
 	err := write.Updates(map[string]any{"stock": form.Stock}).Error
 	fmt.Println(err)
 
-	again := db.Model(&Article{}).Where("id = ?", form.ID).Clauses(occ.Expect(form.Version))
+	again := db.Model(&Article{ID: form.ID}).Clauses(occ.Expect(form.Version))
 	fmt.Println(errors.Is(again.Update("stock", form.Stock).Error, occ.ErrStaleData)) // the form was sent twice
 	// Output:
 	// <nil>

@@ -110,7 +110,16 @@ func (w *write) lockMatched() (rows []*row, err error) {
 			tx.Statement.Clauses[name] = c
 		}
 	}
+	if from, ok := w.stmt.Clauses["FROM"].Expression.(clause.From); ok && w.op != conflict.OpDelete {
+		tx = tx.Clauses(alsoFrom(from))
+	}
 	return w.scanMatched(tx)
+}
+
+// alsoFrom is the FROM of an UPDATE as that of a SELECT, which names the table of the rows too.
+func alsoFrom(from clause.From) clause.From {
+	from.Tables = append([]clause.Table{{Name: clause.CurrentTable}}, from.Tables...)
+	return from
 }
 
 func (w *write) matchedConditions() []clause.Expression {

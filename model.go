@@ -217,7 +217,7 @@ func (p *reader) meet(db *gorm.DB) {
 		return
 	}
 	m := p.modelOfSchema(db.Statement.Schema)
-	if m.err != nil && db.Error == nil {
+	if m.err != nil && db.Error == nil && !errors.Is(m.err, errTwoSnapshots) {
 		_ = db.AddError(m.err)
 	}
 	selectXmin(db, m)

@@ -173,7 +173,7 @@ func readNow(d *dialect.Dialect, stmt *gorm.Statement) {
 // snapshotSession is a session that sees the rows as the transaction does, and locks none.
 func (w *site) snapshotSession() *gorm.DB {
 	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped()
-	tx = tx.Set(readPrimary, true).Model(w.model.newModel())
+	tx = inherit(tx, w.stmt).Set(readPrimary, true).Model(w.model.newModel())
 	tx.Statement.Table, tx.Statement.TableExpr = w.stmt.Table, w.stmt.TableExpr
 	return tx
 }

@@ -130,7 +130,7 @@ func (w *write) insertBeforeAssociations() {
 		return // Save goes on to insert it
 	}
 	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Clauses(saving{}, clause.OnConflict{UpdateAll: true})
-	tx = tx.Omit(append(slices.Clip(w.stmt.Omits), clause.Associations)...)
+	tx = inherit(tx, w.stmt).Omit(append(slices.Clip(w.stmt.Omits), clause.Associations)...)
 	tx.Statement.Table, tx.Statement.TableExpr, tx.Statement.Unscoped = w.stmt.Table, w.stmt.TableExpr, w.stmt.Unscoped
 	tx = tx.Create(w.stmt.Dest)
 	if w.db.AddError(tx.Error) == nil {

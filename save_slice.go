@@ -288,7 +288,7 @@ func (w *write) valueName(i int, field *schema.Field, isReferredTo bool) string 
 // besideStatement is a statement on the write's table and connection that nothing of the write itself gets into.
 func (w *write) besideStatement() *gorm.DB {
 	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: w.stmt.SkipHooks}).Model(w.model.newModel())
-	stmt := tx.Statement
+	stmt := inherit(tx, w.stmt).Statement
 	stmt.Schema, stmt.Table, stmt.TableExpr, stmt.Unscoped = w.model.Schema, w.stmt.Table, w.stmt.TableExpr, w.stmt.Unscoped
 	stmt.ConnPool, stmt.BuildClauses = w.stmt.ConnPool, w.db.Callback().Update().Clauses
 	if returning, asked := w.clausesBefore("RETURNING"); asked {

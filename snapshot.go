@@ -148,7 +148,7 @@ func findSnapshot(s *schema.Schema, holder imageHolder) (*snapshotPlan, error) {
 		return nil, err
 	}
 	if len(found) > 1 {
-		return nil, errors.New("it embeds two Snapshots: keep one")
+		return nil, errTwoSnapshots
 	}
 	plan := &snapshotPlan{holder: holder, path: found[0].Index, keys: s.PrimaryFields}
 	switch mode := schema.ParseTagSetting(found[0].Tag.Get("gorm"), ";")[snapshotTag]; mode {
@@ -160,6 +160,9 @@ func findSnapshot(s *schema.Schema, holder imageHolder) (*snapshotPlan, error) {
 	}
 	return plan, plan.choose(s)
 }
+
+// errTwoSnapshots is an error of writes alone: a struct that embeds two models, to read a join into, is fine.
+var errTwoSnapshots = errors.New("it embeds two Snapshots: keep one")
 
 // in finds the fields of the holder's type, in embedded structs too.
 func (h imageHolder) in(t reflect.Type, path []int) (found []reflect.StructField, err error) {

@@ -21,7 +21,8 @@ import (
 // not current fails the call with a [*StaleDataError] of [OpTouch], whose Index counts the models in the order they were
 // passed. A model that is nil, has no key, or is of a type without a version is an error; so is one whose version the
 // database writes, if it does not do so for an UPDATE that changes nothing. It sends one UPDATE for each table; hooks do
-// not run. With no models it does nothing.
+// not run. With no models it does nothing. The table, scopes and settings of db hold, and the database that
+// gorm.io/plugin/dbresolver is to use; a table is for models of one type.
 func Touch(db *gorm.DB, models ...any) error {
 	return eachTable(db, models, func(tx *gorm.DB, t table) error {
 		switch version := t.model.version; {
@@ -45,7 +46,7 @@ func (t table) touchByDatabase(tx *gorm.DB) error {
 	for i, model := range t.models {
 		before[i] = version.of(ctx, model)
 	}
-	if err := t.touch(tx.Session(&gorm.Session{NewDB: true, SkipHooks: true})); err != nil {
+	if err := t.touch(tx.Session(&gorm.Session{SkipHooks: true})); err != nil {
 		return err
 	}
 	for i, model := range t.models {
@@ -152,10 +153,13 @@ func eachTable(db *gorm.DB, models []any, do func(*gorm.DB, table) error) error 
 	if err != nil || len(tables) == 0 {
 		return err
 	}
-	tx := db.Session(&gorm.Session{NewDB: true, SkipHooks: true, Initialized: true})
+	if len(tables) > 1 && db.Statement.TableExpr != nil {
+		return errOneTable
+	}
+	tx := newCall(db)
 	each := func() error {
 		for _, t := range tables {
-			if err := do(tx.Session(&gorm.Session{NewDB: true, SkipHooks: true}), t); err != nil {
+			if err := do(tx.Session(&gorm.Session{SkipHooks: true}), t); err != nil {
 				return err
 			}
 		}
@@ -294,8 +298,8 @@ func (w *write) children() ([]reflect.Value, error) {
 	if own, ok := w.own.Expression.(clause.Where); ok {
 		tx = tx.Clauses(clause.Where{Exprs: []clause.Expression{group{own.Exprs}}})
 	}
-	if from, ok := w.stmt.Clauses["FROM"]; ok {
-		tx.Statement.Clauses["FROM"] = from
+	if from, ok := w.stmt.Clauses["FROM"].Expression.(clause.From); ok && w.op != conflict.OpDelete {
+		tx = tx.Clauses(alsoFrom(from))
 	}
 	return w.find(tx)
 }
@@ -401,7 +405,7 @@ func (w *write) touchParents(relation *schema.Relationship, children []reflect.V
 		others = append(others, key)
 		w.note(w.parentModel(relation, key))
 	}
-	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true})
+	tx := inherit(w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true, Initialized: true}), w.stmt).Session(&gorm.Session{})
 	var err error
 	if loaded.Elem().Len() > 0 {
 		err = touchLoaded(tx, loaded)

@@ -34,6 +34,7 @@ func (w *write) lockReferenced(relation *schema.Relationship, parents map[string
 	columns := referencedColumns(relation)
 	found := reflect.New(reflect.SliceOf(relation.FieldSchema.ModelType)).Interface()
 	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped().Set(readPrimary, true)
+	tx = inherit(tx, w.stmt)
 	return tx.Clauses(clause.Select{Columns: columns}, clause.Locking{Strength: clause.LockingStrengthUpdate}).
 		Where(clause.IN{Column: columns, Values: keys}).Find(found).Error
 }
