@@ -42,7 +42,7 @@ import (
 //
 // Like a version a snapshot is copied with the model, and a copy is independent: what it holds is never changed, only
 // replaced. The zero value is a model that was never loaded. A snapshot adds nothing to JSON; it takes as much memory as the
-// row. There is nothing to [Expect] or to [Touch]; the Expected and Actual of a [StaleRow] are Snapshots, and a model that is
+// row. There is nothing to [Expect] or to [Touch], while [ExpectText] takes its digest; the Expected and Actual of a [StaleRow] are Snapshots, and a model that is
 // given the latter is as if it were loaded now.
 //
 // In a model that also has a version, the version is what is compared. The snapshot is then the base of [Merge] alone, and
