@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 
 	"golang.org/x/tools/go/analysis"
 )
@@ -23,6 +24,7 @@ so the next one there is refused, and an expression cannot be compared:
 
 	db.Model(&p).Updates(map[string]any{"stock": 8, "version": p.Version + 1})              // reported
 	db.Model(&p).Update("version", gorm.Expr("version + 1"))                                // reported
+	db.Table("products").Where("id = 1").Update("version", gorm.Expr("version + 1"))        // reported
 
 Delete the counting. To move a version and nothing else, call occ.Touch.
 
@@ -42,6 +44,9 @@ func runAssign(pass *analysis.Pass) (any, error) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if field := u.counted(n); field != "" {
 				u.report(pass, n, "%s is counted by the plugin: delete this, or call occ.Touch to move the version alone", field)
+			}
+			if call, ok := n.(*ast.CallExpr); ok {
+				u.reportTable(pass, call)
 			}
 			return true
 		})
@@ -114,6 +119,28 @@ func (u *unit) reportPayload(pass *analysis.Pass, w *write) {
 			u.report(pass, value, "the plugin writes the next version of %s: delete this from the payload, or call occ.Touch to move the version alone", w.model.name())
 		case u.isSum(value, nil):
 			u.report(pass, value, "a version in the payload is compared with the row's, not stored: delete the next version of %s", w.model.name())
+		}
+	}
+}
+
+// reportTable reports an expression for the version in a write of a table that is named, and has a versioned model.
+func (u *unit) reportTable(pass *analysis.Pass, call *ast.CallExpr) {
+	f := u.callee(call)
+	if !isGORM(f) || receiver(call) == nil {
+		return
+	}
+	w := &write{call: call, method: f.Name(), args: call.Args}
+	w.links, _ = u.chain(receiver(call))
+	at := slices.IndexFunc(w.links, func(l link) bool { return l.name == "Table" && len(l.args) > 0 })
+	if !w.isUpdate() || at < 0 || w.has("Model") {
+		return
+	}
+	name, _ := u.text(w.links[at].args[0])
+	t := u.tableNamed(name)
+	names, values, _ := u.pairs(w)
+	for i, name := range names {
+		if t != nil && name == t.Column && u.isExpression(values[i]) {
+			u.report(pass, values[i], "the plugin writes the next version of %s: delete this from the payload, or call occ.Touch to move the version alone", t.Name)
 		}
 	}
 }

@@ -68,3 +68,6 @@ type Plain struct {
 
 // Migrate has triggers made.
 func Migrate(db *gorm.DB) error { return occ.CreateTriggers(db, &Audited{}) }
+
+// DB is used by everybody.
+var DB *gorm.DB

@@ -99,3 +99,12 @@ func overtaken(ctx context.Context, db *gorm.DB, given *models.Product) error {
 		return db.Save(given).Error // want `outside of the transaction`
 	})
 }
+
+func global() error {
+	return models.DB.Transaction(func(tx *gorm.DB) error {
+		if err := tx.Create(&models.Plain{}).Error; err != nil {
+			return err
+		}
+		return models.DB.Create(&models.Plain{}).Error // want `outside of the transaction`
+	})
+}
