@@ -32,7 +32,7 @@ func (j *journal) writtenRows() map[rowID][]memory {
 		*w = written{from: j.began, to: j.began, rows: map[rowID][]memory{}}
 	}
 	for ; j.rows.to < len(j.memories); j.rows.to++ {
-		if m := j.memories[j.rows.to]; m.field.putImage == nil {
+		if m := j.memories[j.rows.to]; m.field.putImage == nil && m.key != "" {
 			id := rowID{m.field.Schema, m.key}
 			j.rows.rows[id] = append(j.rows.rows[id], m)
 		}
@@ -54,7 +54,11 @@ func (w *write) writtenInCall(s *schema.Schema, model reflect.Value) []memory {
 	if j == nil || len(j.memories) <= j.began || !model.CanAddr() {
 		return nil
 	}
-	return j.writtenRows()[rowID{s, keyOfModel(w.ctx, s, model)}]
+	key := keyOfModel(w.ctx, s, model)
+	if key == "" {
+		return nil // it could be any row
+	}
+	return j.writtenRows()[rowID{s, key}]
 }
 
 // standsFor tells whether a model is at the version that its row had before the call, or has now.

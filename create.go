@@ -39,11 +39,17 @@ func (w *write) create() {
 
 func (w *write) createAs() {
 	conflict, isUpsert := w.stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	skips, replaces := w.dialect.InsertMode(w.insertModifier())
 	switch {
 	case w.model.version == nil:
 		w.plugin.gorm.create(w.db)
+	case replaces:
+		_ = w.db.AddError(fmt.Errorf("occ: model %s has a version: an INSERT with %q would replace rows without comparing it: use clause.OnConflict: %w",
+			w.model.Name, w.insertModifier(), gorm.ErrInvalidData))
 	case w.switches.expects && (!isUpsert || conflict.DoNothing) && !w.isSaveOfZeroPart():
 		_ = w.db.AddError(fmt.Errorf("occ: model %s: Expect on a Create that updates no row: there is nothing to compare with: %w", w.model.Name, gorm.ErrInvalidData))
+	case skips && !isUpsert:
+		w.insertIgnoring()
 	case isUpsert && conflict.UpdateAll && w.isSaveOfMissing():
 		w.insertMissing()
 	case isUpsert && w.isSaveOfSlice(conflict):
@@ -59,6 +65,37 @@ func (w *write) createAs() {
 	default:
 		w.insert()
 	}
+}
+
+// insertModifier is what the caller put behind INSERT.
+func (w *write) insertModifier() string {
+	insert, _ := w.stmt.Clauses["INSERT"].Expression.(clause.Insert)
+	return insert.Modifier
+}
+
+// insertIgnoring inserts models one by one where the database may leave some alone without saying which. Those keep the
+// version that they had, and get no key.
+func (w *write) insertIgnoring() {
+	w.isWhole = true
+	rows := w.candidates()
+	if w.db.DryRun || len(rows) == 0 {
+		w.insert() // maps, or no write at all
+		return
+	}
+	w.together(func() {
+		inserted := int64(0)
+		for i := range rows {
+			w.withModels(rows[i:i+1], w.insert)
+			if w.db.Error != nil {
+				return
+			}
+			if w.db.RowsAffected == 0 {
+				w.forgetKeys(rows[i : i+1])
+			}
+			inserted += w.db.RowsAffected
+		}
+		w.setRowsAffected(inserted)
+	})
 }
 
 // keepAddressable copies a model that was passed by value, since the first version is written to it.
@@ -277,10 +314,20 @@ func (w *write) insertMissing() {
 	switch {
 	case w.db.DryRun || len(w.rows) == 0:
 	case w.db.Error == nil && w.db.RowsAffected == 0:
-		w.refuse(nil)
+		w.refuseUninserted()
 	case w.isDuplicateKey(w.db.Error):
 		w.refuseDuplicate()
 	}
+}
+
+// refuseUninserted ends an INSERT that wrote nothing. Where the row is not there either, a trigger may have left it out:
+// that it was deleted would be a guess.
+func (w *write) refuseUninserted() {
+	if state, err := w.read(&w.rows[0]); err == nil && !state.isThere {
+		w.fail(&conflict.Refusal{Op: w.op, Rows: w.unknown(w.pointers())})
+		return
+	}
+	w.refuse(nil)
 }
 
 // insertOnly makes an upsert an INSERT that leaves a row of the same key alone. Other unique keys stay an error.

@@ -33,7 +33,15 @@ func putBack(ctx context.Context, memories []memory) {
 	}
 }
 
+// keyOfModel tells the rows of models apart; it is empty for a model that names none.
 func keyOfModel(ctx context.Context, s *schema.Schema, model reflect.Value) string {
+	isSet := slices.ContainsFunc(s.PrimaryFields, func(field *schema.Field) bool {
+		_, isZero := field.ValueOf(ctx, model)
+		return !isZero
+	})
+	if !isSet {
+		return ""
+	}
 	return keyTextOf(ctx, s.PrimaryFields, model)
 }
 

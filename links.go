@@ -1,6 +1,10 @@
 package occ
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
@@ -16,6 +20,8 @@ func (w *write) relink(conflict clause.OnConflict) {
 		return
 	}
 	fields := w.assignedFields(conflict)
+	w.identity = w.uniqueFields()
+	defer func() { w.identity = nil }()
 	missing, moved, err := w.sortChildren(fields)
 	if w.db.AddError(err) != nil {
 		return
@@ -47,21 +53,71 @@ func (w *write) assignedFields(conflict clause.OnConflict) (fields []*schema.Fie
 	return fields
 }
 
-// sortChildren tells the children that are not there, and those that belong to another owner, from the rest.
+// sortChildren tells the children that are not there, and those that belong to another owner, from the rest. Keys are
+// compared by the database, which may take others for equal than Go does. The rows are not locked: a lock on one that is
+// not there would keep others from inserting it.
 func (w *write) sortChildren(fields []*schema.Field) (missing, moved []row, err error) {
 	children := w.candidates()
-	stored, err := w.stored(w.snapshotSession(), children, fields)
-	for _, r := range children {
-		r.expected = r.before
-		row, isThere := stored[w.keyText(r.model, w.model.PrimaryFields)]
-		switch {
-		case r.key == nil, !isThere && w.model.version.kind.isZero(r.before):
-			missing = append(missing, r)
-		case !isThere, w.keyText(row, fields) != w.keyText(r.model, fields):
-			moved = append(moved, r)
+	var keyed []*row
+	for i := range children {
+		if children[i].expected = children[i].before; children[i].key != nil {
+			keyed = append(keyed, &children[i])
+		} else {
+			missing = append(missing, children[i])
 		}
 	}
+	states, err := w.readLinks(fields, keyed)
+	for i, r := range keyed {
+		switch {
+		case err != nil:
+		case !states[i].isThere && (w.identity != nil || w.model.version.kind.isZero(r.before)):
+			missing = append(missing, *r)
+		case !states[i].isThere, !states[i].holds:
+			moved = append(moved, *r)
+		}
+	}
+	slices.SortFunc(missing, func(a, b row) int { return cmp.Compare(a.index, b.index) })
 	return missing, moved, err
+}
+
+// readLinks reads children, and whether they hold the foreign keys that their models do.
+func (w *write) readLinks(fields []*schema.Field, rows []*row) ([]rowState, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	if err := w.lockFirst(); err != nil {
+		return nil, err
+	}
+	by := w.lookup
+	defer func() { w.lookup = by }()
+	w.asShown, w.proposed = true, nil
+	for i, field := range fields {
+		w.proposed = append(w.proposed, valueColumn(w, fmt.Sprintf("occ_link_%d", i+1), field))
+	}
+	w.own = clause.Clause{Name: "WHERE", Expression: clause.Where{Exprs: columnsMatch(w.proposed)}}
+	return w.readRows(rows, "")
+}
+
+// uniqueFields are the columns of a unique index of a model that has no primary key; nil where there is none.
+func (w *write) uniqueFields() (fields []*schema.Field) {
+	if len(w.model.PrimaryFields) > 0 {
+		return nil
+	}
+	for _, index := range w.model.ParseIndexes() {
+		if index.Class != "UNIQUE" || index.Where != "" {
+			continue
+		}
+		for _, option := range index.Fields {
+			if fields = append(fields, option.Field); option.Expression != "" {
+				fields = nil
+				break
+			}
+		}
+		if len(fields) > 0 {
+			return fields
+		}
+	}
+	return nil
 }
 
 func (w *write) insertChildren(rows []row) {

@@ -145,7 +145,7 @@ func (w *write) setRowsAffected(n int64) {
 // written without those, and returned. Else the write is refused.
 func (w *write) settleShort(rows []*row, send sender) (written []*row, err error) {
 	states, err := w.readRows(rows, "")
-	if err != nil || !w.areCurrent(rows, states) || !(w.hasOwnConditions() || hasTwins(states) || w.mayBeUnchanged()) {
+	if err != nil || !w.areCurrent(rows, states) || !(w.hasOwnConditions() || hasTwins(states) || w.mayBeUnchanged() || w.isHardDelete()) {
 		w.refuseRows(rows, states, err)
 		return nil, nil
 	}
@@ -162,7 +162,7 @@ func (w *write) settleShort(rows []*row, send sender) (written []*row, err error
 			return nil
 		}
 		err = w.sendAll(written, send)
-		if errors.Is(err, errShort) && w.mayBeUnchanged() {
+		if errors.Is(err, errShort) && (w.mayBeUnchanged() || w.areGone(written)) {
 			return nil // they are locked, and current
 		}
 		return err
@@ -173,6 +173,23 @@ func (w *write) settleShort(rows []*row, send sender) (written []*row, err error
 		return nil, nil
 	}
 	return written, err
+}
+
+func (w *write) isHardDelete() bool { return w.op == conflict.OpDelete && !w.isSoftDelete() }
+
+// areGone tells whether a delete of locked rows has removed all of them, though it counted fewer: the database deletes some
+// along with others that they refer to.
+func (w *write) areGone(rows []*row) bool {
+	if !w.isHardDelete() || w.db.Error != nil {
+		return false
+	}
+	states, err := w.readRows(rows, "")
+	isThere := func(state rowState) bool { return state.isThere }
+	if err != nil || slices.ContainsFunc(states, isThere) {
+		return false
+	}
+	w.setRowsAffected(int64(len(rows)))
+	return true
 }
 
 // writable are the rows that the caller's own conditions let through, each once.
@@ -461,6 +478,9 @@ func (w *site) readPart(part batchPart, columns []batchColumn, holds clause.Expr
 	}
 	selected = append(selected, w.blameColumns()...)
 	tx := w.session()
+	if w.asShown {
+		tx = w.snapshotSession()
+	}
 	tx.Statement.ConnPool = unprepared(w.stmt.ConnPool)
 	if lock != "" {
 		tx = tx.Clauses(w.locking(lock))

@@ -312,10 +312,10 @@ func (w *write) writeSnapshots(rows []*row, how severalWrite) {
 		if w.db.Error != nil {
 			return w.db.Error
 		}
-		if affected != int64(len(written)) && !w.mayBeUnchanged() {
+		if affected != int64(len(written)) && !w.mayBeUnchanged() && !w.areGone(written) {
 			return errShort
 		}
-		w.setRowsAffected(affected)
+		w.setRowsAffected(max(affected, w.db.RowsAffected))
 		return how.written(written)
 	})
 	switch {

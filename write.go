@@ -31,6 +31,7 @@ type site struct {
 type lookup struct {
 	identity []*schema.Field     // what rows are found by, where that is not the primary key
 	target   []clause.Expression // what the rows of a conflict target have to be besides
+	asShown  bool                // rows are read as the transaction shows them, and not locked
 	own      clause.Clause       // WHERE as the caller left it
 	proposed []batchColumn       // what own says of the rows that an upsert was to insert
 }
