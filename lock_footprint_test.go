@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"gorm.io/driver/mysql"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+	"gorm.io/gorm/logger"
 
 	"github.com/gorm-occ/occ"
 	"github.com/gorm-occ/occ/internal/testdb"
@@ -176,6 +179,61 @@ func TestADeleteOfASliceLocksOnlyItsRowsInALargeTable(t *testing.T) {
 			require.NoError(t, tx.Delete(&batch).Error)
 
 			require.Equal(t, 2500, freeRows(t, db, "plots"))
+		}},
+	}, &Plot{})
+}
+
+func TestBatchesOfTheSameRowsDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.Of("postgres", "mariadb"), []behaviour{
+		{"though they name them in opposite orders", func(t *testing.T, db *gorm.DB) {
+			plots := makeRows(20, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
+			require.NoError(t, db.Create(&plots).Error)
+			const writers, calls = 4, 10
+			errs := make([][]error, writers)
+			var running sync.WaitGroup
+			for n := range writers {
+				running.Go(func() {
+					mine := slices.Clone(plots)
+					if n%2 == 1 {
+						slices.Reverse(mine)
+					}
+					for range calls {
+						errs[n] = append(errs[n], db.Clauses(occ.Unchecked()).Model(&mine).Update("price", gorm.Expr("price + 1")).Error)
+					}
+				})
+			}
+			running.Wait()
+
+			require.NoError(t, errors.Join(slices.Concat(errs...)...))
+			got := reload[Plot](t, db, plots[0].ID)
+			require.Equal(t, plots[0].Price+writers*calls, got.Price)
+			require.Equal(t, occ.Version(1+writers*calls), got.Version)
+		}},
+	}, &Plot{})
+}
+
+func TestBatchesUnderSafeUpdates(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.Of("mariadb"), []behaviour{
+		{"are carried out", func(t *testing.T, db *gorm.DB) {
+			plots := makeRows(5, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
+			require.NoError(t, db.Create(&plots).Error)
+			conn := begin(t, db)
+			require.NoError(t, conn.Exec("SET SESSION sql_safe_updates = 1").Error)
+			defer conn.Exec("SET SESSION sql_safe_updates = 0")
+			pool := conn.Statement.ConnPool
+			safe, err := gorm.Open(mysql.New(mysql.Config{Conn: pool}), &gorm.Config{SkipDefaultTransaction: true, Logger: logger.Discard})
+			require.NoError(t, err)
+			require.NoError(t, safe.Use(occ.New()))
+
+			require.NoError(t, safe.Save(&plots).Error)
+			require.NoError(t, safe.Model(&plots).Update("price", 70).Error)
+			require.NoError(t, occ.Touch(safe, plots))
+			require.NoError(t, occ.Verify(safe, plots))
+			require.NoError(t, safe.Delete(&plots).Error)
+
+			require.Zero(t, freeRows(t, conn, "plots"))
 		}},
 	}, &Plot{})
 }

@@ -400,22 +400,24 @@ func (w *write) childOfMap(relation *schema.Relationship, values map[string]any)
 func (w *write) touchParents(relation *schema.Relationship, children []reflect.Value) error {
 	parents := w.parentsOf(relation, children)
 	loaded := w.loadedParents(relation, parents)
-	var others []any
 	for _, key := range parents {
-		others = append(others, key)
 		w.note(w.parentModel(relation, key))
 	}
 	tx := inherit(w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true, Initialized: true}), w.stmt).Session(&gorm.Session{})
-	var err error
 	if loaded.Elem().Len() > 0 {
-		err = touchLoaded(tx, loaded)
+		if err := touchLoaded(tx, loaded); err != nil {
+			return err
+		}
 	}
-	if err == nil && len(others) > 0 {
-		columns := referencedColumns(relation)
-		err = tx.Clauses(&touch{}).Model(reflect.New(relation.FieldSchema.ModelType).Interface()).
-			Where(clause.IN{Column: columns, Values: others}).UpdateColumns(map[string]any{}).Error
+	columns := referencedColumns(relation)
+	for part := range slices.Chunk(keysInOrder(parents), maxKeys) {
+		err := tx.Clauses(&touch{}).Model(reflect.New(relation.FieldSchema.ModelType).Interface()).
+			Where(clause.IN{Column: columns, Values: part}).UpdateColumns(map[string]any{}).Error
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // parentModel is a model that has what children refer to of their parent.
@@ -438,29 +440,29 @@ func touchLoaded(tx *gorm.DB, parents reflect.Value) error {
 // parentsOf are the keys of the parents of children, less those that the call has written already or is going to delete.
 // They are noted as written.
 func (w *write) parentsOf(relation *schema.Relationship, children []reflect.Value) map[string][]any {
-	parents := map[string][]any{}
+	parents, written := map[string][]any{}, w.writtenKeys(relation)
 	for _, child := range children {
 		key, isSet := make([]any, len(relation.References)), true
 		for i, reference := range relation.References {
 			value, isZero := reference.ForeignKey.ValueOf(w.ctx, child)
 			key[i], isSet = value, isSet && !isZero
 		}
-		if isSet && !w.hasWritten(relation, key) {
-			parents[keyText(key)] = key
+		if text := keyText(key); isSet && !written[text] {
+			parents[text] = key
 		}
 	}
 	return parents
 }
 
-// hasWritten tells whether the call that is under way has written a parent, or is going to delete it.
-func (w *write) hasWritten(relation *schema.Relationship, key []any) bool {
-	j := w.plugin.journals.of(w.stmt.ConnPool)
-	if j == nil {
-		return false
+// writtenKeys are the keys of the parents that the call that is under way has written, or is going to delete.
+func (w *write) writtenKeys(relation *schema.Relationship) map[string]bool {
+	keys := map[string]bool{}
+	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
+		for _, written := range j.written[relation.FieldSchema.ModelType] {
+			keys[keyText(w.referenced(relation, written))] = true
+		}
 	}
-	return slices.ContainsFunc(j.written[relation.FieldSchema.ModelType], func(written reflect.Value) bool {
-		return keyText(w.referenced(relation, written)) == keyText(key)
-	})
+	return keys
 }
 
 // note keeps a model that the call has written, or is going to delete, from being touched too.

@@ -1,7 +1,9 @@
 package occ
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -27,16 +29,26 @@ func (w *write) lockParents() error {
 }
 
 func (w *write) lockReferenced(relation *schema.Relationship, parents map[string][]any) error {
-	var keys []any
-	for _, key := range parents {
-		keys = append(keys, key)
-	}
 	columns := referencedColumns(relation)
-	found := reflect.New(reflect.SliceOf(relation.FieldSchema.ModelType)).Interface()
-	tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped().Set(readPrimary, true)
-	tx = inherit(tx, w.stmt)
-	return tx.Clauses(clause.Select{Columns: columns}, clause.Locking{Strength: clause.LockingStrengthUpdate}).
-		Where(clause.IN{Column: columns, Values: keys}).Find(found).Error
+	for part := range slices.Chunk(keysInOrder(parents), maxKeys) {
+		found := reflect.New(reflect.SliceOf(relation.FieldSchema.ModelType)).Interface()
+		tx := w.db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped().Set(readPrimary, true)
+		tx = inherit(tx, w.stmt).Clauses(clause.Select{Columns: columns}, clause.Locking{Strength: clause.LockingStrengthUpdate})
+		if err := tx.Where(clause.IN{Column: columns, Values: part}).Find(found).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keysInOrder are keys in the order in which every transaction takes them, so that they do not deadlock.
+func keysInOrder(keys map[string][]any) []any {
+	sorted := slices.SortedFunc(maps.Values(keys), func(a, b []any) int { return slices.CompareFunc(a, b, compareKeyParts) })
+	inOrder := make([]any, len(sorted))
+	for i, key := range sorted {
+		inOrder[i] = key
+	}
+	return inOrder
 }
 
 // referencedColumns are what children refer to of their parent.
