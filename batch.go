@@ -138,7 +138,7 @@ func (b *batchUpdate) run(rows []*row) (affected int64) {
 	for i, part := range parts {
 		began := time.Now()
 		if b.namesRow(part) {
-			b.prepareRow(part[0])
+			b.prepareRow(part)
 		} else {
 			b.prepare(part)
 		}
@@ -161,22 +161,28 @@ func (b *batchUpdate) namesRow(part batchPart) bool {
 }
 
 // prepareRow gives the statement its clauses for one row.
-func (b *batchUpdate) prepareRow(key []any) {
-	named := slices.Clone(b.conditions)
-	for i, condition := range named[:len(key)] {
-		named[i] = clause.Eq{Column: condition.(clause.Eq).Column, Value: key[i]}
-	}
-	b.startOver(named)
+func (b *batchUpdate) prepareRow(part batchPart) {
+	key := len(b.w.identityFields())
+	b.startOver(append(b.w.keyIs(part[0][:key]), b.conditions[key:]...))
 	b.write(nil)
+}
+
+// conditionsOf are the conditions on the rows of a part that is joined. One row is named by its key as it is, too, which
+// leads to it alone whatever the planner thinks of the table.
+func (b *batchUpdate) conditionsOf(part batchPart) []clause.Expression {
+	if len(part) > 1 || !b.w.dialect.ValuesFirst() {
+		return b.conditions
+	}
+	return append(b.w.keyIs(part[0][:len(b.w.identityFields())]), b.conditions...)
 }
 
 // prepare gives the statement its clauses.
 func (b *batchUpdate) prepare(part batchPart) {
-	b.startOver(b.conditions)
+	b.startOver(b.conditionsOf(part))
 	values := part.table(&b.w.site, b.columns)
 	if b.w.dialect.ValuesFirst() {
 		given, _ := b.w.clausesBefore("UPDATE")
-		b.db.Statement.Clauses["UPDATE"] = b.w.valuesFirst("UPDATE", given, values, b.w.byIndex())
+		b.db.Statement.Clauses["UPDATE"] = b.w.valuesFirst("UPDATE", given, values, b.w.indexOf(part))
 		b.write(nil)
 	} else {
 		b.write(expressions{prefixed{"FROM ", values}})

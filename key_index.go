@@ -23,6 +23,14 @@ func (w *site) byIndex() clause.Expression {
 	return nil
 }
 
+// indexOf is the index by which a part finds its rows. One row needs none: its key is a condition.
+func (w *site) indexOf(part batchPart) clause.Expression {
+	if len(part) == 1 {
+		return nil
+	}
+	return w.byIndex()
+}
+
 func (w *site) keyIndex() string {
 	columns := make([]string, len(w.identityFields()))
 	for i, field := range w.identityFields() {

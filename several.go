@@ -488,7 +488,7 @@ func (w *site) readPart(part batchPart, columns []batchColumn, holds clause.Expr
 	if w.namesRow(part) {
 		tx = tx.Clauses(clause.Where{Exprs: append(w.keyIs(part[0][1:]), w.target...)})
 	} else {
-		tx = w.fromValues(tx, part.table(w, columns))
+		tx = w.fromValues(tx, part, columns)
 	}
 	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{Exprs: selected}}).Rows()
 	if err != nil {
@@ -515,14 +515,20 @@ func (w *site) keyIs(key []any) []clause.Expression {
 	return conditions
 }
 
-// fromValues has a query read the rows that values have the keys of.
-func (w *site) fromValues(tx *gorm.DB, values batch.Table) *gorm.DB {
+// fromValues has a query read the rows that the values of a part have the keys of.
+func (w *site) fromValues(tx *gorm.DB, part batchPart, columns []batchColumn) *gorm.DB {
+	values := part.table(w, columns)
 	if w.dialect.ValuesFirst() {
-		tx.Statement.Clauses["FROM"] = w.valuesFirst("FROM", clause.Clause{Expression: clause.From{}}, values, w.byIndex())
+		tx.Statement.Clauses["FROM"] = w.valuesFirst("FROM", clause.Clause{Expression: clause.From{}}, values, w.indexOf(part))
 	} else {
 		tx = tx.Clauses(clause.From{Joins: []clause.Join{{Expression: prefixed{", ", values}}}})
 	}
-	return tx.Clauses(clause.Where{Exprs: append(columnsMatch(w.keyColumns()), w.target...)})
+	conditions := columnsMatch(w.keyColumns())
+	if len(part) == 1 && w.dialect.ValuesFirst() {
+		first := slices.IndexFunc(columns, func(c batchColumn) bool { return c.Like != "" })
+		conditions = append(conditions, w.keyIs(part[0][first:][:len(conditions)])...)
+	}
+	return tx.Clauses(clause.Where{Exprs: append(conditions, w.target...)})
 }
 
 func (w *site) locking(strength string) clause.Locking {

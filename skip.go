@@ -286,7 +286,7 @@ func (w *site) stored(session *gorm.DB, rows []row, fields []*schema.Field) (map
 func (w *site) withKeys(tx *gorm.DB, rows []*row) *gorm.DB {
 	if w.dialect.ValuesFirst() && len(rows) > 1 {
 		columns := w.keyColumns()
-		return w.fromValues(tx, w.split(columns, rows, 0)[0].table(w, columns))
+		return w.fromValues(tx, w.split(columns, rows, 0)[0], columns)
 	}
 	keys, columns := make([]any, len(rows)), []clause.Column{}
 	for i, r := range rows {
