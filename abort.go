@@ -41,12 +41,15 @@ func (p *engine) abort(db *gorm.DB) {
 		return
 	}
 	delete(db.Statement.Clauses, writeClause)
+	started := w.startedTransaction()
+	if started {
+		_ = rollBack(db.Statement.ConnPool)
+	}
 	if w.unit != nil {
 		w.unit.journal.leave()
 		_ = w.unit.close(db, true)
 	}
-	if w.startedTransaction() {
-		_ = rollBack(db.Statement.ConnPool)
+	if started {
 		putBack(w.ctx, w.memories)
 	}
 }

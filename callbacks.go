@@ -13,6 +13,14 @@ import (
 	"github.com/gorm-occ/occ/internal/conflict"
 )
 
+// guarded makes sure that a write did go through the plugin's callback: whoever has replaced it since has sent the statement
+// unchecked. GORM's default transaction is then rolled back.
+func (p *engine) guarded(db *gorm.DB) {
+	if w, ok := writeOf(db); ok && !w.isGuarded {
+		_ = db.AddError(fmt.Errorf("occ: model %s: the write was not checked: another plugin has replaced GORM's callback after db.Use(occ.New()); register that plugin first", w.model.Name))
+	}
+}
+
 // guardUpdate makes the UPDATE conditional on the version the caller read and has it write the next one.
 func (p *engine) guardUpdate(db *gorm.DB) {
 	w, ok := writeOf(db)
@@ -20,6 +28,7 @@ func (p *engine) guardUpdate(db *gorm.DB) {
 		p.gorm.update(db)
 		return
 	}
+	w.isGuarded = true
 	w.keepClauses("WHERE", "SET", "RETURNING", softDeleteMark)
 	defer w.giveBackClauses()
 	w.keepReturnable()
@@ -442,6 +451,7 @@ func (p *engine) guardDelete(db *gorm.DB) {
 		p.gorm.delete(db)
 		return
 	}
+	w.isGuarded = true
 	w.keepClauses("WHERE", "SET", "RETURNING", softDeleteMark)
 	defer w.giveBackClauses()
 	if db.AddError(w.identify(w.deleted(), nil)) != nil {

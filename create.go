@@ -20,6 +20,7 @@ func (p *engine) guardCreate(db *gorm.DB) {
 		p.gorm.create(db)
 		return
 	}
+	w.isGuarded = true
 	if w.isQuiet {
 		return
 	}

@@ -62,6 +62,9 @@ type journal struct {
 	refusal error          // the last one in the transaction
 	refused *tableCounters // of its table
 
+	holds   int      // units that are under way: what is to be told of refusals waits for them
+	pending []func() // what waits
+
 	calls int // calls in the transaction that may write several rows and have not ended
 	// written are the models that the outermost of those calls has written or is going to delete, by type
 	written map[reflect.Type][]reflect.Value
@@ -153,16 +156,55 @@ func (js *journals) end(pool gorm.ConnPool) {
 // connectionOf is what two sessions of one transaction have in common.
 func connectionOf(pool gorm.ConnPool) gorm.ConnPool {
 	for {
-		prepared, ok := pool.(*gorm.PreparedStmtTX)
+		inner, ok := within(pool)
 		if !ok {
 			return pool
 		}
-		pool = prepared.Tx
+		pool = inner
 	}
+}
+
+// within is the pool that another one goes round: a transaction with prepared statements, or a pool like that of
+// gorm.io/sharding, which can begin and commit whatever it goes round, so that its methods say nothing.
+func within(pool gorm.ConnPool) (inner gorm.ConnPool, ok bool) {
+	switch outer := pool.(type) {
+	case *sql.Tx:
+		return nil, false
+	case *gorm.PreparedStmtTX:
+		return outer.Tx, true
+	}
+	if !beginsAndCommits(pool) {
+		return nil, false
+	}
+	fields := reflect.Indirect(reflect.ValueOf(pool))
+	if fields.Kind() != reflect.Struct {
+		return nil, false
+	}
+	embedded, isEmbedded := fields.Type().FieldByName("ConnPool")
+	if !isEmbedded || len(embedded.Index) > 1 {
+		return nil, false
+	}
+	inner, ok = fields.FieldByIndex(embedded.Index).Interface().(gorm.ConnPool)
+	return inner, ok
+}
+
+func beginsAndCommits(pool gorm.ConnPool) bool {
+	if _, commits := pool.(gorm.TxCommitter); !commits {
+		return false
+	}
+	_, begins := pool.(gorm.TxBeginner)
+	_, beginsPool := pool.(gorm.ConnPoolBeginner)
+	return begins || beginsPool
 }
 
 // isTransaction tells whether pool is a transaction; one whose type cannot be a map's key is not followed.
 func isTransaction(pool gorm.ConnPool) bool {
+	if _, ok := pool.(*sql.Tx); ok {
+		return true
+	}
+	if pool = connectionOf(pool); pool == nil {
+		return false
+	}
 	_, ok := pool.(gorm.TxCommitter)
-	return ok && reflect.TypeOf(pool).Comparable()
+	return ok && !beginsAndCommits(pool) && reflect.TypeOf(pool).Comparable()
 }

@@ -162,14 +162,17 @@ func (p *engine) register(db *gorm.DB) []error {
 	return append(slices.Concat(p.registerLean(db), p.registerWatch(db), p.registerAborts(db)),
 		create.Before("gorm:before_create").Register("occ:open_create", p.open(conflict.OpUpsert)),
 		create.Replace("gorm:create", p.aborting(p.guardCreate)),
+		create.After("gorm:create").Before("gorm:save_after_associations").Register("occ:guarded_create", p.guarded),
 		create.After("*").Register("occ:close_create", p.close),
 
 		update.Before("gorm:setup_reflect_value").Register("occ:open_update", p.open(conflict.OpUpdate)),
 		update.Replace("gorm:update", p.aborting(p.guardUpdate)),
+		update.After("gorm:update").Before("gorm:save_after_associations").Register("occ:guarded_update", p.guarded),
 		update.After("*").Register("occ:close_update", p.close),
 
 		remove.Before("gorm:before_delete").Register("occ:open_delete", p.open(conflict.OpDelete)),
 		remove.Replace("gorm:delete", p.aborting(p.guardDelete)),
+		remove.After("gorm:delete").Before("gorm:after_delete").Register("occ:guarded_delete", p.guarded),
 		remove.After("*").Register("occ:close_delete", p.close),
 
 		query.Before("gorm:query").Register("occ:query", p.openRead),

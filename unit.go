@@ -22,6 +22,30 @@ type unit struct {
 	journal     *journal
 	mark        int
 	ownsJournal bool
+	holds       bool // refusals are told of when the unit has ended
+}
+
+// hold has what is to be told of refusals wait for the end of the unit.
+func (u *unit) hold() {
+	if !u.holds {
+		u.holds = true
+		u.journal.holds++
+	}
+}
+
+// tell tells of the refusals that have waited, if nothing else has to end before.
+func (u *unit) tell() {
+	if !u.holds {
+		return
+	}
+	if u.journal.holds--; u.journal.holds > 0 {
+		return
+	}
+	pending := u.journal.pending
+	u.journal.pending = nil
+	for _, tell := range pending {
+		tell()
+	}
 }
 
 var savepoints atomic.Uint64
@@ -42,12 +66,25 @@ func (p *journals) openUnit(db *gorm.DB, undoneByOthers bool) (*unit, error) {
 		if tx.Error != nil {
 			return nil, tx.Error
 		}
+		if !isTransaction(tx.Statement.ConnPool) {
+			tx.Rollback()
+			return nil, notATransaction(tx.Statement.ConnPool)
+		}
 		u.pool, u.outside = tx.Statement.ConnPool, u.pool
 		db.Statement.ConnPool = u.pool
 	}
 	u.journal, u.ownsJournal = p.begin(u.pool)
 	u.mark = len(u.journal.memories)
+	if undoneByOthers || u.outside != nil {
+		u.hold()
+	}
 	return u, nil
+}
+
+// notATransaction refuses what would have to be all or nothing where it cannot be.
+func notATransaction(pool gorm.ConnPool) error {
+	return fmt.Errorf("occ: a write of several rows needs a transaction, and %T does not begin one: use a connection of the database itself: %w",
+		pool, gorm.ErrInvalidTransaction)
 }
 
 // close ends the unit: with failed, rows and memory are what they were before it. Its own error says that the rows were
@@ -64,6 +101,7 @@ func (u *unit) close(db *gorm.DB, failed bool) error {
 	if u.ownsJournal {
 		u.journals.end(u.pool)
 	}
+	u.tell()
 	return err
 }
 

@@ -71,6 +71,7 @@ type write struct {
 	clauses []keptClause // clauses to be given back to the caller as they were
 	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
 	neverLoaded  []*row
+	isGuarded    bool           // the plugin's callback has been in the place of GORM's
 	isQuiet      bool           // the end of a Save that has nothing to insert
 	isCreate     bool           // the call goes through GORM's create callbacks
 	isLinked     bool           // GORM saves associations along with their owner
@@ -199,6 +200,12 @@ func (w *write) openUnit(target reflect.Value) (err error) {
 		return nil
 	}
 	_, startedByGORM := w.db.InstanceGet("gorm:started_transaction")
+	if startedByGORM && !isTransaction(w.stmt.ConnPool) {
+		if w.savesMore(target) {
+			return notATransaction(w.stmt.ConnPool)
+		}
+		return nil
+	}
 	isUndoneByOwner := w.isLinked && isTransaction(w.stmt.ConnPool)
 	if !startedByGORM && (isUndoneByOwner || !w.savesMore(target)) {
 		return nil
@@ -206,6 +213,7 @@ func (w *write) openUnit(target reflect.Value) (err error) {
 	if w.unit, err = w.plugin.openUnit(w.db, startedByGORM); err != nil {
 		return err
 	}
+	w.unit.hold()
 	w.unit.journal.enter()
 	if w.op == conflict.OpDelete {
 		_ = w.eachModel(func(_ int, model reflect.Value) error {
@@ -357,7 +365,12 @@ func (w *write) report() {
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil {
 		j.refusal, j.refused = w.refusal, counters
 	}
-	w.plugin.face.report(w.ctx, w.refusal)
+	ctx, refusal, face := w.ctx, w.refusal, w.plugin.face
+	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil && j.holds > 0 {
+		j.pending = append(j.pending, func() { face.report(ctx, refusal) })
+		return
+	}
+	face.report(ctx, refusal)
 }
 
 // counters are those of the table that the statement writes, whatever alias it goes by.
