@@ -1,14 +1,15 @@
 //go:build linux
 
-// Command servers starts database servers for the tests, beside those that a machine has as services: MySQL 9, MariaDB
-// 11.8 and PostgreSQL 18. They come from Debian's packages, are unpacked into a directory of their own and installed
+// Command servers starts database servers for the tests: MySQL 9, MariaDB 11.8 and PostgreSQL 18, and those that machines
+// often have as services, MariaDB 10.11 and PostgreSQL 15. They come from Debian's packages, are unpacked into a directory of their own and installed
 // nowhere, and listen on free ports of 127.0.0.1.
 //
 //	go run ./internal/servers start [-mirror URL] [name ...]    prints the environment for the tests
 //	go run ./internal/servers env [name ...]                    prints it again, for those that run
 //	go run ./internal/servers stop [name ...]
 //
-// The names are mysql9, mariadb11 and postgres18; without any, all of them are meant. The output is for eval:
+// The names are mysql9, mariadb11, mariadb10, postgres18 and postgres15; without any, mysql9, mariadb11 and postgres18 are
+// meant. The output is for eval:
 //
 //	eval "$(go run ./internal/servers start)" && go test ./...
 //
@@ -65,23 +66,23 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return command(ctx, h, chosen, out)
 }
 
-// choose returns the servers of these names, or all.
-func choose(names []string) (chosen []spec, err error) {
-	if len(names) == 0 {
-		return specs, nil
+// choose returns the servers of these names, or the new ones.
+func choose(wanted []string) (chosen []spec, err error) {
+	if len(wanted) == 0 {
+		return slices.DeleteFunc(slices.Clone(specs), func(s spec) bool { return s.isOld }), nil
 	}
-	for _, name := range names {
+	for _, name := range wanted {
 		i := slices.IndexFunc(specs, func(s spec) bool { return s.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("no server is called %q; there are %s", name, strings.Join(specNames(), ", "))
+			return nil, fmt.Errorf("no server is called %q; there are %s", name, strings.Join(names(specs), ", "))
 		}
 		chosen = append(chosen, specs[i])
 	}
 	return chosen, nil
 }
 
-func specNames() (names []string) {
-	for _, s := range specs {
+func names(of []spec) (names []string) {
+	for _, s := range of {
 		names = append(names, s.name)
 	}
 	return names

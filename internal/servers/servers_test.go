@@ -23,13 +23,24 @@ func TestWrongArguments(t *testing.T) {
 	}{
 		{"no command", nil, "usage: servers start"},
 		{"a command that there is not", []string{"restart"}, `unknown command "restart"`},
-		{"a server that there is not", []string{"start", "oracle"}, `no server is called "oracle"; there are mysql9, mariadb11, postgres18`},
+		{"a server that there is not", []string{"start", "oracle"}, `no server is called "oracle"; there are mysql9, mariadb11, mariadb10, postgres18, postgres15`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			require.ErrorContains(t, run(t.Context(), tt.args, &bytes.Buffer{}), tt.want)
 		})
 	}
+}
+
+func TestOldServersAreStartedByNameOnly(t *testing.T) {
+	t.Parallel()
+	chosen, err := choose(nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"mysql9", "mariadb11", "postgres18"}, names(chosen))
+
+	chosen, err = choose([]string{"postgres15", "mysql9"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"postgres15", "mysql9"}, names(chosen))
 }
 
 func TestAProcessIsKnownByItsStart(t *testing.T) {
@@ -74,7 +85,9 @@ func TestEnvTellsOfServersThatRun(t *testing.T) {
 	require.Equal(t, []string{
 		"export TEST_MYSQL_DSN='root@tcp(127.0.0.1:20001)/test?parseTime=true&charset=utf8mb4'",
 		"export TEST_MARIADB11_DSN='root@tcp(127.0.0.1:20002)/test?parseTime=true&charset=utf8mb4'",
-		"export TEST_POSTGRES18_DSN='host=127.0.0.1 port=20003 user=postgres dbname=test sslmode=disable'",
+		"export TEST_MARIADB_DSN='root@tcp(127.0.0.1:20003)/test?parseTime=true&charset=utf8mb4'",
+		"export TEST_POSTGRES18_DSN='host=127.0.0.1 port=20004 user=postgres dbname=test sslmode=disable'",
+		"export TEST_POSTGRES_DSN='host=127.0.0.1 port=20005 user=postgres dbname=test sslmode=disable'",
 	}, strings.Split(strings.TrimSpace(out.String()), "\n"))
 }
 

@@ -27,6 +27,7 @@ type spec struct {
 	variable   string             // of the environment, for its DSN
 	dsn        func(port int, database string) string
 	maintain   string // the database that is always there
+	isOld      bool   // only meant by name: machines have it as a service
 }
 
 // Paths in the server's root. Of dataDir nothing is there before initialize has been run.
@@ -46,32 +47,47 @@ var specs = []spec{
 	},
 	{
 		name: "mariadb11", suites: []string{"trixie", "sid"}, packages: []string{"mariadb-server-core", "mariadb-client-core"},
-		initialize: []string{
-			"/usr/bin/mariadb-install-db", "--no-defaults", "--datadir=" + dataDir,
-			"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-		},
-		serve: func(port int) []string {
-			return append(append([]string{"/usr/sbin/mariadbd", "--no-defaults", "--skip-name-resolve"}, mariadbOptions...), mysqlNetwork(port)...)
-		},
+		initialize: mariadbInstall, serve: serveMariaDB,
 		end: syscall.SIGTERM, driver: "mysql", variable: "TEST_MARIADB11_DSN", dsn: mysqlDSN,
 	},
 	{
-		name: "postgres18", suites: []string{"sid"}, packages: []string{"postgresql-18"},
+		name: "mariadb10", suites: []string{"bookworm"}, packages: []string{"mariadb-server-core", "mariadb-client-core"},
+		initialize: mariadbInstall, serve: serveMariaDB,
+		end: syscall.SIGTERM, driver: "mysql", variable: "TEST_MARIADB_DSN", dsn: mysqlDSN, isOld: true,
+	},
+	postgres("18", "sid", "TEST_POSTGRES18_DSN"),
+	postgres("15", "bookworm", "TEST_POSTGRES_DSN"),
+}
+
+func postgres(version, suite, variable string) spec {
+	bin := "/usr/lib/postgresql/" + version + "/bin/"
+	return spec{
+		name: "postgres" + version, suites: []string{suite}, packages: []string{"postgresql-" + version},
 		initialize: []string{
-			postgresBin + "initdb", "-D", dataDir, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync",
+			bin + "initdb", "-D", dataDir, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync",
 		},
 		serve: func(port int) []string {
-			command := []string{postgresBin + "postgres", "-D", dataDir, "-p", fmt.Sprint(port)}
+			command := []string{bin + "postgres", "-D", dataDir, "-p", fmt.Sprint(port)}
 			for _, setting := range postgresSettings {
 				command = append(command, "-c", setting)
 			}
 			return command
 		},
-		end: syscall.SIGINT, driver: "pgx", variable: "TEST_POSTGRES18_DSN", maintain: "postgres",
+		end: syscall.SIGINT, driver: "pgx", variable: variable, maintain: "postgres", isOld: version == "15",
 		dsn: func(port int, database string) string {
 			return fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=%s sslmode=disable", port, database)
 		},
-	},
+	}
+}
+
+var mariadbInstall = []string{
+	"/usr/bin/mariadb-install-db", "--no-defaults", "--datadir=" + dataDir,
+	"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+}
+
+func serveMariaDB(port int) []string {
+	command := append([]string{"/usr/sbin/mariadbd", "--no-defaults", "--skip-name-resolve"}, mariadbOptions...)
+	return append(command, mysqlNetwork(port)...)
 }
 
 // Tests create and drop a thousand databases: nothing is flushed, and no log of changes is kept.
@@ -89,8 +105,6 @@ var (
 		"fsync=off", "synchronous_commit=off", "full_page_writes=off",
 	}
 )
-
-const postgresBin = "/usr/lib/postgresql/18/bin/"
 
 func mysqlNetwork(port int) []string {
 	return []string{
