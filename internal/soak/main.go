@@ -78,17 +78,18 @@ func parse(args []string, complaints io.Writer) (o options, err error) {
 	case o.duration <= 0:
 		return o, fmt.Errorf("-for %s: it has to last", o.duration)
 	}
-	if o.database, err = databaseOf(*name); err != nil {
+	if err := useServer(*name, *dsn); err != nil {
 		return o, err
 	}
-	return o, useServer(*name, *dsn)
+	o.database, err = databaseOf(*name)
+	return o, err
 }
 
 func databaseOf(name string) (testdb.Database, error) {
 	databases := testdb.All()
 	i := slices.IndexFunc(databases, func(d testdb.Database) bool { return d.Name == name })
 	if i < 0 {
-		return testdb.Database{}, fmt.Errorf("-db %q: it is sqlite, postgres or mariadb", name)
+		return testdb.Database{}, fmt.Errorf("-db %q: it is sqlite, postgres, mariadb, or with -dsn postgres18, mariadb11 or mysql", name)
 	}
 	return databases[i], nil
 }

@@ -50,8 +50,8 @@ func TestBadUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, `-db "": it is sqlite, postgres or mariadb`},
-		{[]string{"-db", "oracle"}, `-db "oracle": it is sqlite, postgres or mariadb`},
+		{nil, `-db "": it is sqlite, postgres, mariadb, or with -dsn postgres18, mariadb11 or mysql`},
+		{[]string{"-db", "oracle"}, `-db "oracle": it is sqlite, postgres, mariadb, or with -dsn postgres18, mariadb11 or mysql`},
 		{[]string{"-db", "sqlite", "-for", "0s"}, "-for 0s: it has to last"},
 		{[]string{"-db", "sqlite", "-for", "soon"}, `invalid value "soon" for flag -for`},
 		{[]string{"-db", "sqlite", "-workers", "0"}, "-workers 0: at least 1 is needed"},

@@ -1,9 +1,7 @@
 package testdb
 
 import (
-	"cmp"
 	"database/sql"
-	"os"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -14,7 +12,7 @@ import (
 
 // newMariaDB is a server of MariaDB's or of MySQL's.
 func newMariaDB(name, variable, otherwise string) *server {
-	s := newServer(name, cmp.Or(os.Getenv(variable), otherwise))
+	s := newServer(name, variable, otherwise)
 	s.create, s.drop = "CREATE DATABASE %s CHARACTER SET utf8mb4", "DROP DATABASE %s"
 	s.open = func() (*sql.DB, error) {
 		config, err := s.configureMariaDB()
@@ -27,7 +25,7 @@ func newMariaDB(name, variable, otherwise string) *server {
 }
 
 func (s *server) configureMariaDB() (*mysql.Config, error) {
-	config, err := mysql.ParseDSN(s.dsn)
+	config, err := mysql.ParseDSN(s.dsn())
 	if err != nil {
 		return nil, err
 	}

@@ -1,13 +1,11 @@
 package testdb
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -18,10 +16,10 @@ import (
 )
 
 func newPostgres(name, variable, otherwise string) *server {
-	s := newServer(name, cmp.Or(os.Getenv(variable), otherwise))
+	s := newServer(name, variable, otherwise)
 	s.create, s.drop = "CREATE SCHEMA %s", "DROP SCHEMA %s CASCADE"
 	s.open = func() (*sql.DB, error) {
-		config, err := pgx.ParseConfig(s.dsn)
+		config, err := pgx.ParseConfig(s.dsn())
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +36,7 @@ func (s *server) lendPostgres(configuration string, adjust ...func(*pgx.ConnConf
 	return func(t testing.TB) gorm.Dialector {
 		t.Helper()
 		namespace := s.namespace(t)
-		config, err := pgx.ParseConfig(s.dsn)
+		config, err := pgx.ParseConfig(s.dsn())
 		require.NoError(t, err)
 		for _, f := range adjust {
 			f(config)
@@ -54,7 +52,7 @@ func (s *server) ownPostgres(open func(*pgx.ConnConfig) *sql.DB) func(t testing.
 	return func(t testing.TB) gorm.Dialector {
 		t.Helper()
 		namespace := s.namespace(t)
-		config, err := pgx.ParseConfig(s.dsn)
+		config, err := pgx.ParseConfig(s.dsn())
 		require.NoError(t, err)
 		config.RuntimeParams["search_path"] = namespace
 		return postgres.New(postgres.Config{Conn: closeAfter(t, open(config))})

@@ -1,6 +1,7 @@
 package testdb
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -42,7 +43,8 @@ func named(name string) *server {
 type server struct {
 	name         string                  // of its databases
 	product      string                  // postgres, mariadb or mysql: the name without a version
-	dsn          string                  // empty where the environment names none, and there is no default
+	variable     string                  // of the environment, with the DSN
+	otherwise    string                  // the DSN where the environment has none
 	open         func() (*sql.DB, error) // in the namespace that the DSN names
 	create, drop string                  // SQL, with %s for the namespace
 	ping         func() error            // asks the server once per process
@@ -53,15 +55,18 @@ type server struct {
 	isMissed     atomic.Bool // a test had to do without
 }
 
-func newServer(name, dsn string) *server {
+func newServer(name, variable, otherwise string) *server {
 	s := &server{
-		name: name, product: strings.TrimRight(name, "0123456789"), dsn: dsn,
+		name: name, product: strings.TrimRight(name, "0123456789"), variable: variable, otherwise: otherwise,
 		slots: make(chan struct{}, maxNamespaces),
 	}
 	s.admin = sync.OnceValues(s.openAdmin)
 	s.ping = sync.OnceValue(func() error { return s.administer(answerTimeout, "SELECT 1") })
 	return s
 }
+
+// dsn returns where the server is, and nothing where nobody has said that: what the environment says may change.
+func (s *server) dsn() string { return cmp.Or(os.Getenv(s.variable), s.otherwise) }
 
 // namespace creates a namespace that is dropped when t ends, and returns its name.
 func (s *server) namespace(t testing.TB) string {

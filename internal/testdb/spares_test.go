@@ -25,7 +25,7 @@ type lending struct {
 var lendings = map[bool]lending{
 	true: { // of PostgreSQL
 		func(t *testing.T, s *server) connector {
-			config, err := pgx.ParseConfig(s.dsn)
+			config, err := pgx.ParseConfig(s.dsn())
 			require.NoError(t, err)
 			return postgresConnector{stdlib.GetConnector(*config)}
 		},

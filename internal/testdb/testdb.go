@@ -49,7 +49,7 @@ func build(by builders) (databases []Database) {
 		if s.product == "postgres" {
 			make, like = by.postgres, "postgres"
 		}
-		if make != nil && s.dsn != "" && isWanted(s.name) {
+		if make != nil && s.dsn() != "" && isWanted(s.name) {
 			databases = append(databases, Database{Name: s.name, Product: s.product, Like: like, create: make(s)})
 		}
 	}

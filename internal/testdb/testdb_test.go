@@ -169,11 +169,11 @@ func countNamespaces(t *testing.T, admin *sql.DB, name string) (n int) {
 
 // configuredServers are those that tests are run on.
 func configuredServers() []*server {
-	return slices.DeleteFunc(slices.Clone(servers), func(s *server) bool { return s.dsn == "" || !isWanted(s.name) })
+	return slices.DeleteFunc(slices.Clone(servers), func(s *server) bool { return s.dsn() == "" || !isWanted(s.name) })
 }
 
 func absentServer() *server {
-	s := newServer("postgres", "")
+	s := newServer("postgres", "", "")
 	s.open = func() (*sql.DB, error) { return nil, errors.New("refused") }
 	return s
 }
