@@ -1,4 +1,4 @@
-// Package model holds nothing but a proof: random programs are run against the real databases and against a small
+// Package proof holds nothing but a proof: random programs are run against the real databases and against a small
 // sequential model of what occ promises, and after every step the stored rows, the models in memory and the error have
 // to be those that the model foretold.
 //
@@ -6,5 +6,5 @@
 // GORM, what occ promises of it, and how it reads as Go. A counterexample is shrunk and printed as a test that can be
 // pasted and run.
 //
-//	go test ./internal/model -rapid.checks=5000
-package model
+//	go test ./internal/proof -rapid.checks=5000
+package proof
