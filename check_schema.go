@@ -21,7 +21,7 @@ import (
 // go through the table. What has no column is not looked at: models without a version, [Snapshot], [Xmin]. Nor is the range
 // of what a [Generator] or the database writes. Tables are found as [CreateTriggers] does it.
 func CheckSchema(db *gorm.DB, models ...any) error {
-	p, err := engineOf(db)
+	p, err := schemasOf(db)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func CheckSchema(db *gorm.DB, models ...any) error {
 		if m.version == nil || m.compares() != nil || m.version.isXmin() {
 			continue
 		}
-		check := schemaCheck{engine: p, db: db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context}), model: m, table: table}
+		check := schemaCheck{schemas: p, db: db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context}), model: m, table: table}
 		if err := check.run(); err != nil {
 			return fmt.Errorf("occ: checking table %s: %w", p.dialect.QuoteTable(table), err)
 		}
@@ -49,7 +49,7 @@ func CheckSchema(db *gorm.DB, models ...any) error {
 
 // schemaCheck compares one table with its model.
 type schemaCheck struct {
-	*engine
+	*schemas
 	db       *gorm.DB
 	model    *model
 	table    dialect.Table

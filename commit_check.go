@@ -40,7 +40,7 @@ type commitCheck struct {
 const maxCommitCheck = 10 * time.Second
 
 // knowsOutcomes asks the database, until it has said yes.
-func (p *engine) knowsOutcomes(ctx context.Context, pool gorm.ConnPool) bool {
+func knowsOutcomes(ctx context.Context, p *engine, pool gorm.ConnPool) bool {
 	if p.hasOutcomes.Load() {
 		return true
 	}

@@ -6,6 +6,8 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // openRead makes sure that a query with an expected version is one that can be told to be at it.
@@ -61,7 +63,7 @@ func (p *reader) closeRead(db *gorm.DB) {
 		return
 	}
 	switches, _ := switchesOf(stmt)
-	_ = db.AddError(readRow{stmt, p.modelOfSchema(stmt.Schema), switches}.compare())
+	_ = db.AddError(readRow{stmt, p.modelOfSchema(stmt.Schema), switches, p.face.Refused}.compare())
 }
 
 // openRows refuses an expected version where the caller scans the rows: nobody sees then what is read.
@@ -83,6 +85,7 @@ type readRow struct {
 	stmt     *gorm.Statement
 	model    *model
 	switches switches
+	refused  func(*conflict.Refusal) error
 }
 
 func (r readRow) compare() error {
@@ -97,23 +100,20 @@ func (r readRow) compare() error {
 		if err != nil || version.isSameOrZero(expected, actual) {
 			return err
 		}
-		return r.refusal(expected, actual, nil)
+		return r.refusal(expected, actual, true)
 	}
-	if version.isAtText(actual, *texts) {
+	if texts.holds(version, actual) {
 		return nil
 	}
-	if len(texts.versions) == 0 {
-		return r.refusal(texts.expected(version), actual, errNoText)
-	}
-	return r.refusal(texts.expected(version), actual, nil)
+	return r.refusal(texts.expected(version), actual, len(texts.versions) > 0)
 }
 
-func (r readRow) refusal(expected, actual any, err error) error {
-	row := StaleRow{PrimaryKey: map[string]any{}, Expected: inPublic(expected), Actual: inPublic(actual), Reason: r.reason(expected, actual)}
+func (r readRow) refusal(expected, actual any, given bool) error {
+	row := conflict.Row{PrimaryKey: map[string]any{}, Expected: expected, Actual: actual, Reason: r.reason(expected, actual)}
 	for _, field := range r.model.PrimaryFields {
 		row.PrimaryKey[field.DBName] = valueIn(r.stmt, field)
 	}
-	return &StaleDataError{Op: OpRead, Table: r.stmt.Table, Rows: []StaleRow{row}, Err: err}
+	return r.refused(&conflict.Refusal{Op: conflict.OpRead, Table: r.stmt.Table, Rows: []conflict.Row{row}, NoVersion: !given})
 }
 
 func valueIn(stmt *gorm.Statement, field *schema.Field) any {
@@ -121,14 +121,14 @@ func valueIn(stmt *gorm.Statement, field *schema.Field) any {
 	return value
 }
 
-func (r readRow) reason(expected, actual any) Reason {
+func (r readRow) reason(expected, actual any) conflict.Reason {
 	kind := r.model.version.kind
 	texts, isText := expected.([]string)
 	switch isOne := !isText || reflect.TypeOf(expected) == r.model.version.FieldType; {
 	case isOne && kind.isZero(expected), !isOne && len(texts) == 0:
-		return ReasonMissing
+		return conflict.ReasonMissing
 	case isOne && kind.isAhead(expected, actual):
-		return ReasonAhead
+		return conflict.ReasonAhead
 	}
-	return ReasonChanged
+	return conflict.ReasonChanged
 }

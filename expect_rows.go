@@ -96,7 +96,7 @@ func (w *write) lockExpected() (rows []*row, states []rowState, err error) {
 // staleAmong are the refusals of the rows that are not at one of the texts.
 func (w *write) staleAmong(rows []*row, states []rowState, texts *expectText) (stale []conflict.Row) {
 	for i, r := range rows {
-		if w.isInReach(states[i]) && w.model.version.isAtText(states[i].version, *texts) {
+		if w.isInReach(states[i]) && texts.holds(w.model.version, states[i].version) {
 			continue
 		}
 		stale = append(stale, conflict.Row{
@@ -122,7 +122,7 @@ func (w *write) reasonOfText(state rowState, texts *expectText) conflict.Reason 
 func (w *write) chooseMatched(rows []*row, states []rowState, stale []conflict.Row, texts *expectText) bool {
 	kept := w.rows[:0:0]
 	for i, r := range rows {
-		if w.isInReach(states[i]) && w.model.version.isAtText(states[i].version, *texts) {
+		if w.isInReach(states[i]) && texts.holds(w.model.version, states[i].version) {
 			r.index, r.before, r.expected = len(kept), states[i].version, states[i].version
 			kept = append(kept, *r)
 		}

@@ -66,3 +66,8 @@ func (e expectText) expected(version *versionField) any {
 
 // errNoText is why a write with ExpectText is refused that was given no version at all.
 var errNoText = fmt.Errorf("%w: ExpectText was given no version", ErrVersionMissing)
+
+// holds reports whether a version is among the texts.
+func (e expectText) holds(version *versionField, stored any) bool {
+	return e.any || version.isAtText(stored, e.versions)
+}

@@ -158,11 +158,18 @@ func functionName(fn reflect.Value) string {
 }
 
 var (
-	ourPackage  = packageOf(functionName(reflect.ValueOf(resume)))
+	ourPackage  = packagesBeside(functionName(reflect.ValueOf(resume)))
 	gormBegin   = functionName(reflect.ValueOf(callbacks.BeginTransaction))
 	gormCommit  = functionName(reflect.ValueOf(callbacks.CommitOrRollbackTransaction))
 	gormPackage = packageOf(gormCommit)
 )
+
+// packagesBeside is what the names of functions in the internal packages of a module begin with.
+func packagesBeside(function string) string {
+	const internal = "/internal/"
+	module, _, _ := strings.Cut(function, internal)
+	return module + internal
+}
 
 // packageOf is the package of a function that is no method, with the dot behind it.
 func packageOf(function string) string { return function[:strings.LastIndexByte(function, '.')+1] }
@@ -319,7 +326,7 @@ func hasOnlyKnownClauses(s *schema.Schema) bool {
 			if typ.Kind() == reflect.Pointer {
 				typ = typ.Elem()
 			}
-			if pkg := typ.PkgPath(); pkg != "gorm.io/gorm" && pkg != "gorm.io/plugin/soft_delete" {
+			if pkg := typ.PkgPath(); typ != reflect.TypeFor[unregistered]() && pkg != "gorm.io/gorm" && pkg != "gorm.io/plugin/soft_delete" {
 				return false
 			}
 		}

@@ -41,14 +41,6 @@ type engine struct {
 	counters    counters
 	lean        *lean       // nil without WithLeanTransactions
 	hasOutcomes atomic.Bool // the database remembers how transactions ended
-	face        face
-}
-
-// face is how the engine speaks to those outside: what it finds out, it hands over as plain data.
-type face struct {
-	refused   func(*conflict.Refusal) error            // the public error of a refused write
-	refusalIn func(error) error                        // the public error in another one; nil where there is none
-	report    func(ctx context.Context, refusal error) // called once for every refused write
 }
 
 func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
@@ -66,9 +58,9 @@ func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
 		kinds.generators[name] = g
 	}
 	models := &models{kinds: kinds, snapshots: snapshots, parse: func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }}
-	reader := &reader{models: models, journals: &journals{dialect: d}, dialect: d, query: db.Callback().Query().Get("gorm:query")}
+	face := conflict.Face{Refused: staleData, RefusalIn: staleDataIn, Report: p.reportConflict}
+	reader := &reader{face: face, models: models, journals: &journals{dialect: d}, dialect: d, query: db.Callback().Query().Get("gorm:query")}
 	e := &engine{reader: reader, dialect: d, blindWrites: p.blindWrites}
-	e.face = face{refused: staleData, refusalIn: staleDataIn, report: p.reportConflict}
 	e.gorm = e.callbacksOf(db)
 	if p.leanTransactions {
 		e.lean = &lean{engine: e}
@@ -182,8 +174,6 @@ func (p *engine) register(db *gorm.DB) []error {
 		row.After("gorm:row").Register("occ:rowed", resume),
 	)
 }
-
-var errNotRegistered = errors.New("occ: the plugin is not registered: call db.Use(occ.New())")
 
 // pluginOf finds the plugin that db was given.
 func pluginOf(db *gorm.DB) (*Plugin, error) {

@@ -43,7 +43,7 @@ func (w *write) refuse(reported error) {
 func (w *write) fail(refusal *conflict.Refusal) {
 	refusal.Table = w.tableName()
 	w.heat(refusal)
-	w.refusal = w.plugin.face.refused(refusal)
+	w.refusal = w.plugin.face.Refused(refusal)
 	w.db.Error, w.db.RowsAffected = nil, 0
 	_ = w.db.AddError(w.refusal)
 }
@@ -201,7 +201,7 @@ func (p *engine) sayOnce(err error) error {
 	if err == nil {
 		return nil
 	}
-	refusal := p.face.refusalIn(err)
+	refusal := p.face.RefusalIn(err)
 	if refusal == nil || err == refusal {
 		return err
 	}

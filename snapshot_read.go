@@ -12,12 +12,14 @@ import (
 	"gorm.io/gorm/schema"
 	"gorm.io/gorm/utils"
 
+	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/dialect"
 )
 
 // reader is what happens to queries: models take their snapshots, and reads of Retry lock.
 type reader struct {
-	hot hotRows
+	face conflict.Face
+	hot  hotRows
 	*models
 	*journals
 	dialect *dialect.Dialect

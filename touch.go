@@ -24,7 +24,16 @@ import (
 // not run. With no models it does nothing. The table, scopes and settings of db hold, and the database that
 // gorm.io/plugin/dbresolver is to use; a table is for models of one type.
 func Touch(db *gorm.DB, models ...any) error {
-	return eachTable(db, models, func(tx *gorm.DB, t table) error {
+	e, err := engineOf(db)
+	if err != nil {
+		return err
+	}
+	return e.touchModels(db, models)
+}
+
+// touchModels is Touch.
+func (p *engine) touchModels(db *gorm.DB, models []any) error {
+	return p.eachTable(db, models, func(tx *gorm.DB, t table) error {
 		switch version := t.model.version; {
 		case version.putImage != nil:
 			return fmt.Errorf("occ: Touch of model %s: it has a Snapshot, and no version that could be written", t.model.Name)
@@ -64,7 +73,16 @@ func (t table) touchByDatabase(tx *gorm.DB) error {
 // Models are as for [Touch]. A row that is not current fails the call with a [*StaleDataError] of [OpVerify]. It sends one
 // SELECT for each table.
 func Verify(db *gorm.DB, models ...any) error {
-	return eachTable(db, models, func(tx *gorm.DB, t table) error {
+	e, err := engineOf(db)
+	if err != nil {
+		return err
+	}
+	return e.verifyModels(db, models)
+}
+
+// verifyModels is Verify.
+func (p *engine) verifyModels(db *gorm.DB, models []any) error {
+	return p.eachTable(db, models, func(tx *gorm.DB, t table) error {
 		w := t.write(tx, conflict.OpVerify)
 		if err := w.identify(indirect(reflect.ValueOf(t.dest())), nil); err != nil {
 			return err
@@ -144,11 +162,7 @@ func (t table) write(tx *gorm.DB, op conflict.Op) *write {
 }
 
 // eachTable does something to models, table by table: to all of them or to none.
-func eachTable(db *gorm.DB, models []any, do func(*gorm.DB, table) error) error {
-	p, err := engineOf(db)
-	if err != nil {
-		return err
-	}
+func (p *engine) eachTable(db *gorm.DB, models []any, do func(*gorm.DB, table) error) error {
 	tables, err := p.tablesOf(db, models)
 	if err != nil || len(tables) == 0 {
 		return err

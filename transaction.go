@@ -96,7 +96,7 @@ const (
 // run runs fc in the transaction.
 func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
 	pooled := unprepared(db.Statement.ConnPool)
-	t.checks = t.checks && t.plugin.knowsOutcomes(db.Statement.Context, pooled)
+	t.checks = t.checks && knowsOutcomes(db.Statement.Context, t.plugin, pooled)
 	tx := db.Begin(t.options...)
 	if tx.Error != nil {
 		return tx.Error
@@ -128,7 +128,7 @@ func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
 // through goes through the stages of a transaction that has begun.
 func (t *transaction) through(tx *gorm.DB, pooled gorm.ConnPool, j *journal, fc func(tx *gorm.DB) error) error {
 	j.adapts = t.adapts
-	if t.locks || t.adapts && t.plugin.locksDatabase() {
+	if t.locks || t.adapts && locksDatabase(t.plugin) {
 		if err := t.plugin.lock(tx, j); err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (t *transaction) through(tx *gorm.DB, pooled gorm.ConnPool, j *journal, fc 
 }
 
 // locksDatabase tells whether there is nothing smaller to be locked than the database, and a contended row in it.
-func (p *engine) locksDatabase() bool {
+func locksDatabase(p *engine) bool {
 	return len(p.dialect.LockAtBegin) > 0 && p.hot.any(time.Now())
 }
 

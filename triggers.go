@@ -31,7 +31,7 @@ import (
 // count milliseconds. PostgreSQL has to be 14 or later. [TriggerSQL] has the statements, [CheckSchema] says what does not
 // fit.
 func CreateTriggers(db *gorm.DB, models ...any) error {
-	p, err := engineOf(db)
+	p, err := schemasOf(db)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func CreateTriggers(db *gorm.DB, models ...any) error {
 // DropTriggers removes what [CreateTriggers] has created, also under a former name of the table. Where nothing is there it
 // does nothing. The table is the model's, or the one that db.Table names.
 func DropTriggers(db *gorm.DB, models ...any) error {
-	p, err := engineOf(db)
+	p, err := schemasOf(db)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func DropTriggers(db *gorm.DB, models ...any) error {
 // semicolons within it and none at its end: a tool that splits a file at semicolons has to be told where one ends
 // (docs/schema.md says how for goose and golang-migrate).
 func TriggerSQL(db *gorm.DB, models ...any) (up, down []string, err error) {
-	p, err := engineOf(db)
+	p, err := schemasOf(db)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,13 +98,27 @@ func TriggerSQL(db *gorm.DB, models ...any) (up, down []string, err error) {
 	return up, down, nil
 }
 
+// schemas compares the tables of models with what their versions need, and changes them.
+type schemas struct {
+	*models
+	dialect *dialect.Dialect
+}
+
+func schemasOf(db *gorm.DB) (*schemas, error) {
+	e, err := engineOf(db)
+	if err != nil {
+		return nil, err
+	}
+	return &schemas{models: e.models, dialect: e.dialect}, nil
+}
+
 // trigger is what the database is to have for a model.
 type trigger struct {
 	dialect.Trigger
 	model *model
 }
 
-func (p *engine) triggersOf(db *gorm.DB, models []any) ([]trigger, error) {
+func (p *schemas) triggersOf(db *gorm.DB, models []any) ([]trigger, error) {
 	var triggers []trigger
 	for _, value := range models {
 		m, table, err := p.modelOfValue(db, value)
@@ -121,7 +135,7 @@ func (p *engine) triggersOf(db *gorm.DB, models []any) ([]trigger, error) {
 }
 
 // modelOfValue is the model of a value that the caller passed, and its table, which db.Table may name.
-func (p *engine) modelOfValue(db *gorm.DB, value any) (*model, dialect.Table, error) {
+func (p *schemas) modelOfValue(db *gorm.DB, value any) (*model, dialect.Table, error) {
 	stmt := &gorm.Statement{DB: db}
 	given, err := tableGiven(db)
 	if err != nil {
@@ -158,7 +172,7 @@ func tableGiven(db *gorm.DB) (string, error) {
 }
 
 // inSchemaChange runs DDL, one such change at a time, and in a transaction where that helps.
-func (p *engine) inSchemaChange(db *gorm.DB, change func(tx *gorm.DB) error) error {
+func (p *schemas) inSchemaChange(db *gorm.DB, change func(tx *gorm.DB) error) error {
 	session := db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context})
 	lock, unlock := p.dialect.LockTriggers()
 	switch {
@@ -182,7 +196,7 @@ func (p *engine) inSchemaChange(db *gorm.DB, change func(tx *gorm.DB) error) err
 }
 
 // lockSchema has a transaction that has just begun change triggers alone.
-func (p *engine) lockSchema(db, tx *gorm.DB, lock string) error {
+func (p *schemas) lockSchema(db, tx *gorm.DB, lock string) error {
 	if lock != "" {
 		return tx.Exec(lock).Error
 	}
@@ -203,7 +217,7 @@ func execEach(tx *gorm.DB, statements []string) error {
 }
 
 // storedTriggers are the plugin's triggers of the table, and any trigger with the name that this one is to have.
-func (p *engine) storedTriggers(tx *gorm.DB, t dialect.Trigger) (own []dialect.StoredTrigger, err error) {
+func (p *schemas) storedTriggers(tx *gorm.DB, t dialect.Trigger) (own []dialect.StoredTrigger, err error) {
 	query, args := p.dialect.TriggersQuery(t)
 	var stored []dialect.StoredTrigger
 	if err := tx.Raw(query, args...).Scan(&stored).Error; err != nil {
@@ -219,7 +233,7 @@ func (p *engine) storedTriggers(tx *gorm.DB, t dialect.Trigger) (own []dialect.S
 
 // staleTriggers are the statements that drop what the tables have under a former name of theirs. It also looks whether
 // the tables have what the triggers name, before anything is changed.
-func (p *engine) staleTriggers(tx *gorm.DB, triggers []trigger) (statements []string, err error) {
+func (p *schemas) staleTriggers(tx *gorm.DB, triggers []trigger) (statements []string, err error) {
 	for _, t := range triggers {
 		if err := p.requireColumns(tx, t); err != nil {
 			return nil, err
@@ -238,7 +252,7 @@ func (p *engine) staleTriggers(tx *gorm.DB, triggers []trigger) (statements []st
 }
 
 // requireColumns says which of the columns that a trigger names are not there: with it, every UPDATE would fail.
-func (p *engine) requireColumns(tx *gorm.DB, t trigger) error {
+func (p *schemas) requireColumns(tx *gorm.DB, t trigger) error {
 	columns, err := p.columnsOf(tx, t.Table)
 	switch {
 	case err != nil:
@@ -264,7 +278,7 @@ func (t trigger) names() []string {
 	return names
 }
 
-func (p *engine) columnsOf(tx *gorm.DB, table dialect.Table) (columns []dialect.Column, err error) {
+func (p *schemas) columnsOf(tx *gorm.DB, table dialect.Table) (columns []dialect.Column, err error) {
 	query, args := p.dialect.ColumnsQuery(table)
 	err = tx.Raw(query, args...).Scan(&columns).Error
 	for i := range columns {
@@ -273,7 +287,7 @@ func (p *engine) columnsOf(tx *gorm.DB, table dialect.Table) (columns []dialect.
 	return columns, err
 }
 
-func (p *engine) find(columns []dialect.Column, name string) (dialect.Column, bool) {
+func (p *schemas) find(columns []dialect.Column, name string) (dialect.Column, bool) {
 	for _, column := range columns {
 		if p.dialect.SameName(column.Name, name) {
 			return column, true
@@ -282,7 +296,7 @@ func (p *engine) find(columns []dialect.Column, name string) (dialect.Column, bo
 	return dialect.Column{}, false
 }
 
-func (p *engine) createEach(tx *gorm.DB, triggers []trigger) error {
+func (p *schemas) createEach(tx *gorm.DB, triggers []trigger) error {
 	for _, t := range triggers {
 		statements, err := p.missingTrigger(tx, t.Trigger)
 		if err == nil {
@@ -297,7 +311,7 @@ func (p *engine) createEach(tx *gorm.DB, triggers []trigger) error {
 
 // missingTrigger are the statements that create a trigger; none where it is there as it should be, since to create it again
 // locks the table and disturbs everybody's prepared statements.
-func (p *engine) missingTrigger(tx *gorm.DB, t dialect.Trigger) ([]string, error) {
+func (p *schemas) missingTrigger(tx *gorm.DB, t dialect.Trigger) ([]string, error) {
 	stored, err := p.storedTriggers(tx, t)
 	if err != nil {
 		return nil, err
@@ -313,7 +327,7 @@ func (p *engine) missingTrigger(tx *gorm.DB, t dialect.Trigger) ([]string, error
 	return p.dialect.CreateTrigger(t), nil
 }
 
-func (p *engine) dropTrigger(tx *gorm.DB, t trigger) error {
+func (p *schemas) dropTrigger(tx *gorm.DB, t trigger) error {
 	stored, err := p.storedTriggers(tx, t.Trigger)
 	if err != nil {
 		return err
@@ -332,7 +346,7 @@ func (p *engine) dropTrigger(tx *gorm.DB, t trigger) error {
 	return nil
 }
 
-func (p *engine) triggerOf(db *gorm.DB, m *model, table dialect.Table) (dialect.Trigger, error) {
+func (p *schemas) triggerOf(db *gorm.DB, m *model, table dialect.Table) (dialect.Trigger, error) {
 	if m.version == nil || m.compares() != nil {
 		return dialect.Trigger{}, fmt.Errorf("occ: model %s has no version that a trigger could advance", m.Name)
 	}
@@ -365,7 +379,7 @@ func isVersionedColumn(m *model, field *schema.Field) bool {
 
 func isReadOnly(field *schema.Field) bool { return !field.Creatable && !field.Updatable }
 
-func (p *engine) nextInTrigger(version *versionField, old clause.Column) (next clause.Expression, err error) {
+func (p *schemas) nextInTrigger(version *versionField, old clause.Column) (next clause.Expression, err error) {
 	switch kind := version.kind.(type) {
 	case xmin:
 		return nil, errors.New("PostgreSQL advances it by itself")

@@ -1,6 +1,7 @@
 package occ
 
 import (
+	"errors"
 	"fmt"
 
 	"gorm.io/gorm"
@@ -16,7 +17,7 @@ type unregistered struct{ model, field string }
 
 // ModifyStatement is called for every write of the model.
 func (u unregistered) ModifyStatement(stmt *gorm.Statement) {
-	if _, err := pluginOf(stmt.DB); err != nil {
+	if err := registration(stmt.DB); err != nil {
 		_ = stmt.DB.AddError(fmt.Errorf("occ: model %s, field %s: nothing compares its versions: %w", u.model, u.field, err))
 	}
 }
@@ -43,7 +44,20 @@ func isOfSoftDelete(c clause.Interface) bool {
 
 // registeredFor reports as the statement's error that a clause is of no use without the plugin.
 func registeredFor(stmt *gorm.Statement, name string) {
-	if _, err := pluginOf(stmt.DB); err != nil {
+	if err := registration(stmt.DB); err != nil {
 		_ = stmt.DB.AddError(fmt.Errorf("occ: %s has nobody to act on it: %w", name, err))
 	}
+}
+
+// pluginName is the plugin's name in gorm.Config.Plugins.
+const pluginName = "occ"
+
+var errNotRegistered = errors.New("occ: the plugin is not registered: call db.Use(occ.New())")
+
+// registration reports as an error that db was not given the plugin.
+func registration(db *gorm.DB) error {
+	if _, ok := db.Plugins[pluginName]; !ok {
+		return errNotRegistered
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -71,21 +72,10 @@ func (f *versionField) fromText(text string) (version any, ok bool) {
 	return version, ok && again == text
 }
 
-// isAtText reports whether a version is one of those in texts.
-func (f *versionField) isAtText(version any, texts expectText) bool {
-	if texts.any {
-		return true
-	}
+// isAtText reports whether a version is the one of a text among texts.
+func (f *versionField) isAtText(version any, texts []string) bool {
 	text, err := f.text(version)
-	if err != nil || text == "" {
-		return false
-	}
-	for _, expected := range texts.versions {
-		if expected == text {
-			return true
-		}
-	}
-	return false
+	return err == nil && text != "" && slices.Contains(texts, text)
 }
 
 // anyVersion is the text that stands for whichever version a row has.

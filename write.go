@@ -367,10 +367,10 @@ func (w *write) report() {
 	}
 	ctx, refusal, face := w.ctx, w.refusal, w.plugin.face
 	if j := w.plugin.journals.of(w.stmt.ConnPool); j != nil && j.holds > 0 {
-		j.pending = append(j.pending, func() { face.report(ctx, refusal) })
+		j.pending = append(j.pending, func() { face.Report(ctx, refusal) })
 		return
 	}
-	face.report(ctx, refusal)
+	face.Report(ctx, refusal)
 }
 
 // counters are those of the table that the statement writes, whatever alias it goes by.

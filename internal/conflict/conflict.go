@@ -1,6 +1,8 @@
 // Package conflict is what is known of a refused write, as plain data: the root package makes the public error of it.
 package conflict
 
+import "context"
+
 // Op is the operation that was refused.
 type Op string
 
@@ -11,6 +13,7 @@ const (
 	OpUpsert Op = "upsert"
 	OpTouch  Op = "touch"
 	OpVerify Op = "verify"
+	OpRead   Op = "read"
 )
 
 // Reason says why a row was refused.
@@ -43,4 +46,11 @@ type Row struct {
 	Actual     any            // the version the row has now; nil where it is gone or could not be read
 	Reason     Reason
 	Blame      map[string]any // who has written the row, and when, by column name
+}
+
+// Face is how the engine speaks to those outside: what it finds out, it hands over as plain data.
+type Face struct {
+	Refused   func(*Refusal) error                     // the public error of a refused call
+	RefusalIn func(error) error                        // the public error in another one; nil where there is none
+	Report    func(ctx context.Context, refusal error) // called once for every refused write
 }
