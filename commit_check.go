@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ/internal/dialect"
+	"github.com/gorm-occ/occ/internal/write"
 )
 
 // WithCommitCheck has Retry find out what became of a COMMIT whose answer was lost with its connection. PostgreSQL, from
@@ -40,13 +41,13 @@ type commitCheck struct {
 const maxCommitCheck = 10 * time.Second
 
 // knowsOutcomes asks the database, until it has said yes.
-func knowsOutcomes(ctx context.Context, p *engine, pool gorm.ConnPool) bool {
-	if p.hasOutcomes.Load() {
+func knowsOutcomes(ctx context.Context, p *write.Engine, pool gorm.ConnPool) bool {
+	if p.HasOutcomes.Load() {
 		return true
 	}
-	knows := p.dialect.KnowsOutcomes(ctx, pool)
+	knows := p.Dialect.KnowsOutcomes(ctx, pool)
 	if knows {
-		p.hasOutcomes.Store(true)
+		p.HasOutcomes.Store(true)
 	}
 	return knows
 }

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"sort"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/gorm-occ/occ/internal/conflict"
+	"github.com/gorm-occ/occ/internal/value"
 )
 
 // ErrStaleData reports that a write was refused because the row is no longer at the version it was based on: it was
@@ -132,7 +132,7 @@ func (r StaleRow) describe() string {
 	if _, isSnapshot := r.Expected.(Snapshot); isSnapshot {
 		return row + " " + describeImage(r)
 	}
-	expected, actual := formatVersion(r.Expected), formatVersion(r.Actual)
+	expected, actual := value.FormatVersion(r.Expected), value.FormatVersion(r.Actual)
 	switch r.Reason {
 	case ReasonChanged:
 		return fmt.Sprintf("%s changed: expected version %s, found %s", row, expected, actual)
@@ -153,41 +153,11 @@ func formatKey(key map[string]any) string {
 		return "without a primary key"
 	}
 	parts := make([]string, 0, len(key))
-	for column, value := range key {
-		parts = append(parts, column+"="+formatVersion(value))
+	for column, given := range key {
+		parts = append(parts, column+"="+value.FormatVersion(given))
 	}
 	sort.Strings(parts)
 	return strings.Join(parts, ",")
-}
-
-func formatVersion(version any) string {
-	rv := dereferenced(version)
-	if !rv.IsValid() {
-		return "none"
-	}
-	return plainOrQuoted(fmt.Sprint(rv.Interface()))
-}
-
-// dereferenced is what a value points at in the end; invalid for a nil pointer.
-func dereferenced(value any) reflect.Value {
-	rv := reflect.ValueOf(value)
-	for rv.Kind() == reflect.Pointer {
-		rv = rv.Elem()
-	}
-	return rv
-}
-
-// plainOrQuoted is a text of a client's in a line of a log: anything but a plain word stands in quotes and is escaped, so that it
-// can neither end the line nor pass for another part of it.
-func plainOrQuoted(text string) string {
-	isPlain := func(r rune) bool {
-		return r == '_' || r == '-' || r == '.' || r == ':' || r == '+' || r == '@' || r == '/' ||
-			unicode.IsLetter(r) || unicode.IsDigit(r)
-	}
-	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !isPlain(r) }) < 0 {
-		return text
-	}
-	return strconv.Quote(text)
 }
 
 // oneLine is an error's text without what could end a line of a log.
@@ -228,7 +198,7 @@ type loggedRow struct {
 
 // String is the row for handlers that write no JSON.
 func (r loggedRow) String() string {
-	return fmt.Sprintf("key=%s expected=%v actual=%v reason=%s", formatKey(r.Key), formatVersion(r.Expected), formatVersion(r.Actual), r.Reason)
+	return fmt.Sprintf("key=%s expected=%v actual=%v reason=%s", formatKey(r.Key), value.FormatVersion(r.Expected), value.FormatVersion(r.Actual), r.Reason)
 }
 
 func (r StaleRow) logged() loggedRow {
@@ -243,8 +213,8 @@ func (r StaleRow) logged() loggedRow {
 }
 
 // logged is a key's or a version's value as a log has it: numbers as they are, nil where there is none, all else as text.
-func logged(value any) any {
-	rv := dereferenced(value)
+func logged(given any) any {
+	rv := value.Dereferenced(given)
 	switch {
 	case !rv.IsValid():
 		return nil

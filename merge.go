@@ -1,13 +1,12 @@
 package occ
 
 import (
-	"context"
 	"fmt"
-	"reflect"
-	"slices"
 	"strings"
 
 	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/merge"
 )
 
 // FieldConflict is a column that both sides of a merge changed, to different values. The values are as the model's field
@@ -63,191 +62,29 @@ func Merge[T any](db *gorm.DB, base, mine, theirs *T) (merged *T, conflicts []Fi
 	if err != nil {
 		return nil, nil, err
 	}
-	if base, err = baseOf(s, "Merge", base, mine); err != nil {
+	if base, err = merge.BaseOf(s, "Merge", base, mine); err != nil {
 		return nil, nil, err
 	}
-	if err := s.checkSides("Merge", base, mine, theirs); err != nil {
+	if err := s.CheckSides("Merge", base, mine, theirs); err != nil {
 		return nil, nil, err
 	}
-	m := mergeSides(s, base, mine, theirs)
-	return m.merged.Addr().Interface().(*T), fieldConflicts(m.conflicts), nil
+	m := merge.MergeSides(s, base, mine, theirs)
+	return m.Merged.Addr().Interface().(*T), fieldConflicts(m.Conflicts), nil
 }
 
 // fieldConflicts returns conflicts as users see them; nil where there are none.
-func fieldConflicts(conflicts []conflictingField) (fields []FieldConflict) {
+func fieldConflicts(conflicts []merge.Conflict) (fields []FieldConflict) {
 	for _, c := range conflicts {
 		fields = append(fields, FieldConflict(c))
 	}
 	return fields
 }
 
-// subjectIn is subjectOf for the plugin that db was given.
-func subjectIn[T any](db *gorm.DB) (*subject, error) {
+// subjectIn is SubjectOf for the plugin that db was given.
+func subjectIn[T any](db *gorm.DB) (*merge.Subject, error) {
 	e, err := engineOf(db)
 	if err != nil {
 		return nil, err
 	}
-	return subjectOf[T](e, db)
-}
-
-// checkSides refuses models that are not three states of one row.
-func (s *subject) checkSides(caller string, base, mine, theirs any) error {
-	names := [...]string{"base", "mine", "theirs"}
-	sides := [...]reflect.Value{reflect.ValueOf(base).Elem(), reflect.ValueOf(mine).Elem(), reflect.ValueOf(theirs).Elem()}
-	for i, side := range sides {
-		if !side.IsValid() {
-			return s.nilError(caller, names[i])
-		}
-	}
-	for _, field := range s.model.PrimaryFields {
-		for i, side := range sides {
-			if !(column{field}).isSame(s.ctx, sides[1], side) {
-				return fmt.Errorf("occ: %s of model %s: mine and %s have different primary keys: they are not the same row: %w", caller, s.model.Name, names[i], gorm.ErrInvalidValue)
-			}
-		}
-	}
-	return s.checkBase(caller, sides[0], sides[1])
-}
-
-func (s *subject) checkBase(caller string, base, mine reflect.Value) error {
-	version := s.model.version
-	if version == nil {
-		return nil
-	}
-	of, kind := version.of(s.ctx, base), version.kind
-	if own := version.of(s.ctx, mine); !kind.isZero(of) && !kind.isZero(own) && kind.isAhead(of, own) {
-		return fmt.Errorf("occ: %s of model %s: base, at version %s, is newer than mine, at %s: it has to be what mine was loaded as: %w",
-			caller, s.model.Name, formatVersion(of), formatVersion(own), gorm.ErrInvalidValue)
-	}
-	return nil
-}
-
-// merge is a merge on its way.
-type merge struct {
-	ctx                context.Context
-	base, mine, theirs reflect.Value
-	merged             reflect.Value
-	applied            []column // what mine changed
-	conflicts          []conflictingField
-}
-
-// conflictingField is a column that both sides changed to different values.
-type conflictingField struct {
-	Field, Column      string
-	Base, Mine, Theirs any
-}
-
-// mergeSides merges pointers to three models.
-func mergeSides(s *subject, base, mine, theirs any) *merge {
-	m := &merge{ctx: s.ctx, base: reflect.ValueOf(base).Elem(), mine: reflect.ValueOf(mine).Elem(), theirs: reflect.ValueOf(theirs).Elem()}
-	m.merged = reflect.New(s.model.ModelType).Elem()
-	m.merged.Set(m.theirs)
-	columns := s.model.columns()
-	for _, c := range columns {
-		c.detach(m.merged, m.theirs)
-	}
-	for _, c := range columns {
-		if s.model.isMerged(c) {
-			m.add(c)
-		}
-	}
-	m.dropEmbedded(columns)
-	return m
-}
-
-// columns are the fields of the model that are stored, in order.
-func (m *model) columns() []column {
-	columns := make([]column, 0, len(m.DBNames))
-	for _, name := range m.DBNames {
-		columns = append(columns, column{m.FieldsByDBName[name]})
-	}
-	return columns
-}
-
-// isMerged tells a column that a merge may take from mine.
-func (m *model) isMerged(c column) bool {
-	isVersion := m.version != nil && c.Field == m.version.Field
-	return c.Updatable && !c.PrimaryKey && !isVersion && !isUnversioned(c.Field) && c.AutoCreateTime == 0 && c.AutoUpdateTime == 0
-}
-
-func (m *merge) add(c column) {
-	switch {
-	case c.isSame(m.ctx, m.base, m.mine):
-	case c.isSame(m.ctx, m.base, m.theirs):
-		c.put(m.merged, c.in(m.mine))
-		m.applied = append(m.applied, c)
-	case !c.isSame(m.ctx, m.mine, m.theirs):
-		m.conflicts = append(m.conflicts, conflictingField{
-			Field: strings.Join(c.EmbeddedBindNames, "."), Column: c.DBName,
-			Base: c.value(m.base), Mine: c.value(m.mine), Theirs: c.value(m.theirs),
-		})
-	}
-}
-
-// detach gives merged a value of its own for a column that it was given by assignment, with the embedded structs on the
-// way to it.
-func (c column) detach(merged, theirs reflect.Value) {
-	for _, i := range c.StructField.Index {
-		if i >= 0 {
-			merged, theirs = merged.Field(i), theirs.Field(i)
-			continue
-		}
-		merged, theirs = merged.Field(-i-1), theirs.Field(-i-1)
-		if theirs.IsNil() {
-			return
-		}
-		if merged.Pointer() == theirs.Pointer() {
-			own := reflect.New(theirs.Type().Elem())
-			own.Elem().Set(theirs.Elem())
-			merged.Set(own)
-		}
-		merged, theirs = merged.Elem(), theirs.Elem()
-	}
-	merged.Set(clone(theirs))
-}
-
-// put sets the column to a copy of value. A value that is not valid is NULL.
-func (c column) put(model, value reflect.Value) {
-	field := c.ReflectValueOf(context.Background(), model)
-	if value.IsValid() {
-		field.Set(clone(value))
-		return
-	}
-	field.SetZero()
-}
-
-// dropEmbedded makes embedded structs nil that mine made nil, if nothing of theirs is left in them.
-func (m *merge) dropEmbedded(columns []column) {
-	for _, c := range m.applied {
-		for i, index := range c.StructField.Index {
-			path := c.StructField.Index[:i+1]
-			if index >= 0 || isThere(m.mine, path) || !m.isCleared(columns, path) {
-				continue
-			}
-			if owner, ok := at(m.merged, path[:i]); ok {
-				owner.Field(-index - 1).SetZero()
-			}
-			break
-		}
-	}
-}
-
-// isCleared tells whether every column of an embedded struct was taken from mine, or was NULL in theirs.
-func (m *merge) isCleared(columns []column, path []int) bool {
-	for _, c := range columns {
-		index := c.StructField.Index
-		if len(index) < len(path) || !slices.Equal(index[:len(path)], path) {
-			continue
-		}
-		isApplied := slices.ContainsFunc(m.applied, func(a column) bool { return a.Field == c.Field })
-		if !isApplied && asSent(c.in(m.theirs)) != nil {
-			return false
-		}
-	}
-	return true
-}
-
-func isThere(model reflect.Value, path []int) bool {
-	_, ok := at(model, path)
-	return ok
+	return merge.SubjectOf[T](e, db)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +13,12 @@ import (
 
 	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/dialect"
+	"github.com/gorm-occ/occ/internal/kind"
+	"github.com/gorm-occ/occ/internal/model"
+	"github.com/gorm-occ/occ/internal/read"
+	"github.com/gorm-occ/occ/internal/registration"
+	"github.com/gorm-occ/occ/internal/tx"
+	"github.com/gorm-occ/occ/internal/write"
 )
 
 // Plugin has GORM compare versions. Make one with [New] for each gorm.DB and register it with db.Use. It is safe for
@@ -28,42 +33,30 @@ type Plugin struct {
 	leanTransactions bool
 
 	initialized atomic.Bool
-	engine      *engine
+	engine      *write.Engine
 }
 
-// engine is what a plugin works with: Initialize builds it for the database that the plugin is registered with.
-type engine struct {
-	*reader
-	dialect     *dialect.Dialect
-	gorm        gormCallbacks
-	batchCalls  batchCalls
-	blindWrites bool
-	counters    counters
-	lean        *lean       // nil without WithLeanTransactions
-	hasOutcomes atomic.Bool // the database remembers how transactions ended
-}
-
-func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *engine {
-	kinds := &kinds{
-		dialect:    d,
-		columnType: func(field *schema.Field) string { return columnType(db, field) },
-		now:        func() time.Time { return db.NowFunc() },
-		generators: map[string]generator{},
-		types: versionTypes{
-			version: reflect.TypeFor[Version](), xmin: reflect.TypeFor[Xmin](),
-			box: func(n int64) any { return Version(n) },
+func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *write.Engine {
+	kinds := &kind.Kinds{
+		Dialect:    d,
+		ColumnType: func(field *schema.Field) string { return kind.ColumnType(db, field) },
+		Now:        func() time.Time { return db.NowFunc() },
+		Generators: map[string]kind.Generator{},
+		Types: kind.Types{
+			Version: reflect.TypeFor[Version](), Xmin: reflect.TypeFor[Xmin](),
+			Box: func(n int64) any { return Version(n) },
 		},
 	}
 	for name, g := range p.generators {
-		kinds.generators[name] = g
+		kinds.Generators[name] = g
 	}
-	models := &models{kinds: kinds, snapshots: snapshots, parse: func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }}
+	models := &model.Models{Kinds: kinds, Snapshots: snapshots, Parse: func(model any) error { return (&gorm.Statement{DB: db}).Parse(model) }}
 	face := conflict.Face{Refused: staleData, RefusalIn: staleDataIn, Report: p.reportConflict}
-	reader := &reader{face: face, models: models, journals: &journals{dialect: d}, dialect: d, query: db.Callback().Query().Get("gorm:query")}
-	e := &engine{reader: reader, dialect: d, blindWrites: p.blindWrites}
-	e.gorm = e.callbacksOf(db)
+	reader := &read.Reader{Face: face, Models: models, Journals: &tx.Journals{Dialect: d}, Dialect: d, Query: db.Callback().Query().Get("gorm:query")}
+	e := &write.Engine{Reader: reader, Dialect: d, BlindWrites: p.blindWrites}
+	e.Gorm = e.CallbacksOf(db)
 	if p.leanTransactions {
-		e.lean = &lean{engine: e}
+		e.Lean = &write.Lean{Engine: e}
 	}
 	return e
 }
@@ -76,9 +69,6 @@ func (p *Plugin) reportConflict(ctx context.Context, refusal error) {
 		}
 	}
 }
-
-// gormCallbacks are the callbacks of GORM that the plugin's own go round.
-type gormCallbacks struct{ create, update, delete func(*gorm.DB) }
 
 // Option configures a [Plugin]; see [New].
 type Option func(*Plugin)
@@ -131,61 +121,23 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	}
 	if !p.initialized.Swap(true) {
 		p.engine = p.newEngine(db, &d)
-	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.engine.dialect.Name {
+	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.engine.Dialect.Name {
 		return errors.New("occ: the plugin is registered already: call occ.New for each gorm.DB")
 	}
-	return errors.Join(p.engine.register(db)...)
-}
-
-func (p *engine) callbacksOf(db *gorm.DB) gormCallbacks {
-	callbacks := db.Callback()
-	return gormCallbacks{
-		create: p.watched(callbacks.Create().Get("gorm:create")),
-		update: p.watched(callbacks.Update().Get("gorm:update")),
-		delete: p.watched(callbacks.Delete().Get("gorm:delete")),
-	}
-}
-
-// register puts the plugin's callbacks in GORM's order: open comes before hooks and associations, but inside GORM's
-// default transaction; close behind its commit.
-func (p *engine) register(db *gorm.DB) []error {
-	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
-	query, row := db.Callback().Query(), db.Callback().Row()
-	return append(slices.Concat(p.registerLean(db), p.registerWatch(db), p.registerAborts(db)),
-		create.Before("gorm:before_create").Register("occ:open_create", p.open(conflict.OpUpsert)),
-		create.Replace("gorm:create", p.aborting(p.guardCreate)),
-		create.After("gorm:create").Before("gorm:save_after_associations").Register("occ:guarded_create", p.guarded),
-		create.After("*").Register("occ:close_create", p.close),
-
-		update.Before("gorm:setup_reflect_value").Register("occ:open_update", p.open(conflict.OpUpdate)),
-		update.Replace("gorm:update", p.aborting(p.guardUpdate)),
-		update.After("gorm:update").Before("gorm:save_after_associations").Register("occ:guarded_update", p.guarded),
-		update.After("*").Register("occ:close_update", p.close),
-
-		remove.Before("gorm:before_delete").Register("occ:open_delete", p.open(conflict.OpDelete)),
-		remove.Replace("gorm:delete", p.aborting(p.guardDelete)),
-		remove.After("gorm:delete").Before("gorm:after_delete").Register("occ:guarded_delete", p.guarded),
-		remove.After("*").Register("occ:close_delete", p.close),
-
-		query.Before("gorm:query").Register("occ:query", p.openRead),
-		query.Replace("gorm:query", p.load),
-		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", p.closeRead),
-		row.Before("gorm:row").Register("occ:row", p.openRows),
-		row.After("gorm:row").Register("occ:rowed", resume),
-	)
+	return errors.Join(p.engine.Register(db)...)
 }
 
 // pluginOf finds the plugin that db was given.
 func pluginOf(db *gorm.DB) (*Plugin, error) {
 	p, ok := db.Plugins[(*Plugin)(nil).Name()].(*Plugin)
 	if !ok {
-		return nil, errNotRegistered
+		return nil, registration.ErrNotRegistered
 	}
 	return p, nil
 }
 
 // engineOf finds the engine of the plugin that db was given.
-func engineOf(db *gorm.DB) (*engine, error) {
+func engineOf(db *gorm.DB) (*write.Engine, error) {
 	p, err := pluginOf(db)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,10 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/rows"
+	"github.com/gorm-occ/occ/internal/tx"
+	"github.com/gorm-occ/occ/internal/write"
 )
 
 // Retry runs fc in a [Transaction], and again in a new one as long as another transaction got in its way: for
@@ -62,7 +66,7 @@ func (r *retry) start(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) err
 		return errNoFunction
 	case db.Error != nil:
 		return db.Error
-	case isTransaction(db.Statement.ConnPool):
+	case tx.IsTransaction(db.Statement.ConnPool):
 		return fmt.Errorf("occ: Retry cannot run an open transaction again, only one of its own: %w", gorm.ErrInvalidTransaction)
 	}
 	return r.run(ctx, onPrimary(db.WithContext(ctx)), fc)
@@ -147,7 +151,7 @@ func WithRetryReport(report func(context.Context, RetryReport)) Option {
 
 // retry is one call of Retry.
 type retry struct {
-	plugin      *engine
+	plugin      *write.Engine
 	maxAttempts int
 	newBackOff  func() backoff.BackOff
 	lockAfter   int
@@ -254,12 +258,12 @@ func (t *transaction) mayRetry(err error) bool {
 			return false
 		}
 	}
-	return errors.Is(err, ErrStaleData) || t.plugin.dialect.IsTransient(err) || t.stage == running && t.plugin.dialect.IsNotReady(err)
+	return errors.Is(err, ErrStaleData) || t.plugin.Dialect.IsTransient(err) || t.stage == running && t.plugin.Dialect.IsNotReady(err)
 }
 
 // foundNoServer tells a transaction that was not begun, since no server was there that takes one.
 func (t *transaction) foundNoServer(err error) bool {
-	return t.stage == beginning && t.plugin.dialect.IsUnavailable(err)
+	return t.stage == beginning && t.plugin.Dialect.IsUnavailable(err)
 }
 
 // maxRepeats is how many attempts may be refused one like the other before no further one can go better. A row that was
@@ -309,13 +313,13 @@ func (t *transaction) countRetry(err error) {
 	switch {
 	case t.stage == committing:
 		for _, table := range t.written {
-			t.plugin.counters.of(table, table).retried.Add(1)
+			t.plugin.Counters.Of(table, table).Retried.Add(1)
 		}
 	case !errors.As(err, &refused):
 	case error(refused) == t.refusal:
-		t.refused.retried.Add(1)
+		t.refused.Retried.Add(1)
 	default:
-		t.plugin.counters.of(refused.Table, "").retried.Add(1)
+		t.plugin.Counters.Of(refused.Table, "").Retried.Add(1)
 	}
 }
 
@@ -365,7 +369,7 @@ func onPrimary(db *gorm.DB) *gorm.DB {
 	if resolve == nil {
 		return db
 	}
-	tx := db.Set(readPrimary, true)
+	tx := db.Set(rows.ReadPrimary, true)
 	resolve(tx)
 	return tx.Session(&gorm.Session{})
 }

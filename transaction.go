@@ -1,13 +1,17 @@
 package occ
 
 import (
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/rows"
+	"github.com/gorm-occ/occ/internal/stats"
+	"github.com/gorm-occ/occ/internal/tx"
+	"github.com/gorm-occ/occ/internal/write"
 )
 
 // Transaction is db.Transaction that also rolls memory back: fc runs in a transaction, which is committed if fc returns
@@ -44,44 +48,27 @@ func Transaction(db *gorm.DB, fc func(tx *gorm.DB) error, opts ...*sql.TxOptions
 	if db.Error != nil {
 		return db.Error
 	}
-	if isTransaction(db.Statement.ConnPool) {
-		return p.nest(db, fc)
+	if tx.IsTransaction(db.Statement.ConnPool) {
+		return p.Nest(db, fc)
 	}
 	return (&transaction{plugin: p, options: opts}).run(db, fc)
 }
 
 var errNoFunction = errors.New("occ: there is no function to run in the transaction: it is nil")
 
-// nest runs fc in a savepoint.
-func (p *journals) nest(db *gorm.DB, fc func(tx *gorm.DB) error) error {
-	if db.DisableNestedTransaction {
-		return fc(db.Session(&gorm.Session{}))
-	}
-	if err := p.endOf(db); err != nil {
-		return err
-	}
-	return p.atomically(db.Session(&gorm.Session{Initialized: true}), func() error {
-		p.of(db.Statement.ConnPool).isWatched = true
-		if err := fc(db.Session(&gorm.Session{})); err != nil {
-			return err
-		}
-		return p.endOf(db)
-	})
-}
-
 // transaction is one that the plugin begins and ends itself.
 type transaction struct {
-	plugin  *engine
+	plugin  *write.Engine
 	options []*sql.TxOptions
 	locks   bool // the rows that fc reads are locked
 	adapts  bool // those of them that are contended are
 	checks  bool // a COMMIT without an answer is looked after
 
 	stage   stage
-	written []string       // the tables whose models were written, where COMMIT failed
-	refusal error          // the last one in it
-	refused *tableCounters // of the table of refusal
-	locked  bool           // something was locked as it was read
+	written []string             // the tables whose models were written, where COMMIT failed
+	refusal error                // the last one in it
+	refused *stats.TableCounters // of the table of refusal
+	locked  bool                 // something was locked as it was read
 }
 
 // stage is how far a transaction has come.
@@ -95,41 +82,41 @@ const (
 
 // run runs fc in the transaction.
 func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
-	pooled := unprepared(db.Statement.ConnPool)
+	pooled := rows.Unprepared(db.Statement.ConnPool)
 	t.checks = t.checks && knowsOutcomes(db.Statement.Context, t.plugin, pooled)
-	tx := db.Begin(t.options...)
-	if tx.Error != nil {
-		return tx.Error
+	session := db.Begin(t.options...)
+	if session.Error != nil {
+		return session.Error
 	}
-	pool := tx.Statement.ConnPool
-	if !isTransaction(pool) {
-		tx.Rollback()
+	pool := session.Statement.ConnPool
+	if !tx.IsTransaction(pool) {
+		session.Rollback()
 		return fmt.Errorf("occ: a transaction of type %T cannot be told from others: %w", pool, gorm.ErrInvalidTransaction)
 	}
-	j, _ := t.plugin.journals.begin(pool)
-	j.isWatched = true
+	j, _ := t.plugin.Journals.Begin(pool)
+	j.IsWatched = true
 	committed := false
 	defer func() { // also of a panic, which goes on, and of runtime.Goexit
 		if !committed {
-			_ = rollBack(pool)
+			_ = tx.RollBack(pool)
 			if t.stage == committing {
-				t.written = j.tables()
+				t.written = j.Tables()
 			}
-			j.rollBackTo(tx.Statement.Context, 0)
+			j.RollBackTo(session.Statement.Context, 0)
 		}
-		t.refusal, t.refused, t.locked = j.refusal, j.refused, j.locked
-		t.plugin.journals.end(pool)
+		t.refusal, t.refused, t.locked = j.Refusal, j.Refused, j.Locked
+		t.plugin.Journals.End(pool)
 	}()
-	err = t.through(tx, pooled, j, fc)
+	err = t.through(session, pooled, j, fc)
 	committed = err == nil
 	return err
 }
 
 // through goes through the stages of a transaction that has begun.
-func (t *transaction) through(tx *gorm.DB, pooled gorm.ConnPool, j *journal, fc func(tx *gorm.DB) error) error {
-	j.adapts = t.adapts
+func (t *transaction) through(tx *gorm.DB, pooled gorm.ConnPool, j *tx.Journal, fc func(tx *gorm.DB) error) error {
+	j.Adapts = t.adapts
 	if t.locks || t.adapts && locksDatabase(t.plugin) {
-		if err := t.plugin.lock(tx, j); err != nil {
+		if err := t.plugin.Lock(tx, j); err != nil {
 			return err
 		}
 	}
@@ -141,43 +128,25 @@ func (t *transaction) through(tx *gorm.DB, pooled gorm.ConnPool, j *journal, fc 
 }
 
 // locksDatabase tells whether there is nothing smaller to be locked than the database, and a contended row in it.
-func locksDatabase(p *engine) bool {
-	return len(p.dialect.LockAtBegin) > 0 && p.hot.any(time.Now())
+func locksDatabase(p *write.Engine) bool {
+	return len(p.Dialect.LockAtBegin) > 0 && p.Hot.Any(time.Now())
 }
 
 // commit commits what can be committed. GORM's tx may have collected an error that fc did not return: it is one of the
 // transaction.
-func (t *transaction) commit(tx *gorm.DB, pooled gorm.ConnPool) error {
-	if err := errors.Join(t.plugin.endOf(tx), tx.Error); err != nil {
+func (t *transaction) commit(session *gorm.DB, pooled gorm.ConnPool) error {
+	if err := errors.Join(t.plugin.EndOf(session), session.Error); err != nil {
 		return err
 	}
-	ctx, pool := tx.Statement.Context, tx.Statement.ConnPool
+	ctx, pool := session.Statement.Context, session.Statement.ConnPool
 	var check *commitCheck
 	if t.checks {
-		mark, err := t.plugin.dialect.Mark(ctx, connectionOf(pool))
+		mark, err := t.plugin.Dialect.Mark(ctx, tx.ConnectionOf(pool))
 		if err != nil {
 			return err
 		}
-		check = &commitCheck{t.plugin.dialect, pooled, mark}
+		check = &commitCheck{t.plugin.Dialect, pooled, mark}
 	}
 	t.stage = committing
-	return check.settle(ctx, becauseOf(ctx, pool.(gorm.TxCommitter).Commit()))
-}
-
-// becauseOf says why a transaction is done already: database/sql rolls back as soon as the context ends.
-func becauseOf(ctx context.Context, err error) error {
-	if ended := ctx.Err(); ended != nil && errors.Is(err, sql.ErrTxDone) && !errors.Is(err, ended) {
-		return fmt.Errorf("%w: %w", ended, err)
-	}
-	return err
-}
-
-// endOf tells why tx cannot be committed; nil if it can.
-func (p *journals) endOf(tx *gorm.DB) error {
-	j := p.of(tx.Statement.ConnPool)
-	if j == nil {
-		return nil
-	}
-	p.lookAtUnread(tx, j)
-	return j.ended()
+	return check.settle(ctx, tx.BecauseOf(ctx, pool.(gorm.TxCommitter).Commit()))
 }

@@ -1,0 +1,147 @@
+package merge
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/intent"
+	"github.com/gorm-occ/occ/internal/kind"
+	"github.com/gorm-occ/occ/internal/model"
+	"github.com/gorm-occ/occ/internal/rows"
+	"github.com/gorm-occ/occ/internal/tx"
+	"github.com/gorm-occ/occ/internal/value"
+)
+
+// Unresolved is the error of a rebase that needs a decision.
+type Unresolved struct {
+	Table  string
+	Key    map[string]any
+	Fields []Conflict
+}
+
+// Error is for nobody to see: the root makes the public error of it.
+func (*Unresolved) Error() string { return "occ: both sides changed the same columns" }
+
+// Rebase loads theirs, merges, and loads into stored what became of it.
+func (s *Subject) Rebase(base, mine, theirs, stored any) error {
+	key, err := s.checkRebase(base, mine)
+	if err != nil {
+		return err
+	}
+	forUpdate := clause.Locking{Strength: clause.LockingStrengthUpdate} // two share locks would keep each other from writing
+	err = s.Load(s.Currently(s.Session(), forUpdate), key, theirs)
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return s.refuse(mine, nil)
+	case s.Plugin.Dialect.IsConflict(err):
+		return s.refuse(mine, err)
+	case err != nil:
+		return err
+	}
+	merge := MergeSides(s, base, mine, theirs)
+	if len(merge.Conflicts) > 0 {
+		return &Unresolved{Table: s.table(), Key: s.named(key), Fields: merge.Conflicts}
+	}
+	if len(merge.applied) == 0 {
+		reflect.ValueOf(stored).Elem().Set(merge.theirs)
+		return nil
+	}
+	return s.save(merge, key, stored)
+}
+
+func (s *Subject) checkRebase(base, mine any) (key []any, err error) {
+	if err := s.CheckSides("Rebase", base, mine, mine); err != nil {
+		return nil, err
+	}
+	if s.model.Version == nil {
+		return nil, fmt.Errorf("occ: Rebase of model %s: it has no version that could be compared", s.model.Name)
+	}
+	return s.KeyOf("Rebase", mine)
+}
+
+// save writes a merge, and reads what is stored then: the database rounds, and hooks, defaults and triggers have a say.
+func (s *Subject) save(m *merge, key []any, stored any) error {
+	tx := s.Session()
+	err := s.Plugin.Atomically(tx, func() error {
+		if err := s.update(tx.Session(&gorm.Session{}), m); err != nil {
+			return err
+		}
+		return s.Load(tx.Session(&gorm.Session{}).Unscoped(), key, stored)
+	})
+	if errors.Is(err, errNothingUpdated) {
+		return s.refuse(m.theirs.Addr().Interface(), nil)
+	}
+	return err
+}
+
+// errNothingUpdated: the caller's own conditions held when the row was read, and no longer.
+var errNothingUpdated = errors.New("occ: nothing updated")
+
+func (s *Subject) update(tx *gorm.DB, m *merge) error {
+	tx = tx.Select("*").Omit(append(m.unread(s.model), clause.Associations)...)
+	if version := s.model.Version.Of(s.ctx, m.theirs); s.Plugin.BlindWrites && s.model.Version.Kind.IsZero(version) {
+		tx = tx.Clauses(intent.Expect{Version: version}) // or it would not be compared
+	}
+	tx = tx.Updates(m.Merged.Addr().Interface())
+	if tx.Error == nil && tx.RowsAffected == 0 {
+		return errNothingUpdated
+	}
+	return tx.Error
+}
+
+// unread are the columns that GORM writes but does not read, so that theirs has nothing of them, unless mine set them.
+func (m *merge) unread(model *model.Model) (names []string) {
+	for _, c := range model.Columns() {
+		isApplied := slices.ContainsFunc(m.applied, func(a value.Column) bool { return a.Field == c.Field })
+		if !c.Readable && !isApplied {
+			names = append(names, c.DBName)
+		}
+	}
+	return names
+}
+
+// Refuse ends a Rebase that did not find its row, in the way of a write that did not. With reported, the database said
+// that somebody else has written the row.
+func (s *Subject) refuse(model any, reported error) error {
+	tx := s.statement()
+	w := s.asWrite(tx)
+	if err := w.AddRow(0, reflect.ValueOf(model).Elem(), nil); err != nil {
+		return err
+	}
+	w.Counters().Checked.Add(1)
+	w.Refuse(reported)
+	w.Report()
+	return tx.Error
+}
+
+// statement is a session that is about the model, without having run anything.
+func (s *Subject) statement() *gorm.DB {
+	tx := s.Session()
+	_ = tx.Statement.Parse(s.model.NewModel()) // it was parsed before
+	return tx
+}
+
+func (s *Subject) table() string { return s.statement().Statement.Table }
+
+func (s *Subject) named(key []any) map[string]any {
+	return s.asWrite(nil).NamedKey(&rows.Row{Key: key})
+}
+
+// RememberVersion has the version of mine put back if the caller's transaction is rolled back.
+func (s *Subject) RememberVersion(mine any) {
+	j := s.Plugin.Journals.Of(s.db.Statement.ConnPool)
+	if j == nil {
+		return
+	}
+	model := reflect.ValueOf(mine).Elem()
+	for _, field := range []*kind.Field{s.model.Version, s.model.Base} {
+		if field != nil {
+			j.Memories = append(j.Memories, tx.Memory{Field: field, Model: model, Version: field.Of(s.ctx, model)})
+		}
+	}
+}

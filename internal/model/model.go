@@ -1,0 +1,240 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/dialect"
+	"github.com/gorm-occ/occ/internal/kind"
+	"github.com/gorm-occ/occ/internal/snapshot"
+)
+
+// Model is what the plugin knows of one of GORM's schemas. It is found out once.
+type Model struct {
+	*schema.Schema
+	Version *kind.Field // nil: the model is none of the plugin's business
+	Err     error       // the model is not usable as it is declared
+
+	Snapshot *snapshot.Plan // nil: the model embeds no Snapshot
+	Base     *kind.Field    // the Snapshot, whether it is what is compared or not
+
+	Blame          []*schema.Field        // columns that say who wrote a row, and when
+	Touches        []*schema.Relationship // the parents that a write of the model touches
+	KeyColumns     []any                  // the columns of the primary key, as WriteQuoted takes them
+	HasUnversioned bool                   // some columns are tagged unversioned
+	HasTimestamps  bool                   // GORM sets some columns to the current time
+	hasHooks       bool
+	IsLean         bool // its writes can be single statements; see WithLeanTransactions
+	IsInsertLean   bool // an INSERT reads nothing back but the generated key
+	// relations are its associations, apart from the map in which GORM also notes those of models that it parses later
+	Relations []*schema.Relationship
+
+	reach   sync.Once
+	reaches bool // see reachesVersions
+
+	Indexes sync.Map // names of indexes by which rows are found, by indexKey
+}
+
+// IsInvolved tells whether there is anything for the plugin to do when the model is written.
+func (m *Model) IsInvolved() bool { return m.Version != nil || len(m.Touches) > 0 }
+
+// MayNest tells whether a call may write other models too, through hooks or associations.
+func (m *Model) MayNest(stmt *gorm.Statement) bool {
+	return len(m.Relations) > 0 || (m.hasHooks && !stmt.SkipHooks)
+}
+
+// ReachesVersions tells whether the model has associations and a call that writes them along with it may come to a model
+// with a version: else it is GORM's alone, and its transaction too.
+func (ms *Models) ReachesVersions(m *Model) bool {
+	m.reach.Do(func() {
+		m.reaches = len(m.Relations) > 0 && ms.isAnyInvolved(m, map[*schema.Schema]bool{})
+	})
+	return m.reaches
+}
+
+func (ms *Models) isAnyInvolved(m *Model, seen map[*schema.Schema]bool) bool {
+	seen[m.Schema] = true
+	if m.IsInvolved() {
+		return true
+	}
+	for _, relation := range m.Relations {
+		for _, s := range []*schema.Schema{relation.FieldSchema, relation.JoinTable} {
+			if s != nil && !seen[s] && ms.isAnyInvolved(ms.ModelOfSchema(s), seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Models are the models that the plugin has met.
+type Models struct {
+	*kind.Kinds
+	Snapshots snapshot.Holder
+	Parse     func(model any) error              // has GORM parse a model, or wait for whoever is doing so
+	bySchema  sync.Map                           // *schema.Schema to *model
+	byTable   sync.Map                           // table name to *model, the versioned ones
+	byName    sync.Map                           // table name without its schema to *model, the versioned ones
+	meeting   sync.Mutex                         // some kinds change the field that GORM reads: once, and before anybody uses it
+	versions  map[*schema.Schema]declaredVersion // found out while meeting
+}
+
+// ModelOf is the model that a statement is about, found by its schema or, where it has none of its own, by the table it
+// names; nil if the plugin has not met it.
+func (ms *Models) ModelOf(stmt *gorm.Statement) *Model {
+	var m *Model
+	if stmt.Schema != nil {
+		m = ms.ModelOfSchema(stmt.Schema)
+		if m.IsInvolved() || m.Err != nil {
+			return m
+		}
+	}
+	if stmt.TableExpr != nil {
+		if named := ms.modelOfTable(stmt); named != nil {
+			return named
+		}
+	}
+	return m
+}
+
+// modelOfTable is the model of the table that a statement names: by itself, with its schema, quoted, or with an alias. A
+// model of that very name comes before one of another schema's table.
+func (ms *Models) modelOfTable(stmt *gorm.Statement) *Model {
+	if stmt.Table == "" { // without a name, columns cannot be told whose they are
+		return nil
+	}
+	name := tableIn(stmt.TableExpr)
+	if name == "" {
+		name = stmt.Table
+	}
+	if named, ok := ms.byTable.Load(ms.tableKey(name)); ok {
+		return named.(*Model)
+	}
+	if named, ok := ms.byName.Load(ms.tableKey(lastPart(name))); ok {
+		return named.(*Model)
+	}
+	return nil
+}
+
+// tableKey is a table's name as the database finds it.
+func (ms *Models) tableKey(name string) string {
+	if ms.Dialect.FoldsTables() {
+		return strings.ToLower(name)
+	}
+	return name
+}
+
+func lastPart(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+
+// remember has a versioned model found by its table.
+func (ms *Models) remember(m *Model) {
+	ms.byTable.LoadOrStore(ms.tableKey(m.Table), m)
+	ms.byName.LoadOrStore(ms.tableKey(lastPart(m.Table)), m)
+}
+
+// tableIn is the table of an expression that GORM takes for one, without its quotes and its alias; empty where it is none.
+func tableIn(expr *clause.Expr) string {
+	table, _, ok := dialect.TableIn(expr.SQL)
+	switch {
+	case !ok:
+		return ""
+	case table.Schema != "":
+		return table.Schema + "." + table.Name
+	}
+	return table.Name
+}
+
+// declaredVersion is what findVersionField says of a schema.
+type declaredVersion struct {
+	field *kind.Field
+	err   error
+}
+
+// versionOf finds a schema's version once: to find it changes how GORM reads the field, which others may be reading
+// afterwards. It is called while meeting.
+func (ms *Models) versionOf(s *schema.Schema) (*kind.Field, error) {
+	found, ok := ms.versions[s]
+	if !ok {
+		found.field, found.err = ms.FindVersionField(s)
+		if ms.versions == nil {
+			ms.versions = map[*schema.Schema]declaredVersion{}
+		}
+		ms.versions[s] = found
+	}
+	return found.field, found.err
+}
+
+func (ms *Models) ModelOfSchema(s *schema.Schema) *Model {
+	if m, ok := ms.bySchema.Load(s); ok {
+		return m.(*Model)
+	}
+	// reached through an association, it may still be being parsed by another goroutine: its hooks and associations come last
+	_ = ms.Parse(reflect.New(s.ModelType).Interface())
+	ms.meeting.Lock()
+	defer ms.meeting.Unlock()
+	if m, ok := ms.bySchema.Load(s); ok {
+		return m.(*Model)
+	}
+	m := &Model{
+		Schema: s,
+		Relations: slices.Concat(s.Relationships.BelongsTo, s.Relationships.HasOne,
+			s.Relationships.HasMany, s.Relationships.Many2Many),
+		hasHooks: s.BeforeCreate || s.AfterCreate || s.BeforeUpdate || s.AfterUpdate ||
+			s.BeforeSave || s.AfterSave || s.BeforeDelete || s.AfterDelete,
+	}
+	for _, field := range s.PrimaryFields {
+		m.KeyColumns = append(m.KeyColumns, clause.Column{Table: clause.CurrentTable, Name: field.DBName})
+	}
+	m.Blame = slices.DeleteFunc(slices.Clone(s.Fields), func(field *schema.Field) bool { return !isBlame(field) })
+	m.HasUnversioned = slices.ContainsFunc(s.Fields, kind.IsUnversioned)
+	m.HasTimestamps = slices.ContainsFunc(s.Fields, func(field *schema.Field) bool { return field.AutoUpdateTime != 0 })
+	m.Version, m.Err = ms.versionOf(s)
+	ms.addSnapshot(m)
+	if m.Snapshot != nil {
+		m.Snapshot.Dialect = ms.Dialect
+	}
+	if m.Err == nil {
+		m.Touches, m.Err = ms.findTouches(s)
+	}
+	m.addLean()
+	if m.Version != nil {
+		ms.remember(m)
+	}
+	ms.bySchema.Store(s, m)
+	return m
+}
+
+func (m *Model) NewModel() any { return reflect.New(m.ModelType).Interface() }
+
+// Compares returns the plan of the Snapshot that is compared in the place of a version; nil where there is a version.
+func (m *Model) Compares() *snapshot.Plan {
+	if m.Version == nil || m.Version != m.Base {
+		return nil
+	}
+	return m.Snapshot
+}
+
+// addSnapshot finds the model's Snapshot, which stands in for a version where there is none.
+func (ms *Models) addSnapshot(m *Model) {
+	plan, err := snapshot.Find(m.Schema, ms.Snapshots)
+	if err != nil {
+		m.Err = errors.Join(m.Err, fmt.Errorf("occ: model %s: %w", m.Name, err))
+	}
+	if plan == nil || m.Err != nil {
+		return
+	}
+	m.Snapshot, m.Base = plan, plan.VersionField(m.Schema)
+	if m.Version == nil {
+		m.Version = m.Base
+	}
+}
+
+var Unquoted = strings.NewReplacer("\"", "", "`", "", "[", "", "]", "")

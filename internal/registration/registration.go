@@ -1,0 +1,63 @@
+package registration
+
+import (
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+)
+
+// Without db.Use(occ.New()) nothing compares versions, and nobody would notice. The clauses and the version types are what is
+// left to say so: GORM asks types for clauses of a write.
+
+// Unregistered is a clause that has a write fail where the plugin is not registered. It adds nothing to the statement.
+type Unregistered struct{ Model, Field string }
+
+// ModifyStatement is called for every write of the model.
+func (u Unregistered) ModifyStatement(stmt *gorm.Statement) {
+	if err := registration(stmt.DB); err != nil {
+		_ = stmt.DB.AddError(fmt.Errorf("occ: model %s, field %s: nothing compares its versions: %w", u.Model, u.Field, err))
+	}
+}
+
+// Name is the clause's.
+func (Unregistered) Name() string { return "occ:unregistered" }
+
+// Build writes nothing.
+func (Unregistered) Build(clause.Builder) {}
+
+// MergeClause is not called: GORM calls ModifyStatement instead.
+func (Unregistered) MergeClause(*clause.Clause) {}
+
+// NeedPlugin is the clauses that keep a model's writes from going unnoticed without the plugin.
+func NeedPlugin(field *schema.Field) []clause.Interface {
+	return []clause.Interface{Unregistered{Model: field.Schema.Name, Field: field.Name}}
+}
+
+// IsOfSoftDelete reports whether a clause of a model's deletes is one that makes an UPDATE of them.
+func IsOfSoftDelete(c clause.Interface) bool {
+	_, is := c.(Unregistered)
+	return !is
+}
+
+// RegisteredFor reports as the statement's error that a clause is of no use without the plugin.
+func RegisteredFor(stmt *gorm.Statement, name string) {
+	if err := registration(stmt.DB); err != nil {
+		_ = stmt.DB.AddError(fmt.Errorf("occ: %s has nobody to act on it: %w", name, err))
+	}
+}
+
+// pluginName is the plugin's name in gorm.Config.Plugins.
+const pluginName = "occ"
+
+var ErrNotRegistered = errors.New("occ: the plugin is not registered: call db.Use(occ.New())")
+
+// registration reports as an error that db was not given the plugin.
+func registration(db *gorm.DB) error {
+	if _, ok := db.Plugins[pluginName]; !ok {
+		return ErrNotRegistered
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package rows
+
+import (
+	"strings"
+
+	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/dialect"
+)
+
+// indexKey names the rows' key of a table among the indexes that have been looked up.
+type indexKey struct{ table, columns string }
+
+// ByIndex has a statement that starts with values find the rows of the table by an index, which keeps it from reading, and
+// locking, others. It is nil where the table has none that serves, or is no table.
+func (s *Site) ByIndex() clause.Expression {
+	if !s.Dialect.ValuesFirst() {
+		return nil
+	}
+	if index := s.keyIndex(); index != "" {
+		return dialect.ByIndex(index)
+	}
+	return nil
+}
+
+// IndexOf is the index by which a part finds its rows. One row needs none: its key is a condition.
+func (s *Site) IndexOf(part Part) clause.Expression {
+	if len(part) == 1 {
+		return nil
+	}
+	return s.ByIndex()
+}
+
+func (s *Site) keyIndex() string {
+	columns := make([]string, len(s.IdentityFields()))
+	for i, field := range s.IdentityFields() {
+		columns[i] = field.DBName
+	}
+	if s.Db.DryRun {
+		return dialect.PrimaryIndex
+	}
+	table := s.Scratch()
+	table.WriteQuoted(clause.Table{Name: clause.CurrentTable})
+	key := indexKey{table.SQL.String(), strings.Join(columns, ",")}
+	if index, known := s.Model.Indexes.Load(key); known {
+		return index.(string)
+	}
+	index, err := s.findIndex(columns)
+	if err != nil { // the table has an alias, say: what most tables have may be there
+		return dialect.PrimaryIndex
+	}
+	s.Model.Indexes.Store(key, index)
+	return index
+}
+
+// findIndex asks the database for the index that finds most by columns.
+func (s *Site) findIndex(columns []string) (string, error) {
+	query := s.Scratch()
+	_, _ = query.WriteString(dialect.IndexesOf)
+	query.WriteQuoted(clause.Table{Name: clause.CurrentTable})
+	rows, err := Unprepared(s.Stmt.ConnPool).QueryContext(s.Ctx, query.SQL.String(), query.Vars...)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = rows.Close() }()
+	indexes, err := dialect.ScanIndexes(rows)
+	return dialect.BestIndex(indexes, columns), err
+}

@@ -1,0 +1,36 @@
+package tx
+
+import (
+	"runtime"
+	"strings"
+)
+
+// GORM's Save is an UPDATE and, if that writes no row, an INSERT ... ON CONFLICT DO UPDATE of the same model. Neither
+// statement carries a trace of it: a Save looks like Select("*").Updates, then like an upsert. What Save may do and the
+// others may not, insert a model that was never stored, is found out from the call stack, after a statement wrote
+// nothing and before an upsert: not on the way of an ordinary write.
+
+// CalledBySave tells whether the call that is on its way through the callbacks is, or is made by, gorm.DB.Save.
+func CalledBySave() bool { return CalledBy("Save") }
+
+// CalledBy tells it of any method of gorm.DB.
+func CalledBy(method string) bool {
+	const maxDepth = 64
+	var callers [maxDepth]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers[:])])
+	inGORM := false
+	for {
+		frame, more := frames.Next()
+		switch {
+		case frame.Function == "gorm.io/gorm.(*processor).Execute":
+			inGORM = true
+		case frame.Function == "gorm.io/gorm.(*DB)."+method && inGORM:
+			return true
+		case inGORM && !strings.HasPrefix(frame.Function, "gorm.io/gorm.(*DB)."):
+			return false
+		}
+		if !more {
+			return false
+		}
+	}
+}

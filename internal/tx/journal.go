@@ -1,0 +1,200 @@
+package tx
+
+import (
+	"context"
+	"database/sql"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/dialect"
+	"github.com/gorm-occ/occ/internal/kind"
+	"github.com/gorm-occ/occ/internal/stats"
+	"github.com/gorm-occ/occ/internal/value"
+)
+
+// Memory is the version that a model in memory had before a write.
+type Memory struct {
+	Field   *kind.Field
+	Model   reflect.Value
+	Version any
+	IsWhole bool   // all columns were written
+	Key     string // of the row it was the model of, where the caller may have used the variable for another row since
+}
+
+// PutBack undoes what writes did to models in memory, the last one first.
+func PutBack(ctx context.Context, memories []Memory) {
+	for i := len(memories) - 1; i >= 0; i-- {
+		m := memories[i]
+		if m.Key == "" || m.Key == value.KeyOfModel(ctx, m.Field.Schema, m.Model) {
+			m.Field.Put(ctx, m.Model, m.Version)
+		}
+	}
+}
+
+// Journal collects the memories of one transaction, from every call in it, until it is known how the transaction ends.
+// A transaction is used by one goroutine at a time, and so is its journal.
+type Journal struct {
+	Memories []Memory
+	marks    map[string]int // savepoints that the caller has set, and how many memories there were
+	Locks    bool           // reads lock what they read
+	Adapts   bool           // reads lock contended rows
+	Locked   bool           // a read has locked something, or the whole database is
+
+	IsWatched bool // somebody is going to ask whether the transaction can still be committed
+	state     dialect.State
+	failure   error       // the statement's error that brought the transaction into its state
+	unread    []*sql.Rows // rows that the caller reads by itself: an error among them is seen later
+
+	Refusal error                // the last one in the transaction
+	Refused *stats.TableCounters // of its table
+
+	Holds   int      // units that are under way: what is to be told of refusals waits for them
+	Pending []func() // what waits
+
+	Calls int // calls in the transaction that may write several rows and have not ended
+	// written are the models that the outermost of those calls has written or is going to delete, by type
+	Written map[reflect.Type][]reflect.Value
+	Began   int     // how many memories there were before that call
+	rows    written // those since then, by row
+}
+
+func (j *Journal) Enter() {
+	if j.Calls++; j.Calls == 1 {
+		j.Began, j.rows = len(j.Memories), written{}
+	}
+}
+
+func (j *Journal) Note(model reflect.Value) {
+	if j.Written == nil {
+		j.Written = map[reflect.Type][]reflect.Value{}
+	}
+	j.Written[model.Type()] = append(j.Written[model.Type()], model)
+}
+
+func (j *Journal) Leave() {
+	if j.Calls--; j.Calls == 0 {
+		j.Written, j.rows = nil, written{}
+	}
+}
+
+// RollBackTo undoes the memories since mark; going back further has undone them already.
+func (j *Journal) RollBackTo(ctx context.Context, mark int) {
+	mark = min(mark, len(j.Memories))
+	PutBack(ctx, j.Memories[mark:])
+	j.Memories, j.rows = j.Memories[:mark], written{}
+}
+
+// Tables are those of the models that were written in the transaction.
+func (j *Journal) Tables() (names []string) {
+	for _, m := range j.Memories {
+		if !slices.Contains(names, m.Field.Schema.Table) {
+			names = append(names, m.Field.Schema.Table)
+		}
+	}
+	return names
+}
+
+// wentBack notes how going back to a savepoint went. The transaction can be used again; if it failed, part of what was to
+// be undone may still be there, and must not be committed.
+func (j *Journal) wentBack(err error) {
+	switch {
+	case err == nil:
+		j.state, j.failure = dialect.Open, nil
+	case j.state == dialect.Open:
+		j.state, j.failure = dialect.Aborted, err
+	}
+}
+
+// Journals finds the journal of a transaction by its connection: settings and contexts are lost between calls.
+type Journals struct {
+	Dialect *dialect.Dialect
+	open    sync.Map // connection to *journal
+	N       atomic.Int64
+}
+
+func (js *Journals) Of(pool gorm.ConnPool) *Journal {
+	if js.N.Load() == 0 || !IsTransaction(pool) {
+		return nil
+	}
+	if j, ok := js.open.Load(ConnectionOf(pool)); ok {
+		return j.(*Journal)
+	}
+	return nil
+}
+
+// Begin gives the journal of a transaction; isNew tells whether it has to be ended by the one who asked.
+func (js *Journals) Begin(pool gorm.ConnPool) (j *Journal, isNew bool) {
+	if j := js.Of(pool); j != nil {
+		return j, false
+	}
+	j = &Journal{}
+	js.open.Store(ConnectionOf(pool), j)
+	js.N.Add(1)
+	return j, true
+}
+
+func (js *Journals) End(pool gorm.ConnPool) {
+	if _, ok := js.open.LoadAndDelete(ConnectionOf(pool)); ok {
+		js.N.Add(-1)
+	}
+}
+
+// ConnectionOf is what two sessions of one transaction have in common.
+func ConnectionOf(pool gorm.ConnPool) gorm.ConnPool {
+	for {
+		inner, ok := within(pool)
+		if !ok {
+			return pool
+		}
+		pool = inner
+	}
+}
+
+// within is the pool that another one goes round: a transaction with prepared statements, or a pool like that of
+// gorm.io/sharding, which can begin and commit whatever it goes round, so that its methods say nothing.
+func within(pool gorm.ConnPool) (inner gorm.ConnPool, ok bool) {
+	switch outer := pool.(type) {
+	case *sql.Tx:
+		return nil, false
+	case *gorm.PreparedStmtTX:
+		return outer.Tx, true
+	}
+	if !beginsAndCommits(pool) {
+		return nil, false
+	}
+	fields := reflect.Indirect(reflect.ValueOf(pool))
+	if fields.Kind() != reflect.Struct {
+		return nil, false
+	}
+	embedded, isEmbedded := fields.Type().FieldByName("ConnPool")
+	if !isEmbedded || len(embedded.Index) > 1 {
+		return nil, false
+	}
+	inner, ok = fields.FieldByIndex(embedded.Index).Interface().(gorm.ConnPool)
+	return inner, ok
+}
+
+func beginsAndCommits(pool gorm.ConnPool) bool {
+	if _, commits := pool.(gorm.TxCommitter); !commits {
+		return false
+	}
+	_, begins := pool.(gorm.TxBeginner)
+	_, beginsPool := pool.(gorm.ConnPoolBeginner)
+	return begins || beginsPool
+}
+
+// IsTransaction tells whether pool is a transaction; one whose type cannot be a map's key is not followed.
+func IsTransaction(pool gorm.ConnPool) bool {
+	if _, ok := pool.(*sql.Tx); ok {
+		return true
+	}
+	if pool = ConnectionOf(pool); pool == nil {
+		return false
+	}
+	_, ok := pool.(gorm.TxCommitter)
+	return ok && !beginsAndCommits(pool) && reflect.TypeOf(pool).Comparable()
+}

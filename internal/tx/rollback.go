@@ -1,0 +1,41 @@
+package tx
+
+import (
+	"context"
+	"runtime"
+
+	"gorm.io/gorm"
+)
+
+// RollBack ends a transaction, also where a panic is on its way through. One in a Valuer that database/sql calls for a
+// query leaves a lock of the transaction behind, for which Rollback waits for ever: then the database is told by itself,
+// the panic goes on, and the connection is lost to the pool, as it is without a transaction.
+func RollBack(pool gorm.ConnPool) error {
+	committer := pool.(gorm.TxCommitter)
+	if !panicsInQuery() {
+		return committer.Rollback()
+	}
+	_, err := ConnectionOf(pool).ExecContext(context.Background(), "ROLLBACK")
+	go func() { _ = committer.Rollback() }() // or until the lock is free: the query may be one of another transaction
+	return err
+}
+
+// panicsInQuery tells a panic that began within database/sql's query; its frames are below while deferred calls run.
+func panicsInQuery() bool {
+	const maxDepth = 64
+	var callers [maxDepth]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers[:])])
+	panics := false
+	for {
+		frame, more := frames.Next()
+		switch {
+		case frame.Function == "runtime.gopanic":
+			panics = true
+		case panics && frame.Function == "database/sql.(*DB).queryDC":
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package tx
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/dialect"
+)
+
+// Watched is a callback that sends a statement, and what it reports looked at before anything can be put on top of it.
+func (js *Journals) Watched(send func(*gorm.DB)) func(*gorm.DB) {
+	return func(db *gorm.DB) {
+		send(db)
+		js.Leave(db)
+	}
+}
+
+// Enter keeps a statement out of a transaction that is not there any more: it would be committed by itself.
+func (js *Journals) Enter(db *gorm.DB) {
+	j := js.Of(db.Statement.ConnPool)
+	if j == nil {
+		return
+	}
+	js.lookAtUnread(db, j)
+	if j.state == dialect.Gone {
+		_ = db.AddError(j.ended())
+	}
+}
+
+// Leave notes what the error of a statement has done to its transaction.
+func (js *Journals) Leave(db *gorm.DB) {
+	if db.Error == nil {
+		return
+	}
+	if j := js.Of(db.Statement.ConnPool); j != nil {
+		js.note(db, j, db.Error)
+	}
+}
+
+// note keeps the first error that brought the transaction into its state.
+func (js *Journals) note(db *gorm.DB, j *Journal, err error) {
+	if err == nil || !j.IsWatched || j.state == dialect.Gone {
+		return
+	}
+	ctx := context.WithoutCancel(db.Statement.Context)
+	if state := js.Dialect.StateAfter(ctx, ConnectionOf(db.Statement.ConnPool), err); state > j.state {
+		j.state, j.failure = state, err
+	}
+}
+
+// ended is nil while the transaction can be committed.
+func (j *Journal) ended() error {
+	if j.state == dialect.Open {
+		return nil
+	}
+	return fmt.Errorf("occ: the transaction cannot go on, an earlier statement in it failed: %w", j.failure)
+}
+
+// EnterRow also makes sure that gorm.DB.Row, whose caller cannot see an error before it scans, returns something to scan:
+// after an error GORM has none, and a prepared statement that failed makes one that panics.
+func (js *Journals) EnterRow(db *gorm.DB) {
+	js.Enter(db)
+	j := js.Of(db.Statement.ConnPool)
+	if several, _ := db.Get("rows"); j == nil || j.state == dialect.Open || several == true {
+		return
+	}
+	if db.Error == nil {
+		_ = db.AddError(j.ended())
+	}
+	never := EndedContext{db.Statement.Context, j.ended()}
+	db.Statement.Dest = ConnectionOf(db.Statement.ConnPool).QueryRowContext(never, "")
+}
+
+// EndedContext keeps database/sql from sending a query, and is the reason it gives.
+type EndedContext struct {
+	context.Context
+	Reason error
+}
+
+func (EndedContext) Done() <-chan struct{} { return closed }
+
+func (c EndedContext) Err() error { return c.Reason }
+
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// LeaveRow remembers rows that the caller is going to read, since MariaDB reports a deadlock among them.
+func (js *Journals) LeaveRow(db *gorm.DB) {
+	j := js.Of(db.Statement.ConnPool)
+	if j == nil {
+		return
+	}
+	js.note(db, j, db.Error)
+	switch dest := db.Statement.Dest.(type) {
+	case *sql.Rows:
+		if dest != nil {
+			j.unread = append(j.unread, dest)
+		}
+	case *sql.Row:
+		js.note(db, j, dest.Err())
+	}
+}
+
+// lookAtUnread notes the errors of rows that the caller has read, and forgets those that are closed.
+func (js *Journals) lookAtUnread(db *gorm.DB, j *Journal) {
+	open := j.unread[:0]
+	for _, rows := range j.unread {
+		js.note(db, j, rows.Err())
+		if _, isClosed := rows.Columns(); isClosed == nil {
+			open = append(open, rows)
+		}
+	}
+	clear(j.unread[len(open):])
+	j.unread = open
+}
+
+// LeaveRaw follows the savepoints that GORM's nested transactions, SavePoint and RollbackTo, or raw SQL set.
+func (js *Journals) LeaveRaw(db *gorm.DB) {
+	j := js.Of(db.Statement.ConnPool)
+	if j == nil || db.DryRun {
+		return
+	}
+	js.note(db, j, db.Error)
+	name, isRollback, ok := js.Dialect.SavepointIn(db.Statement.SQL.String())
+	switch {
+	case !ok || db.Error != nil:
+	case isRollback:
+		j.wentBackTo(db.Statement.Context, name)
+	default:
+		j.mark(name)
+	}
+}
+
+func (j *Journal) mark(name string) {
+	if j.marks == nil {
+		j.marks = map[string]int{}
+	}
+	j.marks[name] = len(j.Memories)
+}
+
+func (j *Journal) wentBackTo(ctx context.Context, name string) {
+	if mark, ok := j.marks[name]; ok {
+		j.RollBackTo(ctx, mark)
+	}
+	j.wentBack(nil)
+}

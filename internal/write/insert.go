@@ -1,0 +1,335 @@
+package write
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/clauses"
+	"github.com/gorm-occ/occ/internal/rows"
+)
+
+// insertByDatabase leaves the version out of the INSERT where the model has none, and reads what the database made of it.
+func (c *Call) insertByDatabase() {
+	rows, maps := c.withoutVersions()
+	defer c.leaveOut(rows, maps)()
+	if c.Dialect.InsertReturnsWritten && len(rows) > 0 && !c.mayBeSkipped() {
+		c.returnVersion(c.defaultColumns()...)
+		c.Plugin.Gorm.create(c.Db)
+		c.keepLearned(rows)
+		return
+	}
+	c.within(func() error {
+		c.Plugin.Gorm.create(c.Db)
+		c.forgetDefaults(rows)
+		if c.Db.Error != nil || c.Db.DryRun || c.Db.RowsAffected == 0 || c.mayBeSkipped() {
+			return c.Db.Error
+		}
+		return c.learnInserted(rows)
+	})
+}
+
+// forgetDefaults takes back the default of the column, which GORM gives models while it builds an INSERT.
+func (c *Call) forgetDefaults(rows []rows.Row) {
+	for _, r := range rows {
+		c.Model.Version.Put(c.Ctx, r.Model, r.Before)
+	}
+}
+
+// mayBeSkipped tells an INSERT of several rows that may leave some alone, so that what it returns is not the models' in
+// their order. Of those models no version is known; they have to be loaded.
+func (c *Call) mayBeSkipped() bool {
+	conflict, isUpsert := c.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+	return isUpsert && c.Stmt.ReflectValue.Kind() != reflect.Struct && (conflict.DoNothing || len(conflict.Where.Exprs) > 0)
+}
+
+// withoutVersions are the models whose version the database has to make, and the maps.
+func (c *Call) withoutVersions() (hand []rows.Row, maps []map[string]any) {
+	version := c.Model.Version
+	switch dest := c.givenMaps().(type) {
+	case map[string]any:
+		return nil, []map[string]any{dest}
+	case []map[string]any:
+		return nil, dest
+	}
+	_ = c.eachModel(func(index int, model reflect.Value) error {
+		if model.Kind() == reflect.Struct && model.Type() == c.Model.ModelType {
+			if before := version.Of(c.Ctx, model); version.Kind.IsZero(before) {
+				hand = append(hand, rows.Row{Index: index, Model: model, Before: before})
+			}
+		}
+		return nil
+	})
+	return hand, maps
+}
+
+// leaveOut keeps the version out of the INSERT, for all rows or, with the database's default, for some of them. It gives
+// back the function that undoes it.
+func (c *Call) leaveOut(rows []rows.Row, maps []map[string]any) (restore func()) {
+	for _, values := range maps {
+		c.leaveOutOfMap(values)
+	}
+	n := 1
+	if kind := c.Stmt.ReflectValue.Kind(); kind == reflect.Slice || kind == reflect.Array {
+		n = c.Stmt.ReflectValue.Len()
+	}
+	stmt, column := c.Stmt, c.Model.Version.DBName
+	switch {
+	case len(maps) > 0:
+		return func() {}
+	case len(rows) < n:
+		c.insertedVersions(c.defaultFor(rows))
+		return c.selectVersion()
+	}
+	selects, omits := stmt.Selects, stmt.Omits
+	stmt.Selects = slices.DeleteFunc(slices.Clone(selects), c.namesVersion)
+	stmt.Omits = append(slices.Clone(omits), column)
+	return func() { stmt.Selects, stmt.Omits = selects, omits }
+}
+
+func (c *Call) leaveOutOfMap(values map[string]any) {
+	for name, value := range values {
+		if !c.isVersionColumn(name) || clauses.IsExpression(value) {
+			continue
+		}
+		if version, err := c.Model.Version.Kind.Convert(value); value == nil || err == nil && c.Model.Version.Kind.IsZero(version) {
+			delete(values, name)
+		}
+	}
+}
+
+func (c *Call) defaultFor(rows []rows.Row) func(index int, version any) any {
+	return func(index int, version any) any {
+		for _, r := range rows {
+			if r.Index == index {
+				return c.Db.DefaultValueOf(c.Model.Version.Field)
+			}
+		}
+		return c.Model.Version.Kind.Bind(version)
+	}
+}
+
+// keepLearned notes that models have been given versions, for the transaction may still be rolled back.
+func (c *Call) keepLearned(rows []rows.Row) {
+	for _, r := range rows {
+		if c.Db.Error != nil || c.Db.RowsAffected == 0 {
+			c.Model.Version.Put(c.Ctx, r.Model, r.Before)
+		} else {
+			c.remember(&r)
+		}
+	}
+}
+
+// insert has GORM insert the rows with a first version where they have none of their own; whatever keeps a row from being
+// inserted leaves its model as it was.
+func (c *Call) insert() {
+	c.isWhole = true
+	if c.hasSnapshots() {
+		c.insertSnapshots()
+		return
+	}
+	if c.Model.Version.ByDatabase {
+		c.insertByDatabase()
+		return
+	}
+	defer c.selectVersion()()
+	numbered, err := c.number()
+	isInserted := false
+	defer func() {
+		if !isInserted { // or a panic: a Valuer's, say
+			numbered.putBack()
+		}
+	}()
+	if c.Db.AddError(err) == nil {
+		c.bindInserted()
+		c.Plugin.Gorm.create(c.Db)
+	}
+	if c.Db.Error != nil || c.Db.DryRun || c.Db.RowsAffected == 0 {
+		return
+	}
+	isInserted = true
+	for _, r := range numbered.rows {
+		c.remember(&r)
+		c.note(r.Model)
+	}
+}
+
+// numbering is the models and maps that were given a first version.
+type numbering struct {
+	w    *Call
+	rows []rows.Row
+	maps []numberedMap
+}
+
+// numberedMap is a map and the version it had before, by whatever name of the column.
+type numberedMap struct{ values, before map[string]any }
+
+func (n numbering) putBack() {
+	for _, r := range n.rows {
+		n.w.Model.Version.Put(n.w.Ctx, r.Model, r.Before)
+	}
+	for _, m := range n.maps {
+		maps.Copy(m.values, m.before)
+		if _, preset := m.before[n.w.Model.Version.DBName]; !preset {
+			delete(m.values, n.w.Model.Version.DBName)
+		}
+	}
+}
+
+// number gives every model and map without a version its first one.
+func (c *Call) number() (n numbering, err error) {
+	if n.w = c; c.hasSnapshots() {
+		return n, nil
+	}
+	switch dest := c.givenMaps().(type) {
+	case map[string]any:
+		err = n.addMap(dest)
+	case []map[string]any:
+		for _, values := range dest {
+			err = errors.Join(err, n.addMap(values))
+		}
+	default:
+		err = c.eachModel(n.addModel)
+	}
+	if err != nil {
+		n.putBack()
+	}
+	return n, err
+}
+
+func (n *numbering) addModel(index int, model reflect.Value) error {
+	version := n.w.Model.Version
+	if model.Kind() != reflect.Struct || model.Type() != n.w.Model.ModelType {
+		return nil
+	}
+	before := version.Of(n.w.Ctx, model)
+	first, err := n.firstOr(before)
+	if err != nil {
+		return err
+	}
+	version.Put(n.w.Ctx, model, first)
+	n.rows = append(n.rows, rows.Row{Index: index, Model: model, Before: before, Next: first})
+	return nil
+}
+
+// firstOr is the first version of a row, or the preset one as the column is going to hold it.
+func (n *numbering) firstOr(preset any) (any, error) {
+	kind := n.w.Model.Version.Kind
+	if !kind.IsZero(preset) {
+		return kind.Stored(preset), nil
+	}
+	first, err := kind.Next(n.w.Ctx, nil)
+	if err != nil {
+		return nil, n.w.versionError(err)
+	}
+	return first, nil
+}
+
+func (n *numbering) addMap(values map[string]any) (err error) {
+	version := n.w.Model.Version
+	m := numberedMap{values: values, before: map[string]any{}}
+	preset := reflect.Zero(version.FieldType).Interface()
+	for name, value := range values {
+		if !n.w.isVersionColumn(name) {
+			continue
+		}
+		m.before[name] = value
+		if value == nil || clauses.IsExpression(value) {
+			continue
+		}
+		if preset, err = version.Convert(value, "the version in the map"); err != nil {
+			return err
+		}
+	}
+	first, err := n.firstOr(preset)
+	if err != nil {
+		return err
+	}
+	for name := range m.before {
+		delete(values, name)
+	}
+	values[version.DBName] = version.Kind.Bind(first)
+	n.maps = append(n.maps, m)
+	return nil
+}
+
+// selectVersion has the version inserted whatever Select and Omit say: a row without one would be at another version than
+// its model. It gives back the function that undoes it.
+func (c *Call) selectVersion() (restore func()) {
+	if c.hasSnapshots() {
+		return func() {}
+	}
+	stmt, column := c.Stmt, c.Model.Version.DBName
+	selects, omits := stmt.Selects, stmt.Omits
+	columns, restricted := stmt.SelectAndOmitColumns(true, false)
+	if selected, named := columns[column]; named && selected || !named && !restricted {
+		return func() {}
+	}
+	stmt.Omits = slices.DeleteFunc(slices.Clone(omits), c.namesVersion)
+	if len(selects) > 0 {
+		stmt.Selects = append(slices.Clone(selects), column)
+	}
+	return func() { stmt.Selects, stmt.Omits = selects, omits }
+}
+
+// namesVersion tells whether an entry of Omit means the version, in any of the ways that GORM takes it.
+func (c *Call) namesVersion(omitted string) bool {
+	only := &gorm.Statement{DB: c.Db, Schema: c.Stmt.Schema, Table: c.Stmt.Table, Omits: []string{omitted}}
+	columns, _ := only.SelectAndOmitColumns(false, false)
+	_, named := columns[c.Model.Version.DBName]
+	return named
+}
+
+// bindInserted has an INSERT hold the version as the column needs it, where GORM would bind the field's value.
+func (c *Call) bindInserted() {
+	if !c.Model.Version.BindInsert {
+		return
+	}
+	c.insertedVersions(func(_ int, value any) any { return c.Model.Version.Kind.Bind(value) })
+}
+
+// insertedVersions has the values of the version column changed when GORM builds the VALUES of an INSERT, the one place
+// at which they are at hand.
+func (c *Call) insertedVersions(change func(index int, version any) any) {
+	column := c.Model.Version.DBName
+	c.Stmt.Clauses["VALUES"] = clause.Clause{Builder: func(found clause.Clause, builder clause.Builder) {
+		values, _ := found.Expression.(clause.Values)
+		for i := range values.Columns {
+			if values.Columns[i].Name != column {
+				continue
+			}
+			for n, row := range values.Values {
+				row[i] = change(n, row[i])
+			}
+		}
+		found.Builder = nil
+		found.Build(builder)
+	}}
+}
+
+// insertModels has GORM insert some of the call's models.
+func (c *Call) insertModels(rows []rows.Row) (affected int64, err error) {
+	c.withModels(rows, func() {
+		if c.Model.Version.ByDatabase {
+			defer c.leaveOut(c.withoutVersions())()
+		} else {
+			defer c.selectVersion()()
+		}
+		c.Plugin.Gorm.create(c.Db)
+	})
+	affected, err = c.Db.RowsAffected, c.Db.Error
+	c.Db.Error, c.Db.RowsAffected = nil, 0
+	return affected, err
+}
+
+// insertSnapshots has GORM insert the rows, and gives their models the snapshots of what is stored.
+func (c *Call) insertSnapshots() {
+	c.Plugin.Gorm.create(c.Db)
+	if c.Db.Error == nil && !c.Db.DryRun && c.Db.RowsAffected > 0 {
+		_ = c.Db.AddError(c.learnInserted(c.candidates()))
+	}
+}

@@ -1,0 +1,300 @@
+package write
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/conflict"
+	"github.com/gorm-occ/occ/internal/intent"
+	"github.com/gorm-occ/occ/internal/model"
+	"github.com/gorm-occ/occ/internal/read"
+	"github.com/gorm-occ/occ/internal/rows"
+	"github.com/gorm-occ/occ/internal/tx"
+	"github.com/gorm-occ/occ/internal/value"
+)
+
+// A panic in a callback, in a hook of a model say, goes straight through GORM: the transaction that GORM began for the call
+// stays open, and with it the connection. So do a unit and the journal of the plugin's. The callbacks between open and
+// close are therefore wrapped: a panic ends the call before it goes on its way.
+
+// hookCallbacks are GORM's callbacks that run code of the models', besides those that the plugin goes round.
+var hookCallbacks = []string{
+	"gorm:before_create", "gorm:before_update", "gorm:before_delete",
+	"gorm:save_before_associations", "gorm:save_after_associations", "gorm:delete_before_associations",
+	"gorm:after_create", "gorm:after_update", "gorm:after_delete",
+}
+
+func (e *Engine) registerAborts(db *gorm.DB) (errs []error) {
+	callbacks := db.Callback()
+	create, update, remove := callbacks.Create(), callbacks.Update(), callbacks.Delete()
+	for _, name := range hookCallbacks {
+		for _, processor := range []interface {
+			Get(string) func(*gorm.DB)
+			Replace(string, func(*gorm.DB)) error
+		}{create, update, remove} {
+			if callback := processor.Get(name); callback != nil {
+				errs = append(errs, processor.Replace(name, e.aborting(callback)))
+			}
+		}
+	}
+	return errs
+}
+
+// abort undoes what a call has written, in the database and in memory.
+func (e *Engine) abort(db *gorm.DB) {
+	w, ok := db.Statement.Clauses[callClause].Expression.(*Call)
+	if !ok || w.Stmt != db.Statement {
+		return
+	}
+	delete(db.Statement.Clauses, callClause)
+	started := w.startedTransaction()
+	if started {
+		_ = tx.RollBack(db.Statement.ConnPool)
+	}
+	if w.unit != nil {
+		w.unit.Journal.Leave()
+		_ = w.unit.Close(db, true)
+	}
+	if started {
+		tx.PutBack(w.Ctx, w.memories)
+	}
+}
+
+// open begins the plugin's part of a call.
+func (e *Engine) open(op conflict.Op) func(*gorm.DB) {
+	return func(db *gorm.DB) {
+		read.Resume(db)
+		e.Enter(db)
+		m := e.ModelOf(db.Statement)
+		if m == nil {
+			_ = db.AddError(unknownTable(db.Statement))
+			return
+		}
+		if err := e.openWrite(db, m, op); err != nil {
+			_ = db.AddError(err)
+		}
+	}
+}
+
+// unknownTable reports as an error that a write has an expected version and there is no model to compare it by.
+func unknownTable(stmt *gorm.Statement) error {
+	if _, expects := stmt.Clauses[intent.ExpectClause]; !expects {
+		return nil
+	}
+	return fmt.Errorf("occ: Expect on a write of table %q, of which no model with a version is known: pass the model with Model(&T{}): %w", stmt.Table, gorm.ErrModelValueRequired)
+}
+
+func (e *Engine) openWrite(db *gorm.DB, m *model.Model, op conflict.Op) error {
+	stmt := db.Statement
+	switches, err := intent.Of(stmt)
+	if err = errors.Join(m.Err, err); err != nil {
+		return err
+	}
+	if err := switches.Fit(m); err != nil {
+		return err
+	}
+	if !m.IsInvolved() && !m.MayNest(stmt) {
+		return nil
+	}
+	if switches.Touch != nil {
+		op = conflict.OpTouch
+	}
+	target := targetOf(stmt, op)
+	if m.IsInvolved() && !deletesFromTable(stmt, op) {
+		if err := checkModels(db, m, target, op); err != nil {
+			return err
+		}
+	}
+	if db.Error != nil {
+		return nil
+	}
+	w := pool.Get().(*Call)
+	w.Plugin, w.Db, w.Stmt, w.Ctx, w.Dialect = e, db, stmt, stmt.Context, e.Dialect
+	w.Model, w.Op, w.switches = m, op, switches
+	w.clauses = w.room.clauses[:0]
+	w.isCreate = op == conflict.OpUpsert
+	w.isLinked = op == conflict.OpUpsert && isAssociationSave(db)
+	stmt.Clauses[callClause] = clause.Clause{Expression: w}
+	if w.isEndOfSave() {
+		w.endSave()
+		return nil
+	}
+	return w.openUnit(target)
+}
+
+// OpenUnit opens the unit of a call that may write several rows through several statements.
+func (c *Call) openUnit(target reflect.Value) (err error) {
+	if !c.Model.MayNest(c.Stmt) || c.Db.DryRun {
+		return nil
+	}
+	_, startedByGORM := c.Db.InstanceGet("gorm:started_transaction")
+	if startedByGORM && !tx.IsTransaction(c.Stmt.ConnPool) {
+		if c.savesMore(target) {
+			return tx.NotATransaction(c.Stmt.ConnPool)
+		}
+		return nil
+	}
+	isUndoneByOwner := c.isLinked && tx.IsTransaction(c.Stmt.ConnPool)
+	if !startedByGORM && (isUndoneByOwner || !c.savesMore(target)) {
+		return nil
+	}
+	if c.unit, err = c.Plugin.OpenUnit(c.Db, startedByGORM); err != nil {
+		return err
+	}
+	c.unit.Hold()
+	c.unit.Journal.Enter()
+	if c.Op == conflict.OpDelete {
+		_ = c.eachModel(func(_ int, model reflect.Value) error {
+			c.note(model)
+			return nil
+		})
+	}
+	return nil
+}
+
+// isAssociationSave tells the INSERT with which GORM saves associations along with their owner.
+func isAssociationSave(db *gorm.DB) bool {
+	_, visits := db.Get("gorm:saved_association_map")
+	return visits && db.DisableNestedTransaction
+}
+
+func (c *Call) savesMore(target reflect.Value) bool {
+	if len(c.Model.Touches) > 0 {
+		return true
+	}
+	if c.Op == conflict.OpDelete {
+		return len(c.Stmt.Selects) > 0 && c.Plugin.ReachesVersions(c.Model)
+	}
+	return c.Plugin.ReachesVersions(c.Model) && model.SavesAssociations(c.Stmt, c.Model, target, c.Op == conflict.OpUpsert)
+}
+
+// targetOf is the model or models that a statement is about, before GORM has set it up.
+func targetOf(stmt *gorm.Statement, op conflict.Op) reflect.Value {
+	if (op == conflict.OpUpdate || op == conflict.OpTouch) && stmt.Model != nil {
+		return value.Indirect(reflect.ValueOf(stmt.Model))
+	}
+	return stmt.ReflectValue
+}
+
+// deletesFromTable tells Table("products").Where(...).Delete(nil), which is about no model.
+func deletesFromTable(stmt *gorm.Statement, op conflict.Op) bool {
+	return op == conflict.OpDelete && stmt.Model == nil && stmt.Dest == nil
+}
+
+// checkModels refuses what GORM would panic on or take for a write to every row, by name.
+func checkModels(db *gorm.DB, m *model.Model, target reflect.Value, op conflict.Op) error {
+	if !target.IsValid() && isTypedNil(db.Statement.Model) && db.Error == nil {
+		return nil // Model((*T)(nil)) names no row: the write is one by condition
+	}
+	if !target.IsValid() {
+		db.Error = nil // GORM's ErrInvalidValue, which does not say of what
+		return fmt.Errorf("occ: model %s is a nil pointer: pass the model, or &%s{} to write by condition: %w", m.Name, m.Name, gorm.ErrInvalidValue)
+	}
+	if target.Kind() != reflect.Slice && target.Kind() != reflect.Array {
+		return nil
+	}
+	for i := range target.Len() {
+		if !value.Indirect(target.Index(i)).IsValid() {
+			return fmt.Errorf("occ: element %d of the %s slice is a nil pointer: remove it: %w", i, m.Name, nilElement(op))
+		}
+	}
+	return nil
+}
+
+// nilElement is GORM's own error for a nil pointer in a slice.
+func nilElement(op conflict.Op) error {
+	if op == conflict.OpUpsert {
+		return gorm.ErrInvalidData
+	}
+	return gorm.ErrInvalidValue
+}
+
+// isTypedNil reports whether a model is a nil pointer to a struct.
+func isTypedNil(model any) bool {
+	rv := reflect.ValueOf(model)
+	return rv.Kind() == reflect.Pointer && rv.IsNil() && rv.Type().Elem().Kind() == reflect.Struct
+}
+
+// close ends the plugin's part of a call, behind the commit or rollback of its default transaction.
+func (e *Engine) close(db *gorm.DB) {
+	c, ok := db.Statement.Clauses[callClause]
+	if !ok {
+		return
+	}
+	delete(db.Statement.Clauses, callClause)
+	w, ok := c.Expression.(*Call)
+	if !ok || w.Stmt != db.Statement {
+		return
+	}
+	w.followCopies()
+	w.closeUnit()
+	db.Error = w.sayAll(e.sayOnce(db.Error))
+	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
+		tx.PutBack(w.Ctx, w.memories)
+	}
+	if w.isCreate {
+		w.settleBatch()
+	}
+	w.Report()
+	w.free()
+}
+
+// sayAll makes sure that errors.Is finds why a call failed: GORM puts the error of a rollback on top of it, in words alone.
+func (c *Call) sayAll(err error) error {
+	if c.refusal != nil && err != nil && !errors.Is(err, c.refusal) {
+		err = fmt.Errorf("%w; %w", c.refusal, err)
+	}
+	return tx.BecauseOf(c.Ctx, err)
+}
+
+func (c *Call) closeUnit() {
+	if c.unit == nil {
+		return
+	}
+	c.unit.Journal.Leave()
+	memories := c.unit.Journal.Memories[min(c.unit.Mark, len(c.unit.Journal.Memories)):]
+	if err := c.unit.Close(c.Db, c.Db.Error != nil); err != nil && c.Db.Error == nil {
+		_ = c.Db.AddError(err)
+	}
+	if c.unit.OwnsJournal && c.Db.Error == nil {
+		c.memories = append(c.memories, memories...)
+	}
+}
+
+// Report counts the refusal and tells the conflict hook of it.
+func (c *Call) Report() {
+	if c.refusal == nil {
+		return
+	}
+	counters := c.Counters()
+	counters.Refused.Add(1)
+	if j := c.Plugin.Journals.Of(c.Stmt.ConnPool); j != nil {
+		j.Refusal, j.Refused = c.refusal, counters
+	}
+	ctx, refusal, face := c.Ctx, c.refusal, c.Plugin.Face
+	if j := c.Plugin.Journals.Of(c.Stmt.ConnPool); j != nil && j.Holds > 0 {
+		j.Pending = append(j.Pending, func() { face.Report(ctx, refusal) })
+		return
+	}
+	face.Report(ctx, refusal)
+}
+
+func (c *Call) tableName() string {
+	if c.Stmt.TableExpr == nil || c.Stmt.Table == c.Model.Table {
+		return c.Stmt.Table
+	}
+	return model.TableNamed(c.Stmt.TableExpr, c.Model.Table)
+}
+
+func (c *Call) advanceModel(r *rows.Row, version any) {
+	c.remember(r)
+	c.note(r.Model)
+	c.Model.Version.Put(c.Ctx, r.Model, version)
+	if base := c.Model.Base; base != nil && base != c.Model.Version {
+		c.putBase(r.Model, nil)
+	}
+}
