@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -43,6 +44,34 @@ func meetings(theirs map[string]any) (db *gorm.DB, mine Meeting, end func()) {
 		log.Fatal(err)
 	}
 	return db, mine, end
+}
+
+// Booking is a meeting that says who has changed it last.
+type Booking struct {
+	ID        uint
+	Place     string
+	UpdatedBy string    `gorm:"blame"`
+	UpdatedAt time.Time `gorm:"blame"`
+	occ.Version
+}
+
+func ExampleStaleRow_blame() {
+	db, end := testdb.Example()
+	defer end()
+	mine, theirs := Booking{Place: "room 1", UpdatedBy: "ann"}, Booking{}
+	err := errors.Join(db.Use(occ.New()), db.AutoMigrate(&Booking{}), db.Create(&mine).Error, db.First(&theirs, mine.ID).Error,
+		db.Model(&theirs).Updates(Booking{Place: "garden", UpdatedBy: "bob"}).Error)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	err = db.Model(&mine).Updates(Booking{Place: "attic", UpdatedBy: "ann"}).Error
+	var refused *occ.StaleDataError
+	if errors.As(err, &refused) {
+		blame := refused.Rows[0].Blame // nil where the row is gone
+		fmt.Println("changed by", blame["updated_by"], "at a known time:", blame["updated_at"] != nil)
+	}
+	// Output: changed by bob at a known time: true
 }
 
 func Example_reload() {

@@ -24,7 +24,7 @@ import (
 
 // faults is a database whose calls can be struck at any of their points.
 type faults struct {
-	db, plain *gorm.DB        // with the plugin and points, and without either
+	db, plain *gorm.DB        // with the plugin and points, and without points
 	server    testdb.Database // the same, for connections of others
 	code      faultCode
 	models    *faultModels
@@ -134,7 +134,7 @@ func eachFaults(t *testing.T, names []string, test func(t *testing.T, f *faults)
 			f.db = open(t, databases[at], nil, append(opts, occ.WithGenerator("fault", faultGenerator{}))...)
 			f.db.DisableForeignKeyConstraintWhenMigrating = true // what is deleted here is referred to
 			require.NoError(t, f.db.AutoMigrate(faultTables...))
-			f.plain = reopen(t, f.db, gorm.Config{})
+			f.plain = reopen(t, f.db, gorm.Config{}, occ.New())
 			f.prepare(t)
 			test(t, f)
 		})

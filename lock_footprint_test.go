@@ -192,6 +192,9 @@ func TestBatchesOfTheSameRowsDoNotDeadlock(t *testing.T) {
 			const writers, calls = 4, 10
 			errs := make([][]error, writers)
 			var running sync.WaitGroup
+			if db.Name() == "postgres" { // whose order is that of a plan: statistics that come in between change it
+				require.NoError(t, db.Exec("ANALYZE plots").Error)
+			}
 			for n := range writers {
 				running.Go(func() {
 					mine := slices.Clone(plots)
