@@ -158,9 +158,11 @@ func (g guess) value() oddValue { return odd(g.form, g.depth, g.n, g.f, g.text) 
 // outcome is what the value has to come to: a write, a refusal, or an error.
 func (g guess) outcome(w width, v oddValue, isExpect bool) (isWrite, isRefusal bool) {
 	stored := big.NewInt(w.fit(g.stored))
+	rv := reflect.ValueOf(v.value)
+	isNil := v.value == nil || rv.Kind() == reflect.Pointer && rv.IsNil()
 	isZero := v.meaning == isNone || v.meaning == isNumber && v.number.Sign() == 0
 	switch {
-	case v.meaning == isWrong, isExpect && (v.value == nil || v.meaning == isComputed):
+	case v.meaning == isWrong, isExpect && (isNil || v.meaning == isComputed):
 		return false, false
 	case v.meaning == isComputed, isZero && !isExpect:
 		return true, false // the model's own version is compared

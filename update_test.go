@@ -295,21 +295,28 @@ func TestVersionInMemory(t *testing.T) {
 			require.Equal(t, occ.Version(2), mine.Version)
 			require.Equal(t, Product{mine.ID, "pen", 70, 2}, reload[Product](t, db, mine.ID))
 		}},
-		{"a payload of the version alone sets nothing", func(t *testing.T, db *gorm.DB) {
+		{"a payload of the version alone is compared and sets nothing", func(t *testing.T, db *gorm.DB) {
 			mine := create(t, db)
-
-			for _, update := range []*gorm.DB{
-				db.Model(&mine).Update("version", 9),
-				db.Model(&mine).UpdateColumn("Version", 9),
-				db.Model(&mine).Updates(Product{Version: 9}),
-				db.Model(&mine).Updates(map[string]any{"version": gorm.Expr("version + 1")}),
-				db.Model(&mine).Clauses(clause.Set{{Column: clause.Column{Name: "version"}, Value: 9}}).Updates(map[string]any{}),
-				db.Model(&Product{}).Where("id = ?", mine.ID).Update("version", 9),
-			} {
-				require.NoError(t, update.Error)
-				require.Zero(t, update.RowsAffected)
+			writes := func(version int) []*gorm.DB {
+				return []*gorm.DB{
+					db.Model(&mine).Update("version", version),
+					db.Model(&mine).UpdateColumn("Version", version),
+					db.Model(&mine).Updates(Product{Version: occ.Version(version)}),
+					db.Model(&mine).Clauses(clause.Set{{Column: clause.Column{Name: "version"}, Value: version}}).Updates(map[string]any{}),
+					db.Model(&Product{}).Where("id = ?", mine.ID).Update("version", version),
+				}
 			}
 
+			for _, update := range writes(9) {
+				require.ErrorIs(t, update.Error, occ.ErrStaleData)
+				require.Zero(t, update.RowsAffected)
+			}
+			for _, update := range writes(1) {
+				require.NoError(t, update.Error)
+			}
+			err := db.Model(&mine).Updates(map[string]any{"version": gorm.Expr("version + 1")}).Error
+
+			require.ErrorContains(t, err, "Touch")
 			require.Equal(t, Product{mine.ID, "pen", 10, 1}, mine)
 			require.Equal(t, mine, reload[Product](t, db, mine.ID))
 		}},
@@ -433,7 +440,7 @@ func TestPayloadVersion(t *testing.T) {
 			err := byName(1).Error
 
 			require.Equal(t, occ.StaleRow{
-				PrimaryKey: map[string]any{}, Expected: occ.Version(1), Reason: occ.ReasonUnknown,
+				PrimaryKey: map[string]any{"id": mine.ID}, Expected: occ.Version(1), Actual: occ.Version(2), Reason: occ.ReasonChanged,
 			}, stale(t, err))
 			require.Equal(t, theirs, reload[Product](t, db, mine.ID))
 			require.NoError(t, byName(2).Error)

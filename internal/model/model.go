@@ -108,10 +108,13 @@ func (ms *Models) ModelOf(stmt *gorm.Statement) *Model {
 // modelOfTable is the model of the table that a statement names: by itself, with its schema, quoted, or with an alias. A
 // model of that very name comes before one of another schema's table.
 func (ms *Models) modelOfTable(stmt *gorm.Statement) *Model {
+	name := tableIn(stmt.TableExpr)
+	if stmt.Table == "" && isWhole(stmt.TableExpr) { // GORM takes no name out of one in quotes
+		stmt.Table = lastPart(name)
+	}
 	if stmt.Table == "" { // without a name, columns cannot be told whose they are
 		return nil
 	}
-	name := tableIn(stmt.TableExpr)
 	if name == "" {
 		name = stmt.Table
 	}
@@ -150,6 +153,12 @@ func tableIn(expr *clause.Expr) string {
 		return table.Schema + "." + table.Name
 	}
 	return table.Name
+}
+
+// isWhole reports whether an expression is a table's name and no more: no alias, no sub-query.
+func isWhole(expr *clause.Expr) bool {
+	_, rest, ok := dialect.TableIn(expr.SQL)
+	return ok && strings.TrimSpace(rest) == "" && len(expr.Vars) == 0
 }
 
 // declaredVersion is what findVersionField says of a schema.
