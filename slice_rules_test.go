@@ -345,6 +345,7 @@ func TestOddSlices(t *testing.T) {
 			p := create(t, db)
 			products := []*Product{&p, nil}
 			require.ErrorIs(t, db.Save(&products).Error, gorm.ErrInvalidValue)
+			require.ErrorIs(t, db.Create(&products).Error, gorm.ErrInvalidData)
 			require.ErrorIs(t, db.Model(&products).Update("price", 1).Error, gorm.ErrInvalidValue)
 			require.ErrorIs(t, db.Delete(&products).Error, gorm.ErrInvalidValue)
 			require.Equal(t, p, reload[Product](t, db, p.ID))

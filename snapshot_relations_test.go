@@ -343,12 +343,31 @@ func TestSnapshotDeclaredWrongly(t *testing.T) {
 		{&touchedSnapshot{}, "model touchedSnapshot, field Casket: touch needs a version, and Casket has none"},
 	} {
 		db := open(t, testdb.One(t, "sqlite"), nil)
+		if _, isJoin := tt.model.(*twoSnapshots); !isJoin { // which is fine to read into
+			require.ErrorContains(t, db.First(tt.model).Error, tt.text)
+		}
 		for _, use := range []func() error{
-			func() error { return db.First(tt.model).Error },
 			func() error { return db.Create(tt.model).Error },
 			func() error { return db.Where("id = 1").Delete(tt.model).Error },
 		} {
 			require.ErrorContains(t, use(), tt.text)
 		}
 	}
+}
+
+func TestAStructThatEmbedsTwoSnapshotsIsReadInto(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"with the columns of both", func(t *testing.T, db *gorm.DB) {
+			c := createCasket(t, db)
+			var both twoSnapshots
+
+			found := db.Unscoped().Table("caskets").Where("id = ?", c.ID).Find(&both)
+
+			require.NoError(t, found.Error)
+			require.EqualValues(t, 1, found.RowsAffected)
+			require.ErrorContains(t, db.Table("caskets").Save(&both).Error, "two Snapshots")
+			require.Equal(t, c.Label, reload[Casket](t, db, c.ID).Label)
+		}},
+	}, &Casket{})
 }

@@ -14,7 +14,10 @@ import (
 )
 
 type (
-	Expect    struct{ Version any }
+	Expect struct {
+		Version any
+		Loaded  bool // the version is a row's, as the field's type holds it: a nil pointer is NULL
+	}
 	Unchecked struct{}
 )
 
@@ -48,6 +51,7 @@ var errExpectUnchecked = errors.New("occ: Expect and Unchecked contradict each o
 // Switches are the per-call clauses of a statement.
 type Switches struct {
 	expected  any
+	loaded    bool // the expected version is a row's
 	Expects   bool
 	Texts     *Texts // what ExpectText was given, in the place of expected
 	Unchecked bool
@@ -68,6 +72,9 @@ func (s Switches) VersionFor(version *kind.Field) (any, error) {
 		one, _ := s.Texts.One(version)
 		return one, nil
 	}
+	if s.loaded {
+		return s.expected, nil
+	}
 	if rv := reflect.ValueOf(s.expected); rv.Kind() == reflect.Pointer && rv.IsNil() {
 		return nil, fmt.Errorf("occ: model %s, field %s: Expect was given a nil pointer: pass the version", version.Schema.Name, version.Name)
 	}
@@ -79,7 +86,7 @@ func Of(stmt *gorm.Statement) (s Switches, err error) {
 		s.Expects = true
 		switch e := c.Expression.(type) {
 		case Expect:
-			s.expected = e.Version
+			s.expected, s.loaded = e.Version, e.Loaded
 		case Texts:
 			s.Texts = &e
 		}

@@ -85,7 +85,7 @@ var errNothingUpdated = errors.New("occ: nothing updated")
 func (s *Subject) update(tx *gorm.DB, m *merge) error {
 	tx = tx.Select("*").Omit(append(m.unread(s.model), clause.Associations)...)
 	if version := s.model.Version.Of(s.ctx, m.theirs); s.Plugin.BlindWrites && s.model.Version.Kind.IsZero(version) {
-		tx = tx.Clauses(intent.Expect{Version: version}) // or it would not be compared
+		tx = tx.Clauses(intent.Expect{Version: version, Loaded: true}) // or it would not be compared
 	}
 	tx = tx.Updates(m.Merged.Addr().Interface())
 	if tx.Error == nil && tx.RowsAffected == 0 {

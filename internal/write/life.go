@@ -205,10 +205,10 @@ func checkModels(db *gorm.DB, m *model.Model, target reflect.Value, op conflict.
 	return nil
 }
 
-// nilElement is GORM's own error for a nil pointer in a slice.
+// nilElement is the error for a nil pointer in a slice. GORM's own for a Create, and for a Save, is ErrInvalidData.
 func nilElement(op conflict.Op) error {
 	if op == conflict.OpUpsert {
-		return gorm.ErrInvalidData
+		return fmt.Errorf("%w, %w", gorm.ErrInvalidData, gorm.ErrInvalidValue)
 	}
 	return gorm.ErrInvalidValue
 }
