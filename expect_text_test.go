@@ -252,7 +252,7 @@ func TestExpectTextSendsOneStatement(t *testing.T) {
 
 func TestVersionTextRefusesWhatIsNoModel(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All()[:1], []behaviour{
+	run(t, testdb.Of("sqlite"), []behaviour{
 		{"with an error that says what to pass", func(t *testing.T, db *gorm.DB) {
 			for want, model := range map[string]any{
 				"is nil":                     nil,

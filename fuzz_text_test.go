@@ -102,7 +102,7 @@ func TestTextFindsItsRow(t *testing.T) {
 func FuzzVersionText(f *testing.F) {
 	var kinds []*gorm.DB
 	for _, kind := range textKinds(1, "") {
-		kinds = append(kinds, open(f, testdb.All()[0], []any{kind.model()}))
+		kinds = append(kinds, open(f, testdb.One(f, "sqlite"), []any{kind.model()}))
 	}
 	for _, seed := range textSeeds {
 		f.Add(seed.bits, seed.text, "1")

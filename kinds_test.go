@@ -123,6 +123,7 @@ type kindCase struct {
 	reads      func() []behaviour
 	opts       []occ.Option
 	on         []string          // databases; all by default
+	isUUID     bool              // of a column that MySQL does not have
 	setup      map[string]string // SQL by database, after the migration
 	lacks      []string          // behaviours that are not of this kind
 }
@@ -133,6 +134,11 @@ func kindOf[M any, P partOf[M]](name string, opts ...occ.Option) kindCase {
 
 func (k kindCase) only(databases ...string) kindCase {
 	k.on = databases
+	return k
+}
+
+func (k kindCase) inUUIDColumn() kindCase {
+	k.isUUID = true
 	return k
 }
 
@@ -183,9 +189,9 @@ func kinds() []kindCase {
 		kindOf[typedPart[bareID]]("16 bytes without Value"),
 		kindOf[typedPart[*bareID]]("pointer to 16 bytes without Value"),
 		kindOf[typedPart[ownID]]("16 bytes with Value").without("a version of NULL counts as zero"),
-		kindOf[nativePart[uuid.UUID]]("uuid.UUID in a uuid column"),
-		kindOf[nativePart[string]]("string in a uuid column"),
-		kindOf[nativePart[bareID]]("16 bytes in a uuid column"),
+		kindOf[nativePart[uuid.UUID]]("uuid.UUID in a uuid column").inUUIDColumn(),
+		kindOf[nativePart[string]]("string in a uuid column").inUUIDColumn(),
+		kindOf[nativePart[bareID]]("16 bytes in a uuid column").inUUIDColumn(),
 		kindOf[binaryPart[uuid.UUID]]("uuid.UUID in binary(16)").only("sqlite", "mariadb"),
 		kindOf[binaryPart[ownID]]("16 bytes in binary(16)").only("sqlite", "mariadb"),
 		kindOf[byteaPart]("uuid.UUID in bytea").only("postgres"),
@@ -250,7 +256,7 @@ func TestKindsUnderConfigurations(t *testing.T) {
 func (k kindCase) runOn(t *testing.T, databases []testdb.Database) {
 	for _, database := range databases {
 		dialect := database.Like
-		if len(k.on) > 0 && !slices.Contains(k.on, dialect) {
+		if len(k.on) > 0 && !slices.Contains(k.on, dialect) || k.isUUID && database.Product == "mysql" {
 			continue
 		}
 		t.Run(k.name+"/"+database.Name, func(t *testing.T) {
@@ -669,8 +675,11 @@ func plainVersion(version any) any {
 // execAll runs statements that are separated by lines ending in a semicolon.
 func execAll(t *testing.T, db *gorm.DB, statements string) {
 	t.Helper()
+	pool, err := db.DB()
+	require.NoError(t, err)
 	for _, statement := range splitStatements(statements) {
-		require.NoError(t, db.Exec(statement).Error)
+		_, err := pool.ExecContext(t.Context(), statement) // not prepared: MySQL prepares no CREATE TRIGGER
+		require.NoError(t, err)
 	}
 }
 

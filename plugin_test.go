@@ -100,7 +100,11 @@ func TestSQL(t *testing.T) {
 			db := database.Open(t, &gorm.Config{NowFunc: func() time.Time { return noon }})
 			require.NoError(t, db.Use(occ.New()))
 			for _, statement := range statements {
-				require.Equal(t, quotes[database.Like].Replace(statement.want), db.ToSQL(statement.do), statement.name)
+				want := quotes[database.Like].Replace(statement.want)
+				if database.Product == "mysql" {
+					want = strings.Replace(want, " RETURNING `id`", "", 1)
+				}
+				require.Equal(t, want, db.ToSQL(statement.do), statement.name)
 			}
 		})
 	}

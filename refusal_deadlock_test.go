@@ -17,7 +17,7 @@ func TestADeadlockWhileTheReasonIsRead(t *testing.T) {
 	deadlock := &mysql.MySQLError{Number: 1213, Message: "Deadlock found when trying to get lock"}
 	var breaks atomic.Bool
 	for _, database := range except("sqlite", except("postgres", testdb.Intercepted(func(call testdb.Call, do func() error) error {
-		if breaks.Load() && strings.Contains(call.Query, "LOCK IN SHARE MODE") {
+		if breaks.Load() && (strings.Contains(call.Query, "LOCK IN SHARE MODE") || strings.Contains(call.Query, "FOR SHARE")) {
 			return deadlock
 		}
 		return do()

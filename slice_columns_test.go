@@ -250,7 +250,7 @@ type setRow struct {
 
 func TestSaveOfASliceWritesTypesOfMariaDB(t *testing.T) {
 	t.Parallel()
-	run(t, only("mariadb", "mariadb clientFoundRows"), []behaviour{
+	run(t, products(only("mariadb", "mariadb clientFoundRows"), "mariadb"), []behaviour{
 		{"as they are", func(t *testing.T, db *gorm.DB) {
 			one := `{"a":1}`
 			rows := []setRow{

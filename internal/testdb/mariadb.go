@@ -30,6 +30,9 @@ func (s *server) configureMariaDB() (*mysql.Config, error) {
 		return nil, err
 	}
 	config.ParseTime = true
+	if s.product == "mysql" {
+		set(config, "sql_mode", withZeroDates)
+	}
 	config.Logger = &mysql.NopLogger{} // tests break connections, which it would tell of
 	return config, nil
 }
@@ -78,8 +81,16 @@ func clientFoundRows(c *mysql.Config) { c.ClientFoundRows = true }
 
 // snapshotIsolation has REPEATABLE READ report a write of a row that was changed since.
 func snapshotIsolation(c *mysql.Config) {
+	set(c, "innodb_snapshot_isolation", "ON")
+}
+
+// withZeroDates is MySQL's default but for NO_ZERO_DATE and NO_ZERO_IN_DATE: the zero time.Time is written as such a date.
+const withZeroDates = "'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+
+// set has each connection set a variable of its session.
+func set(c *mysql.Config, variable, value string) {
 	if c.Params == nil {
 		c.Params = map[string]string{}
 	}
-	c.Params["innodb_snapshot_isolation"] = "ON"
+	c.Params[variable] = value
 }

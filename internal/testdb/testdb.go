@@ -72,8 +72,11 @@ func All() []Database {
 }
 
 // Of returns those of [All] that are like one of the names: sqlite, postgres, mariadb.
-func Of(names ...string) []Database {
-	return slices.DeleteFunc(All(), func(d Database) bool { return !slices.Contains(names, d.Like) })
+func Of(names ...string) []Database { return Like(All(), names...) }
+
+// Like returns those databases that are like one of the names.
+func Like(databases []Database, names ...string) []Database {
+	return slices.DeleteFunc(databases, func(d Database) bool { return !slices.Contains(names, d.Like) })
 }
 
 // One returns the first of [All] that is like a name, or skips t where TEST_DATABASES leaves all of them out.
