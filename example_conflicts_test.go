@@ -221,6 +221,30 @@ func ExampleRetry() {
 	// Output: 3 <nil>
 }
 
+// Receipt says that a request was carried out.
+type Receipt struct {
+	Key string `gorm:"primaryKey;size:36"` // made by the caller, the same for every try of one request
+}
+
+func ExampleRetry_idempotencyKey() {
+	db, mine, end := meetings(nil)
+	defer end()
+	if err := db.AutoMigrate(&Receipt{}); err != nil {
+		log.Fatal(err)
+	}
+	ctx, request := context.Background(), "0c7ad8b2"
+	transfer := func(tx *gorm.DB) error { return tx.Model(&mine).Update("seats", 3).Error }
+
+	err := occ.Retry(ctx, db, func(tx *gorm.DB) error {
+		if err := tx.Create(&Receipt{Key: request}).Error; err != nil {
+			return err // gorm.ErrDuplicatedKey with TranslateError: the request was carried out before
+		}
+		return transfer(tx)
+	})
+	fmt.Println(mine.Seats, err)
+	// Output: 3 <nil>
+}
+
 func ExampleWithLockAfter() {
 	db, mine, end := meetings(nil)
 	defer end()
