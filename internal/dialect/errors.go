@@ -156,3 +156,12 @@ func (d Dialect) IsDuplicateKey(err error) bool {
 	}
 	return d.Name == sqlite && slices.Contains([]int64{sqliteConstraintPrimaryKey, sqliteConstraintUnique}, cmp.Or(f.extended, f.number))
 }
+
+// IsTransient tells what [Dialect.IsTransient], [Dialect.IsNotReady] and [Dialect.IsUnavailable] tell, of an error whose
+// database is not known: the drivers' errors say themselves whose they are.
+func IsTransient(err error) bool {
+	return slices.ContainsFunc([]string{postgres, mysql, sqlServer, sqlite}, func(name string) bool {
+		d := Dialect{Name: name}
+		return d.IsTransient(err) || d.IsNotReady(err) || d.IsUnavailable(err)
+	})
+}
