@@ -1,4 +1,4 @@
-// Two people edit one meeting. What they change in different columns is kept, both of it; where they change the same
+// Two people edit one meeting in a terminal; examples/editors has them do it in a browser. What they change in different columns is kept, both of it; where they change the same
 // column, the second one is shown what it was, what they made of it and what the other one did, and chooses.
 //
 //	go run ./examples/meeting                  # asks, if it runs in a terminal
