@@ -2,14 +2,10 @@ package occ_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -261,81 +257,6 @@ func ExampleWithLockAfter() {
 	current, _ := occ.Current(db, &mine)
 	fmt.Println(current.Seats, err)
 	// Output: 3 <nil>
-}
-
-// API serves meetings over HTTP.
-type API struct{ db *gorm.DB }
-
-func (a API) get(w http.ResponseWriter, r *http.Request) {
-	var meeting Meeting
-	if err := a.db.First(&meeting, "id = ?", r.PathValue("id")).Error; err != nil {
-		http.Error(w, "no such meeting", http.StatusNotFound)
-		return
-	}
-	a.answer(w, &meeting)
-}
-
-func (a API) put(w http.ResponseWriter, r *http.Request) {
-	var meeting Meeting
-	id, errID := strconv.ParseUint(r.PathValue("id"), 10, 32)
-	errBody := json.NewDecoder(r.Body).Decode(&meeting)
-	if errID != nil || errBody != nil {
-		http.Error(w, "no meeting", http.StatusBadRequest)
-		return
-	}
-	match := r.Header.Get("If-Match")
-	if match == "" {
-		http.Error(w, "send the ETag of what you changed in If-Match", http.StatusPreconditionRequired)
-		return
-	}
-	version, err := strconv.ParseInt(strings.Trim(match, `"`), 10, 64)
-	if err != nil {
-		http.Error(w, "not an ETag of a meeting", http.StatusPreconditionFailed)
-		return
-	}
-	meeting.ID = uint(id)
-	err = a.db.Clauses(occ.Expect(version)).Select("Place", "Time", "Seats").Updates(&meeting).Error
-	switch {
-	case errors.Is(err, occ.ErrStaleData):
-		http.Error(w, "the meeting was changed", http.StatusPreconditionFailed)
-	case err != nil:
-		http.Error(w, "try again", http.StatusInternalServerError)
-	default:
-		a.answer(w, &meeting)
-	}
-}
-
-func (a API) answer(w http.ResponseWriter, meeting *Meeting) {
-	w.Header().Set("ETag", fmt.Sprintf(`"%d"`, meeting.Version))
-	_ = json.NewEncoder(w).Encode(meeting)
-}
-
-func ExampleExpect_etag() {
-	db, _, end := meetings(nil)
-	defer end()
-	api := API{db}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /meetings/{id}", api.get)
-	mux.HandleFunc("PUT /meetings/{id}", api.put)
-	call := func(method, match, body string) {
-		r := httptest.NewRequest(method, "/meetings/1", strings.NewReader(body))
-		r.Header.Set("If-Match", match)
-		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, r)
-		fmt.Println(method, match, "->", w.Code, w.Header().Get("ETag"), strings.TrimSpace(w.Body.String()))
-	}
-
-	call("GET", "", "")
-	call("PUT", `"1"`, `{"Place":"garden","Time":"10:00"}`)
-	call("PUT", `"1"`, `{"Place":"attic","Time":"10:00"}`)
-	call("PUT", `W/"2"`, `{"Place":"attic","Time":"10:00"}`)
-	call("PUT", "", `{"Place":"attic","Time":"10:00"}`)
-	// Output:
-	// GET  -> 200 "1" {"ID":1,"Place":"room 1","Time":"10:00","Seats":4,"Version":1}
-	// PUT "1" -> 200 "2" {"ID":1,"Place":"garden","Time":"10:00","Seats":0,"Version":2}
-	// PUT "1" -> 412  the meeting was changed
-	// PUT W/"2" -> 412  not an ETag of a meeting
-	// PUT  -> 428  send the ETag of what you changed in If-Match
 }
 
 // Every snippet of docs/conflicts.md is part of an Example above, which runs.
