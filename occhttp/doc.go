@@ -40,6 +40,5 @@
 //
 // If-Unmodified-Since is ignored. Its dates have whole seconds, and two changes within one look the same.
 //
-// The functions are safe for concurrent use. The database needs the plugin: db.Use(occ.New()). GORM's TranslateError is
-// wanted where creating a resource that is there is to be 412.
+// The functions are safe for concurrent use. The database needs the plugin: db.Use(occ.New()).
 package occhttp

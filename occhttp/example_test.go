@@ -243,7 +243,6 @@ func (a API) putBehindProxy(w http.ResponseWriter, r *http.Request) {
 // meetings gives an example a database with a meeting.
 func meetings() (api API, end func()) {
 	db, end := testdb.Example()
-	db.TranslateError = true // so that gorm.ErrDuplicatedKey is reported
 	err := errors.Join(db.Use(occ.New()), db.AutoMigrate(&Meeting{}), db.Create(&Meeting{Place: "room 1", Time: "10:00"}).Error)
 	if err != nil {
 		log.Fatal(err)

@@ -169,7 +169,6 @@ type fixture struct {
 
 func newFixture[M any, P noteOf[M]](t *testing.T, db *gorm.DB) fixture {
 	t.Helper()
-	db.TranslateError = true
 	require.NoError(t, db.Use(occ.New()))
 	require.NoError(t, db.AutoMigrate(new(M)))
 	m := new(M)

@@ -44,8 +44,8 @@ type Representation struct {
 //   - [ErrWeakTag]: 412, urn:occ:weak-tag
 //   - [occ.ErrStaleData]: urn:occ:stale, 412 where the request has a conditional header, else 409
 //   - [occ.ReasonDeleted] for all rows that were refused: 404, urn:occ:deleted
-//   - with If-None-Match: *, [gorm.ErrDuplicatedKey] (GORM's TranslateError has to be set) and [occ.ErrVersionMissing]:
-//     412, urn:occ:exists
+//   - with If-None-Match: *, [gorm.ErrDuplicatedKey], also as the driver has it, and [occ.ErrVersionMissing]: 412,
+//     urn:occ:exists
 //   - [*occ.MergeConflictError]: 409, urn:occ:merge-conflict, with the names of the fields
 //   - [*occ.RetryError] on a conflict, deadlock or lock timeout: 503 with Retry-After: 1, urn:occ:busy; but one on a refusal
 //     is urn:occ:stale as above where the request has a conditional header, which no further try can fulfil
@@ -65,7 +65,7 @@ func ProblemOf(r *http.Request, err error) *Problem {
 		return preconditionRequired("")
 	case errors.As(err, &conflict):
 		return mergeConflict(conflict)
-	case createsOnly(r) && (errors.Is(err, gorm.ErrDuplicatedKey) || errors.Is(err, occ.ErrVersionMissing)):
+	case createsOnly(r) && (isDuplicate(err) || errors.Is(err, occ.ErrVersionMissing)):
 		return exists()
 	case errors.Is(err, occ.ErrStaleData):
 		return refusal(r, err)
@@ -73,6 +73,11 @@ func ProblemOf(r *http.Request, err error) *Problem {
 		return busy()
 	}
 	return nil
+}
+
+// isDuplicate reports whether there is a row with the key; GORM does not translate the errors of every driver.
+func isDuplicate(err error) bool {
+	return errors.Is(err, gorm.ErrDuplicatedKey) || dialect.IsDuplicateKey(err)
 }
 
 func isRetryError(err error) bool {

@@ -191,6 +191,14 @@ func TestRetryThatGaveUpOnATransientErrorIsBusy(t *testing.T) {
 	require.Equal(t, "urn:occ:busy", problemIn(t, w)["type"])
 }
 
+func TestADuplicateThatGORMHasTranslatedExists(t *testing.T) {
+	t.Parallel()
+	w := problemOf(t, fmt.Errorf("creating: %w", gorm.ErrDuplicatedKey), "If-None-Match: *")
+
+	require.Equal(t, 412, w.Code)
+	require.Equal(t, "urn:occ:exists", problemIn(t, w)["type"])
+}
+
 func TestErrorsThatAreNotAboutVersionsAreNoProblem(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest("PUT", "/", nil)

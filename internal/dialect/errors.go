@@ -160,8 +160,14 @@ func (d Dialect) IsDuplicateKey(err error) bool {
 // IsTransient tells what [Dialect.IsTransient], [Dialect.IsNotReady] and [Dialect.IsUnavailable] tell, of an error whose
 // database is not known: the drivers' errors say themselves whose they are.
 func IsTransient(err error) bool {
-	return slices.ContainsFunc([]string{postgres, mysql, sqlServer, sqlite}, func(name string) bool {
-		d := Dialect{Name: name}
-		return d.IsTransient(err) || d.IsNotReady(err) || d.IsUnavailable(err)
-	})
+	return ofAny(func(d Dialect) bool { return d.IsTransient(err) || d.IsNotReady(err) || d.IsUnavailable(err) })
+}
+
+// IsDuplicateKey tells what [Dialect.IsDuplicateKey] tells, of an error whose database is not known.
+func IsDuplicateKey(err error) bool {
+	return ofAny(func(d Dialect) bool { return d.IsDuplicateKey(err) })
+}
+
+func ofAny(tells func(Dialect) bool) bool {
+	return slices.ContainsFunc([]string{postgres, mysql, sqlServer, sqlite}, func(name string) bool { return tells(Dialect{Name: name}) })
 }
