@@ -107,6 +107,29 @@ func TestTheRowAsJSON(t *testing.T) {
 	require.Contains(t, s.read(answer, http.StatusOK), `"updatedBy":"Carol"`)
 }
 
+func TestARowIsPutAsJSON(t *testing.T) {
+	s := newSite(t)
+	put := func(tag, title string) *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+"/article.json", strings.NewReader(`{"title": "`+title+`", "price": 30, "Version": 9}`))
+		require.NoError(t, err)
+		if tag != "" {
+			request.Header.Set("If-Match", tag)
+		}
+		answer, err := s.Client().Do(request)
+		require.NoError(t, err)
+		return answer
+	}
+
+	require.Empty(t, s.read(put(`"1"`, "Stool"), http.StatusNoContent))
+	require.Contains(t, s.read(put(`"1"`, "Bench"), http.StatusPreconditionFailed), "urn:occ:stale")
+	s.read(put("", "Bench"), http.StatusPreconditionRequired)
+
+	row := s.get("/article.json")
+	require.Contains(t, row, `"title":"Stool","price":30,"text":"Oak, oiled.\nFolds."`)
+	require.Contains(t, row, `"updatedBy":"curl"`)
+	require.Contains(t, row, `"Version":2`)
+}
+
 func TestOtherSitesCannotPost(t *testing.T) {
 	s := newSite(t)
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.URL+"/delete", strings.NewReader(""))

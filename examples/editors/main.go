@@ -4,6 +4,7 @@
 //	go run ./examples/editors -open                  # starts the browser too
 //	go run ./examples/editors -addr 127.0.0.1:9000
 //	curl -i http://127.0.0.1:8080/article.json       # the row as JSON, with its version as ETag
+//	curl -i -X PUT -H 'If-Match: "1"' -d '{"title": "Stool", "price": 30}' http://127.0.0.1:8080/article.json
 package main
 
 import (

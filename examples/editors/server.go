@@ -16,6 +16,7 @@ import (
 
 	"github.com/gorm-occ/occ"
 	"github.com/gorm-occ/occ/occform"
+	"github.com/gorm-occ/occ/occhttp"
 )
 
 //go:embed pages.html
@@ -59,6 +60,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("POST /restore", s.restore)
 	mux.HandleFunc("GET /sql", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, "sql", s.sent.newestFirst()) })
 	mux.HandleFunc("GET /article.json", s.asJSON)
+	mux.HandleFunc("PUT /article.json", s.putJSON)
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
@@ -78,7 +80,7 @@ func (s *server) asEditor(next func(w http.ResponseWriter, r *http.Request, db *
 type formPage struct {
 	Article  Article
 	Hidden   template.HTML
-	ETag     string
+	ETag     occhttp.Tag
 	Statuses []Status
 	Said     string
 }
@@ -95,7 +97,7 @@ func (s *server) show(w http.ResponseWriter, r *http.Request, db *gorm.DB, edito
 		page.Hidden, err = occform.Hidden(db, &page.Article, fields...)
 	}
 	if err == nil {
-		page.ETag, err = etagOf(db, &page.Article)
+		page.ETag, err = occhttp.TagOf(db, &page.Article)
 	}
 	var content bytes.Buffer
 	if err == nil {
@@ -202,18 +204,16 @@ func (s *server) asJSON(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	etag := ""
+	var tag occhttp.Tag
 	if err == nil {
-		etag, err = etagOf(s.db, &article)
+		tag, err = occhttp.TagOf(s.db, &article)
 	}
 	if err != nil {
 		fail(w, err)
 		return
 	}
-	w.Header().Set("ETag", etag)
 	w.Header().Set("Cache-Control", "no-cache")
-	if r.Header.Get("If-None-Match") == etag {
-		w.WriteHeader(http.StatusNotModified)
+	if occhttp.NotModified(w, r, tag) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -222,9 +222,25 @@ func (s *server) asJSON(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func etagOf(db *gorm.DB, article *Article) (string, error) {
-	version, err := occ.VersionText(db, article)
-	return `"` + version + `"`, err
+// putJSON writes title and price of the version that If-Match names.
+func (s *server) putJSON(w http.ResponseWriter, r *http.Request) {
+	article := Article{}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&article); err != nil {
+		http.Error(w, "the body is no article", http.StatusBadRequest)
+		return
+	}
+	change := Article{ID: 1, Title: article.Title, Price: article.Price, UpdatedBy: "curl"}
+	db := s.db.WithContext(by(r.Context(), "curl")).Clauses(occhttp.IfMatch(r))
+	err := db.Select("Title", "Price", "UpdatedBy").Updates(&change).Error
+	if problem := occhttp.ProblemOf(r, err); problem != nil {
+		problem.ServeHTTP(w, r)
+		return
+	}
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // layout is what the page is made of, as occform gives it to a page of the application's own.
