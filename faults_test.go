@@ -134,7 +134,7 @@ func eachFaults(t *testing.T, names []string, test func(t *testing.T, f *faults)
 			f.db = open(t, databases[at], nil, append(opts, occ.WithGenerator("fault", faultGenerator{}))...)
 			f.db.DisableForeignKeyConstraintWhenMigrating = true // what is deleted here is referred to
 			require.NoError(t, f.db.AutoMigrate(faultTables...))
-			f.plain = reopen(t, f.db, gorm.Config{}, occ.New())
+			f.plain = reopen(t, f.db, gorm.Config{}, occ.New(occ.WithGenerator("fault", faultGenerator{})))
 			f.prepare(t)
 			test(t, f)
 		})
