@@ -193,6 +193,9 @@ func (f *faults) seed(t testing.TB) {
 				return err
 			}
 		}
+		if err := tx.Exec("UPDATE fault_cards SET version = 1").Error; err != nil { // which the leaf has touched
+			return err
+		}
 		return tx.Exec("INSERT INTO fault_shelf_tags (fault_shelf_id, fault_tag_id) VALUES (1000001, 1000001)").Error
 	}))
 }
