@@ -183,19 +183,17 @@ func TestADeleteOfASliceLocksOnlyItsRowsInALargeTable(t *testing.T) {
 	}, &Plot{})
 }
 
+// PostgreSQL is not among them: it goes through the rows of a small table in the order in which they lie there, which every
+// UPDATE changes.
 func TestBatchesOfTheSameRowsDoNotDeadlock(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.Of("postgres", "mariadb"), []behaviour{
+	run(t, testdb.Of("mariadb"), []behaviour{
 		{"though they name them in opposite orders", func(t *testing.T, db *gorm.DB) {
-			plots := makeRows(4000, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
-			require.NoError(t, db.CreateInBatches(&plots, 2000).Error)
-			plots = plots[:20]
+			plots := makeRows(20, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
+			require.NoError(t, db.Create(&plots).Error)
 			const writers, calls = 4, 10
 			errs := make([][]error, writers)
 			var running sync.WaitGroup
-			if db.Name() == "postgres" { // which goes by the keys where it plans to look them up, not where it scans a small table
-				require.NoError(t, db.Exec("ANALYZE plots").Error)
-			}
 			for n := range writers {
 				running.Go(func() {
 					mine := slices.Clone(plots)
