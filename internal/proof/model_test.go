@@ -37,6 +37,9 @@ func programs() *rapid.Generator[program] {
 func TestMain(m *testing.M) {
 	must(flag.Set("rapid.nofailfile", "true"))
 	must(flag.Set("rapid.shrinktime", "10s"))
+	if !testdb.IsLong() {
+		must(flag.Set("rapid.checks", "25"))
+	}
 	os.Exit(testdb.Main(m).Run())
 }
 

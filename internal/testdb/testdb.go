@@ -2,7 +2,7 @@
 //
 // The servers are named by variables of the environment, which docs/testing.md lists; for the first two there are
 // defaults, which fit compose.yaml. A test whose server does not answer is skipped, or fails where CI=true says that the
-// server has to be there. TEST_DATABASES=sqlite,mysql leaves out all others.
+// server has to be there. TEST_DATABASES=sqlite,mysql leaves out all others, and so does -short all but SQLite.
 package testdb
 
 import (
@@ -56,8 +56,11 @@ func build(by builders) (databases []Database) {
 	return databases
 }
 
-// isWanted reports whether TEST_DATABASES has the name; where it is not set, all are wanted.
+// isWanted reports whether TEST_DATABASES has the name; where it is not set, all are wanted, with -short only SQLite.
 func isWanted(name string) bool {
+	if testing.Testing() && testing.Short() && name != "sqlite" {
+		return false
+	}
 	wanted := os.Getenv("TEST_DATABASES")
 	return wanted == "" || slices.Contains(strings.Split(wanted, ","), name)
 }
@@ -79,12 +82,15 @@ func Like(databases []Database, names ...string) []Database {
 	return slices.DeleteFunc(databases, func(d Database) bool { return !slices.Contains(names, d.Like) })
 }
 
-// One returns the first of [All] that is like a name, or skips t where TEST_DATABASES leaves all of them out.
+// IsLong reports whether the environment asks for the programs that take long, by TEST_LONG.
+func IsLong() bool { return os.Getenv("TEST_LONG") != "" }
+
+// One returns the first of [All] that is like a name, or skips t where TEST_DATABASES or -short leaves all of them out.
 func One(t testing.TB, name string) Database {
 	t.Helper()
 	databases := Of(name)
 	if len(databases) == 0 {
-		t.Skipf("TEST_DATABASES leaves out what is like %s", name)
+		t.Skipf("TEST_DATABASES or -short leaves out what is like %s", name)
 	}
 	return databases[0]
 }
