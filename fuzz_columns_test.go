@@ -137,7 +137,7 @@ func TestColumnNames(t *testing.T) {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
 			db := database.Open(t)
-			for _, name := range columnNames() {
+			for _, name := range testdb.Some(columnNames(), 5) {
 				checkColumn(t, db, name, "text")
 			}
 		})

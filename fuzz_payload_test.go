@@ -276,7 +276,7 @@ func TestGuessedVersions(t *testing.T) {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
 			db := guessing(t, database)
-			for i, g := range guessSeeds() {
+			for i, g := range testdb.Some(guessSeeds(), 5) {
 				switch i % 4 { // the others say the same once more
 				case 0:
 					g.check(t, db, payloadCalls, false)

@@ -85,6 +85,17 @@ func Like(databases []Database, names ...string) []Database {
 // IsLong reports whether the environment asks for the programs that take long, by TEST_LONG.
 func IsLong() bool { return os.Getenv("TEST_LONG") != "" }
 
+// Some returns every nth of what takes long, and all of it where [IsLong].
+func Some[T any](all []T, nth int) (some []T) {
+	if IsLong() {
+		return all
+	}
+	for i := 0; i < len(all); i += nth {
+		some = append(some, all[i])
+	}
+	return some
+}
+
 // One returns the first of [All] that is like a name, or skips t where TEST_DATABASES or -short leaves all of them out.
 func One(t testing.TB, name string) Database {
 	t.Helper()
