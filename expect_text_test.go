@@ -24,13 +24,6 @@ type (
 		Part
 		occ.Snapshot `gorm:"snapshot:dirty"`
 	}
-	tokenPart struct {
-		ID        uint
-		Name      string
-		Price     int `gorm:"token"`
-		DeletedAt gorm.DeletedAt
-		occ.Snapshot
-	}
 )
 
 func (snapshotPart) TableName() string { return "parts" }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,11 +31,6 @@ var servers = []*server{
 	newPostgres("postgres18", "TEST_POSTGRES18_DSN", ""),
 	newMariaDB("mariadb11", "TEST_MARIADB11_DSN", ""),
 	newMariaDB("mysql", "TEST_MYSQL_DSN", ""),
-}
-
-// named returns the server of a name.
-func named(name string) *server {
-	return servers[slices.IndexFunc(servers, func(s *server) bool { return s.name == name })]
 }
 
 // server is a database server that tests share. A test gets a namespace of its own on it: a schema or a database.
