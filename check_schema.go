@@ -33,7 +33,7 @@ func CheckSchema(db *gorm.DB, models ...any) error {
 		if m.Version == nil || m.Compares() != nil || m.Version.IsXmin() {
 			continue
 		}
-		check := ddl.Check{Schemas: p, Db: db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context}), Model: m, Table: table}
+		check := ddl.Check{Schemas: p, DB: db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context}), Model: m, Table: table}
 		if err := check.Run(); err != nil {
 			return fmt.Errorf("occ: checking table %s: %w", p.Dialect.QuoteTable(table), err)
 		}

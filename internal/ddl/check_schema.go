@@ -16,7 +16,7 @@ import (
 // Check compares one table with its model.
 type Check struct {
 	*Schemas
-	Db       *gorm.DB
+	DB       *gorm.DB
 	Model    *model.Model
 	Table    dialect.Table
 	Problems []error
@@ -33,7 +33,7 @@ func (c *Check) found(mend []string, format string, args ...any) {
 
 // Run returns an error only where the database does not answer.
 func (c *Check) Run() error {
-	columns, err := c.columnsOf(c.Db, c.Table)
+	columns, err := c.columnsOf(c.DB, c.Table)
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ func (c *Check) alter(how string) string {
 // fullType is the column's type as a migration writes it, with NOT NULL and its default.
 func (c *Check) fullType() string {
 	own := *c.Model.Version.Field
-	full := c.Db.Migrator().FullDataTypeOf(&own)
-	return c.Db.Dialector.Explain(full.SQL, full.Vars...)
+	full := c.DB.Migrator().FullDataTypeOf(&own)
+	return c.DB.Dialector.Explain(full.SQL, full.Vars...)
 }
 
 // checkType minds the kinds whose values the plugin makes itself.
@@ -121,7 +121,7 @@ func (c *Check) checkRandom(kind kind.Random, column dialect.Column) {
 
 func (c *Check) wrongType(column dialect.Column, what string) {
 	own := *c.Model.Version.Field
-	mend := c.Dialect.ChangeType(c.column(), c.Db.DataTypeOf(&own), c.fullType())
+	mend := c.Dialect.ChangeType(c.column(), c.DB.DataTypeOf(&own), c.fullType())
 	if mend == "" {
 		c.found(nil, "column %q of table %s is of type %s, which %s; %s cannot change a column's type: make the table anew",
 			column.Name, c.Dialect.QuoteTable(c.Table), column.Type, what, c.Dialect.Name)
@@ -137,7 +137,7 @@ func (c *Check) checkNulls(column dialect.Column) error {
 	}
 	var found []int
 	query := fmt.Sprintf("SELECT 1 FROM %s WHERE %s IS NULL LIMIT 1", c.Dialect.QuoteTable(c.Table), c.column())
-	if err := c.Db.Raw(query).Scan(&found).Error; err != nil || len(found) == 0 {
+	if err := c.DB.Raw(query).Scan(&found).Error; err != nil || len(found) == 0 {
 		return err
 	}
 	c.found([]string{c.fill()}, "column %q of table %s holds NULLs, on which a migration to NOT NULL fails", column.Name, c.Dialect.QuoteTable(c.Table))
@@ -159,16 +159,16 @@ func (c *Check) fill() string {
 // checkTriggers minds triggers that are there; that there is none is no fault.
 func (c *Check) checkTriggers() error {
 	wanted := dialect.Trigger{Table: c.Table}
-	stored, err := c.storedTriggers(c.Db, wanted)
+	stored, err := c.storedTriggers(c.DB, wanted)
 	if err != nil || !hasOnTable(stored) {
 		return err
 	}
-	made, err := c.triggerOf(c.Db, c.Model, c.Table)
+	made, err := c.triggerOf(c.DB, c.Model, c.Table)
 	if err != nil {
 		c.found(c.dropAll(stored, wanted), "table %s has a trigger of occ's, though %v", c.Dialect.QuoteTable(c.Table), err)
 		return nil
 	}
-	if err := c.requireColumns(c.Db, Trigger{made, c.Model}); err != nil {
+	if err := c.requireColumns(c.DB, Trigger{made, c.Model}); err != nil {
 		c.found(nil, "the trigger of table %s cannot run: %v", c.Dialect.QuoteTable(c.Table), strings.TrimPrefix(err.Error(), "occ: "))
 		return nil
 	}

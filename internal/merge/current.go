@@ -52,7 +52,7 @@ func (s *Subject) KeyOf(caller string, model any) ([]any, error) {
 
 // asWrite lets the functions ask what a write knows of its model and rows.
 func (s *Subject) asWrite(tx *gorm.DB) *write.Call {
-	w := &write.Call{Site: rows.Site{Db: tx, Ctx: s.ctx, Model: s.model, Dialect: s.Plugin.Dialect}, Plugin: s.Plugin, Op: conflict.OpUpdate}
+	w := &write.Call{Site: rows.Site{DB: tx, Ctx: s.ctx, Model: s.model, Dialect: s.Plugin.Dialect}, Plugin: s.Plugin, Op: conflict.OpUpdate}
 	if tx != nil {
 		w.Stmt = tx.Statement
 	}

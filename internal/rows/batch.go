@@ -80,7 +80,7 @@ func (s *Site) CountVars(expressions ...clause.Expression) int {
 
 // Scratch is a statement on the write's table that is built and thrown away.
 func (s *Site) Scratch() *gorm.Statement {
-	tx := s.Db.Session(&gorm.Session{NewDB: true, Context: s.Ctx})
+	tx := s.DB.Session(&gorm.Session{NewDB: true, Context: s.Ctx})
 	stmt := tx.Model(s.Model.NewModel()).Statement
 	stmt.Schema, stmt.Table, stmt.TableExpr = s.Model.Schema, s.Stmt.Table, s.Stmt.TableExpr
 	return stmt

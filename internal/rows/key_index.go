@@ -36,7 +36,7 @@ func (s *Site) keyIndex() string {
 	for i, field := range s.IdentityFields() {
 		columns[i] = field.DBName
 	}
-	if s.Db.DryRun {
+	if s.DB.DryRun {
 		return dialect.PrimaryIndex
 	}
 	table := s.Scratch()

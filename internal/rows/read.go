@@ -29,9 +29,9 @@ func (s *Site) ReadRows(rows []*Row, lock string) (states []State, err error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	failed := s.Db.Error
-	s.Db.Error = nil
-	defer func() { s.Db.Error = failed }()
+	failed := s.DB.Error
+	s.DB.Error = nil
+	defer func() { s.DB.Error = failed }()
 
 	at := make(map[*Row]int, len(rows))
 	for i, r := range rows {

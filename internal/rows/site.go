@@ -25,7 +25,7 @@ func (s *Site) KeyText(model reflect.Value, fields []*schema.Field) string {
 
 // Site is where a statement works, and how its rows are found.
 type Site struct {
-	Db      *gorm.DB
+	DB      *gorm.DB
 	Stmt    *gorm.Statement
 	Ctx     context.Context
 	Model   *model.Model

@@ -29,9 +29,9 @@ func (s *Site) Read(r *Row) (State, error) {
 // ReadWhere reads a row as it is now: past soft deletes and, where the database can, past the transaction's snapshot. A
 // failure is the reader's alone; the statement goes on without it.
 func (s *Site) ReadWhere(condition clause.Expression, options ...clause.Expression) (state State, err error) {
-	failed := s.Db.Error
-	s.Db.Error = nil
-	defer func() { s.Db.Error = failed }()
+	failed := s.DB.Error
+	s.DB.Error = nil
+	defer func() { s.DB.Error = failed }()
 
 	tx := s.Session().Clauses(clause.Where{Exprs: []clause.Expression{condition}}).Clauses(options...)
 	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{
@@ -80,7 +80,7 @@ func ReadNow(d *dialect.Dialect, stmt *gorm.Statement) {
 
 // SnapshotSession is a session that sees the rows as the transaction does, and locks none.
 func (s *Site) SnapshotSession() *gorm.DB {
-	tx := s.Db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped()
+	tx := s.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped()
 	tx = session.Inherit(tx, s.Stmt).Set(ReadPrimary, true).Model(s.Model.NewModel())
 	tx.Statement.Table, tx.Statement.TableExpr = s.Stmt.Table, s.Stmt.TableExpr
 	return tx
@@ -92,7 +92,7 @@ const ReadPrimary = "gorm:db_resolver:write"
 // DeletedInSQL is 1 for a row that a soft delete hides, whatever column and plugin do it: the opposite of the condition
 // that GORM adds to queries.
 func (s *Site) DeletedInSQL() clause.Expression {
-	scope := &gorm.Statement{DB: s.Db, Schema: s.Model.Schema, Table: s.Stmt.Table, Clauses: map[string]clause.Clause{}}
+	scope := &gorm.Statement{DB: s.DB, Schema: s.Model.Schema, Table: s.Stmt.Table, Clauses: map[string]clause.Clause{}}
 	for _, c := range s.Model.QueryClauses {
 		scope.AddClause(c)
 	}

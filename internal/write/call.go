@@ -30,7 +30,7 @@ func (c *Call) clausesBefore(name string) (clause.Clause, bool) {
 func (c *Call) wasSoftDelete() bool { return c.Stmt.Clauses["SET"].Expression != nil }
 
 func (c *Call) setRowsAffected(n int64) {
-	c.Db.RowsAffected = n
+	c.DB.RowsAffected = n
 	if c.Stmt.Result != nil {
 		c.Stmt.Result.RowsAffected = n
 	}
@@ -133,7 +133,7 @@ func callOf(db *gorm.DB) (w *Call, ok bool) {
 }
 
 func (c *Call) startedTransaction() bool {
-	_, started := c.Db.InstanceGet("gorm:started_transaction")
+	_, started := c.DB.InstanceGet("gorm:started_transaction")
 	return started
 }
 

@@ -37,7 +37,7 @@ func (c *Call) create() {
 		c.createAs()
 		return
 	}
-	c.within(func() error { c.createAs(); return c.Db.Error })
+	c.within(func() error { c.createAs(); return c.DB.Error })
 }
 
 func (c *Call) createAs() {
@@ -45,12 +45,12 @@ func (c *Call) createAs() {
 	skips, replaces := c.Dialect.InsertMode(c.insertModifier())
 	switch {
 	case c.Model.Version == nil:
-		c.Plugin.Gorm.create(c.Db)
+		c.Plugin.Gorm.create(c.DB)
 	case replaces:
-		_ = c.Db.AddError(fmt.Errorf("occ: model %s has a version: an INSERT with %q would replace rows without comparing it: use clause.OnConflict: %w",
+		_ = c.DB.AddError(fmt.Errorf("occ: model %s has a version: an INSERT with %q would replace rows without comparing it: use clause.OnConflict: %w",
 			c.Model.Name, c.insertModifier(), gorm.ErrInvalidData))
 	case c.switches.Expects && (!isUpsert || conflict.DoNothing) && !c.isSaveOfZeroPart():
-		_ = c.Db.AddError(fmt.Errorf("occ: model %s: Expect on a Create that updates no row: there is nothing to compare with: %w", c.Model.Name, gorm.ErrInvalidData))
+		_ = c.DB.AddError(fmt.Errorf("occ: model %s: Expect on a Create that updates no row: there is nothing to compare with: %w", c.Model.Name, gorm.ErrInvalidData))
 	case skips && !isUpsert:
 		c.insertIgnoring()
 	case isUpsert && conflict.UpdateAll && c.isSaveOfMissing():
@@ -81,7 +81,7 @@ func (c *Call) insertModifier() string {
 func (c *Call) insertIgnoring() {
 	c.isWhole = true
 	rows := c.candidates()
-	if c.Db.DryRun || len(rows) == 0 {
+	if c.DB.DryRun || len(rows) == 0 {
 		c.insert() // maps, or no write at all
 		return
 	}
@@ -89,13 +89,13 @@ func (c *Call) insertIgnoring() {
 		inserted := int64(0)
 		for i := range rows {
 			c.withModels(rows[i:i+1], c.insert)
-			if c.Db.Error != nil {
+			if c.DB.Error != nil {
 				return
 			}
-			if c.Db.RowsAffected == 0 {
+			if c.DB.RowsAffected == 0 {
 				c.forgetKeys(rows[i : i+1])
 			}
-			inserted += c.Db.RowsAffected
+			inserted += c.DB.RowsAffected
 		}
 		c.setRowsAffected(inserted)
 	})
@@ -123,17 +123,17 @@ func (c *Call) isSaveOfMissing() bool {
 // or because it is soft-deleted, it is not overwritten: the write is refused.
 func (c *Call) insertMissing() {
 	c.Op = conflict.OpUpdate
-	if c.Db.AddError(c.identify(c.Stmt.ReflectValue, nil)) != nil {
+	if c.DB.AddError(c.identify(c.Stmt.ReflectValue, nil)) != nil {
 		return
 	}
 	c.Own = c.Stmt.Clauses["WHERE"]
 	c.insertOnly()
 	c.insert()
 	switch {
-	case c.Db.DryRun || len(c.rows) == 0:
-	case c.Db.Error == nil && c.Db.RowsAffected == 0:
+	case c.DB.DryRun || len(c.rows) == 0:
+	case c.DB.Error == nil && c.DB.RowsAffected == 0:
 		c.refuseUninserted()
-	case c.isDuplicateKey(c.Db.Error):
+	case c.isDuplicateKey(c.DB.Error):
 		c.refuseDuplicate()
 	}
 }
@@ -185,7 +185,7 @@ type batchCall struct {
 // settleBatch keeps what a batch of CreateInBatches has created; if the batch failed, it puts back those before it.
 func (c *Call) settleBatch() {
 	batch := c.Stmt.ReflectValue
-	if batch.Kind() != reflect.Slice || batch.Len() == 0 || c.startedTransaction() || c.Db.DisableNestedTransaction {
+	if batch.Kind() != reflect.Slice || batch.Len() == 0 || c.startedTransaction() || c.DB.DisableNestedTransaction {
 		return
 	}
 	session, ok := tx.ConnectionOf(c.Stmt.ConnPool).(*sql.Tx)
@@ -198,7 +198,7 @@ func (c *Call) settleBatch() {
 		call = open.(*batchCall)
 	}
 	switch {
-	case c.Db.Error != nil:
+	case c.DB.Error != nil:
 		tx.PutBack(c.Ctx, c.memories)
 		if call != nil && call.next == first {
 			tx.PutBack(c.Ctx, call.memories)

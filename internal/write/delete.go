@@ -29,7 +29,7 @@ func (e *Engine) guardDelete(db *gorm.DB) {
 }
 
 func (c *Call) delete() {
-	db, p := c.Db, c.Plugin
+	db, p := c.DB, c.Plugin
 	switch {
 	case c.Model.Version == nil:
 		p.Gorm.delete(db)

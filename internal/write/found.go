@@ -34,16 +34,16 @@ func (c *Call) writeMatched(set clause.Set, gormWrite func(*gorm.DB)) {
 	case c.Op == conflict.OpDelete && !c.isSoftDelete():
 		c.writeAndLearn(nil, gormWrite)
 		return
-	case c.Db.DryRun: // no row is read, so the versions that would be written are not known
+	case c.DB.DryRun: // no row is read, so the versions that would be written are not known
 		version := clause.Column{Name: c.Model.Version.DBName}
 		c.run(c.alsoSet(set, clause.Assignment{Column: version, Value: version}), gormWrite)
 		return
-	case len(c.rows) == 0 && !c.HasOwnConditions() && !c.Db.AllowGlobalUpdate:
-		_ = c.Db.AddError(gorm.ErrMissingWhereClause)
+	case len(c.rows) == 0 && !c.HasOwnConditions() && !c.DB.AllowGlobalUpdate:
+		_ = c.DB.AddError(gorm.ErrMissingWhereClause)
 		return
 	}
 	c.keepClauses("UPDATE", "ORDER BY", "LIMIT")
-	c.Db.RowsAffected = 0
+	c.DB.RowsAffected = 0
 	err := c.allOrNone(func() error {
 		rows, err := c.lockMatched()
 		if err != nil || len(rows) == 0 {
@@ -52,8 +52,8 @@ func (c *Call) writeMatched(set clause.Set, gormWrite func(*gorm.DB)) {
 		return c.advanceMatched(rows, set, gormWrite)
 	})
 	if err != nil {
-		c.Db.RowsAffected = 0
-		_ = c.Db.AddError(err)
+		c.DB.RowsAffected = 0
+		_ = c.DB.AddError(err)
 	}
 }
 
@@ -71,8 +71,8 @@ func (c *Call) advanceMatched(rows []*rows.Row, set clause.Set, gormWrite func(*
 	update := c.batchOf(columns, append(slices.Clone(set), version), gormWrite)
 	update.behindSet = c.Op == conflict.OpDelete
 	affected := update.run(rows)
-	if c.Db.Error != nil {
-		return c.Db.Error
+	if c.DB.Error != nil {
+		return c.DB.Error
 	}
 	c.setRowsAffected(affected)
 	if len(c.rows) == 0 {
@@ -110,9 +110,9 @@ func (c *Call) giveMatched(returned []reflect.Value) error {
 // lockMatched reads the keys and versions of the rows that the statement's conditions match, and keeps them as they are
 // until the transaction ends.
 func (c *Call) lockMatched() (rows []*rows.Row, err error) {
-	failed := c.Db.Error
-	c.Db.Error = nil
-	defer func() { c.Db.Error = failed }()
+	failed := c.DB.Error
+	c.DB.Error = nil
+	defer func() { c.DB.Error = failed }()
 	if err := c.LockFirst(); err != nil {
 		return nil, err
 	}

@@ -97,10 +97,10 @@ func (c *Call) isDuplicateKey(err error) bool {
 
 // besideStatement is a statement on the write's table and connection that nothing of the write itself gets into.
 func (c *Call) besideStatement() *gorm.DB {
-	tx := c.Db.Session(&gorm.Session{NewDB: true, SkipHooks: c.Stmt.SkipHooks}).Model(c.Model.NewModel())
+	tx := c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: c.Stmt.SkipHooks}).Model(c.Model.NewModel())
 	stmt := session.Inherit(tx, c.Stmt).Statement
 	stmt.Schema, stmt.Table, stmt.TableExpr, stmt.Unscoped = c.Model.Schema, c.Stmt.Table, c.Stmt.TableExpr, c.Stmt.Unscoped
-	stmt.ConnPool, stmt.BuildClauses = c.Stmt.ConnPool, c.Db.Callback().Update().Clauses
+	stmt.ConnPool, stmt.BuildClauses = c.Stmt.ConnPool, c.DB.Callback().Update().Clauses
 	if returning, asked := c.clausesBefore("RETURNING"); asked {
 		stmt.Clauses["RETURNING"] = returning
 	}
@@ -109,12 +109,12 @@ func (c *Call) besideStatement() *gorm.DB {
 
 // takeOutcome has the write's own statement end as the one beside it did.
 func (c *Call) takeOutcome(beside *gorm.DB) {
-	if c.Db.DryRun {
+	if c.DB.DryRun {
 		c.Stmt.SQL.Reset()
 		c.Stmt.SQL.WriteString(beside.Statement.SQL.String())
 		c.Stmt.Vars = beside.Statement.Vars
 	}
-	c.Db.Error, beside.Error = beside.Error, nil
+	c.DB.Error, beside.Error = beside.Error, nil
 }
 
 // withModels has do see some of the call's models alone, so that the keys that the database generates land on them.
@@ -133,7 +133,7 @@ func (c *Call) withModels(rows []rows.Row, do func()) {
 	}
 	stmt.SQL.Reset()
 	stmt.Vars = nil
-	c.Db.RowsAffected = 0
+	c.DB.RowsAffected = 0
 	do()
 }
 

@@ -89,7 +89,7 @@ func (c *Call) catchUp(rows []*rows.Row) {
 // followCopies gives further models of the rows that the call has written their versions.
 func (c *Call) followCopies() {
 	j := c.journal()
-	if c.Db.Error != nil || j == nil || len(j.Memories) <= j.Began {
+	if c.DB.Error != nil || j == nil || len(j.Memories) <= j.Began {
 		return
 	}
 	c.followAssociations(c.Stmt.ReflectValue)

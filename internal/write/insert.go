@@ -19,15 +19,15 @@ func (c *Call) insertByDatabase() {
 	defer c.leaveOut(rows, maps)()
 	if c.Dialect.InsertReturnsWritten && len(rows) > 0 && !c.mayBeSkipped() {
 		c.returnVersion(c.defaultColumns()...)
-		c.Plugin.Gorm.create(c.Db)
+		c.Plugin.Gorm.create(c.DB)
 		c.keepLearned(rows)
 		return
 	}
 	c.within(func() error {
-		c.Plugin.Gorm.create(c.Db)
+		c.Plugin.Gorm.create(c.DB)
 		c.forgetDefaults(rows)
-		if c.Db.Error != nil || c.Db.DryRun || c.Db.RowsAffected == 0 || c.mayBeSkipped() {
-			return c.Db.Error
+		if c.DB.Error != nil || c.DB.DryRun || c.DB.RowsAffected == 0 || c.mayBeSkipped() {
+			return c.DB.Error
 		}
 		return c.learnInserted(rows)
 	})
@@ -106,7 +106,7 @@ func (c *Call) defaultFor(rows []rows.Row) func(index int, version any) any {
 	return func(index int, version any) any {
 		for _, r := range rows {
 			if r.Index == index {
-				return c.Db.DefaultValueOf(c.Model.Version.Field)
+				return c.DB.DefaultValueOf(c.Model.Version.Field)
 			}
 		}
 		return c.Model.Version.Kind.Bind(version)
@@ -116,7 +116,7 @@ func (c *Call) defaultFor(rows []rows.Row) func(index int, version any) any {
 // keepLearned notes that models have been given versions, for the transaction may still be rolled back.
 func (c *Call) keepLearned(rows []rows.Row) {
 	for _, r := range rows {
-		if c.Db.Error != nil || c.Db.RowsAffected == 0 {
+		if c.DB.Error != nil || c.DB.RowsAffected == 0 {
 			c.Model.Version.Put(c.Ctx, r.Model, r.Before)
 		} else {
 			c.remember(&r)
@@ -144,11 +144,11 @@ func (c *Call) insert() {
 			numbered.putBack()
 		}
 	}()
-	if c.Db.AddError(err) == nil {
+	if c.DB.AddError(err) == nil {
 		c.bindInserted()
-		c.Plugin.Gorm.create(c.Db)
+		c.Plugin.Gorm.create(c.DB)
 	}
-	if c.Db.Error != nil || c.Db.DryRun || c.Db.RowsAffected == 0 {
+	if c.DB.Error != nil || c.DB.DryRun || c.DB.RowsAffected == 0 {
 		return
 	}
 	isInserted = true
@@ -278,7 +278,7 @@ func (c *Call) selectVersion() (restore func()) {
 
 // namesVersion tells whether an entry of Omit means the version, in any of the ways that GORM takes it.
 func (c *Call) namesVersion(omitted string) bool {
-	only := &gorm.Statement{DB: c.Db, Schema: c.Stmt.Schema, Table: c.Stmt.Table, Omits: []string{omitted}}
+	only := &gorm.Statement{DB: c.DB, Schema: c.Stmt.Schema, Table: c.Stmt.Table, Omits: []string{omitted}}
 	columns, _ := only.SelectAndOmitColumns(false, false)
 	_, named := columns[c.Model.Version.DBName]
 	return named
@@ -319,17 +319,17 @@ func (c *Call) insertModels(rows []rows.Row) (affected int64, err error) {
 		} else {
 			defer c.selectVersion()()
 		}
-		c.Plugin.Gorm.create(c.Db)
+		c.Plugin.Gorm.create(c.DB)
 	})
-	affected, err = c.Db.RowsAffected, c.Db.Error
-	c.Db.Error, c.Db.RowsAffected = nil, 0
+	affected, err = c.DB.RowsAffected, c.DB.Error
+	c.DB.Error, c.DB.RowsAffected = nil, 0
 	return affected, err
 }
 
 // insertSnapshots has GORM insert the rows, and gives their models the snapshots of what is stored.
 func (c *Call) insertSnapshots() {
-	c.Plugin.Gorm.create(c.Db)
-	if c.Db.Error == nil && !c.Db.DryRun && c.Db.RowsAffected > 0 {
-		_ = c.Db.AddError(c.learnInserted(c.candidates()))
+	c.Plugin.Gorm.create(c.DB)
+	if c.DB.Error == nil && !c.DB.DryRun && c.DB.RowsAffected > 0 {
+		_ = c.DB.AddError(c.learnInserted(c.candidates()))
 	}
 }

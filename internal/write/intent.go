@@ -55,7 +55,7 @@ func (c *Call) withoutVersion(set clause.Set) clause.Set {
 		}
 	}
 	if len(kept) < len(set) && others == 0 && !c.isWholeRow() {
-		_ = c.Db.AddError(c.versionAlone(set))
+		_ = c.DB.AddError(c.versionAlone(set))
 		return nil
 	}
 	return kept
@@ -186,7 +186,7 @@ func (c *Call) versionOfStruct(payload reflect.Value) any {
 		return c.snapshotOfStruct(payload)
 	}
 	if payload.Type() != s.ModelType {
-		parsed := &gorm.Statement{DB: c.Db}
+		parsed := &gorm.Statement{DB: c.DB}
 		if parsed.Parse(c.Stmt.Dest) != nil {
 			return nil
 		}

@@ -115,9 +115,9 @@ func (c *Call) learnVersion(r *rows.Row) error {
 // followStored reads the versions that rows are at and locks them; each row's next version is the one after it. Rows that
 // are gone are left out.
 func (c *Call) followStored(rows []*rows.Row) (there []*rows.Row, err error) {
-	failed := c.Db.Error
-	c.Db.Error = nil
-	defer func() { c.Db.Error = failed }()
+	failed := c.DB.Error
+	c.DB.Error = nil
+	defer func() { c.DB.Error = failed }()
 	if err := c.LockFirst(); err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func (c *Call) learnBase(r *rows.Row) {
 	found := c.Model.MakeSlice()
 	condition := clause.Where{Exprs: []clause.Expression{&rows.Condition{Model: c.Model, Key: c.KeyOf(r.Model)}}}
 	err := c.Session().Clauses(condition).Find(found.Interface()).Error
-	if c.Db.AddError(err) == nil && found.Elem().Len() == 1 {
+	if c.DB.AddError(err) == nil && found.Elem().Len() == 1 {
 		c.putBase(r.Model, c.Model.Snapshot.Of(found.Elem().Index(0)))
 	}
 }

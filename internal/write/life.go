@@ -113,7 +113,7 @@ func (e *Engine) openWrite(db *gorm.DB, m *model.Model, op conflict.Op) error {
 		return nil
 	}
 	w := pool.Get().(*Call)
-	w.Plugin, w.Db, w.Stmt, w.Ctx, w.Dialect = e, db, stmt, stmt.Context, e.Dialect
+	w.Plugin, w.DB, w.Stmt, w.Ctx, w.Dialect = e, db, stmt, stmt.Context, e.Dialect
 	w.Model, w.Op, w.switches = m, op, switches
 	w.clauses = w.room.clauses[:0]
 	w.isCreate = op == conflict.OpUpsert
@@ -128,10 +128,10 @@ func (e *Engine) openWrite(db *gorm.DB, m *model.Model, op conflict.Op) error {
 
 // OpenUnit opens the unit of a call that may write several rows through several statements.
 func (c *Call) openUnit(target reflect.Value) (err error) {
-	if !c.Model.MayNest(c.Stmt) || c.Db.DryRun {
+	if !c.Model.MayNest(c.Stmt) || c.DB.DryRun {
 		return nil
 	}
-	_, startedByGORM := c.Db.InstanceGet("gorm:started_transaction")
+	_, startedByGORM := c.DB.InstanceGet("gorm:started_transaction")
 	if startedByGORM && !tx.IsTransaction(c.Stmt.ConnPool) {
 		if c.savesMore(target) {
 			return tx.NotATransaction(c.Stmt.ConnPool)
@@ -142,7 +142,7 @@ func (c *Call) openUnit(target reflect.Value) (err error) {
 	if !startedByGORM && (isUndoneByOwner || !c.savesMore(target)) {
 		return nil
 	}
-	if c.unit, err = c.Plugin.OpenUnit(c.Db, startedByGORM); err != nil {
+	if c.unit, err = c.Plugin.OpenUnit(c.DB, startedByGORM); err != nil {
 		return err
 	}
 	c.unit.Hold()
@@ -257,10 +257,10 @@ func (c *Call) closeUnit() {
 	}
 	c.unit.Journal.Leave()
 	memories := c.unit.Journal.Memories[min(c.unit.Mark, len(c.unit.Journal.Memories)):]
-	if err := c.unit.Close(c.Db, c.Db.Error != nil); err != nil && c.Db.Error == nil {
-		_ = c.Db.AddError(err)
+	if err := c.unit.Close(c.DB, c.DB.Error != nil); err != nil && c.DB.Error == nil {
+		_ = c.DB.AddError(err)
 	}
-	if c.unit.OwnsJournal && c.Db.Error == nil {
+	if c.unit.OwnsJournal && c.DB.Error == nil {
 		c.memories = append(c.memories, memories...)
 	}
 }

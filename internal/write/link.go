@@ -16,7 +16,7 @@ import (
 // writes that to every row; here, a row that has it is left alone, one that has another is compared, so that a child is
 // not pulled back from where somebody else has moved it, and one that is not there is inserted if it was never loaded.
 func (c *Call) relink(conflict clause.OnConflict) {
-	if c.Db.DryRun {
+	if c.DB.DryRun {
 		c.insert()
 		return
 	}
@@ -24,7 +24,7 @@ func (c *Call) relink(conflict clause.OnConflict) {
 	c.Identity = c.uniqueFields()
 	defer func() { c.Identity = nil }()
 	missing, moved, err := c.sortChildren(fields)
-	if c.Db.AddError(err) != nil {
+	if c.DB.AddError(err) != nil {
 		return
 	}
 	delete(c.Stmt.Clauses, "ON CONFLICT")
@@ -36,9 +36,9 @@ func (c *Call) relink(conflict clause.OnConflict) {
 	default:
 		c.together(func() {
 			c.moveChildren(fields, moved)
-			if affected := c.Db.RowsAffected; c.Db.Error == nil {
+			if affected := c.DB.RowsAffected; c.DB.Error == nil {
 				c.insertChildren(missing)
-				c.setRowsAffected(affected + c.Db.RowsAffected)
+				c.setRowsAffected(affected + c.DB.RowsAffected)
 			}
 		})
 	}
@@ -126,7 +126,7 @@ func (c *Call) insertChildren(rows []rows.Row) {
 		return
 	}
 	c.withModels(rows, c.insert)
-	if c.isDuplicateKey(c.Db.Error) {
+	if c.isDuplicateKey(c.DB.Error) {
 		c.refuseDuplicates(rows)
 	}
 }

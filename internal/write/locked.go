@@ -23,7 +23,7 @@ import (
 func (c *Call) upsertLocked(conflict clause.OnConflict, loaded []rows.Row) {
 	c.Counters().Checked.Add(1)
 	c.rows = loaded
-	if c.Db.DryRun {
+	if c.DB.DryRun {
 		c.withModels(loaded, c.overwrite)
 		return
 	}
@@ -31,7 +31,7 @@ func (c *Call) upsertLocked(conflict clause.OnConflict, loaded []rows.Row) {
 		hand, states, err := c.lockTarget(conflict, c.pointers())
 		defer func() { c.Lookup = rows.Lookup{Own: c.Own} }()
 		switch {
-		case c.Db.Error != nil:
+		case c.DB.Error != nil:
 		case err != nil:
 			c.failRows(hand, err)
 		case !c.chooseAmong(hand, states):
@@ -46,12 +46,12 @@ func (c *Call) upsertLocked(conflict clause.OnConflict, loaded []rows.Row) {
 // lockTarget locks the rows of the conflict target of models and reads their states. It leaves the lookup set to the
 // target, for those who name the rows.
 func (c *Call) lockTarget(conflict clause.OnConflict, rows []*rows.Row) ([]*rows.Row, []rows.State, error) {
-	if c.Db.AddError(c.setTarget(conflict)) != nil {
+	if c.DB.AddError(c.setTarget(conflict)) != nil {
 		return nil, nil, nil
 	}
 	for _, r := range rows {
 		if r.Key = c.KeyOf(r.Model); r.Key == nil {
-			_ = c.Db.AddError(c.errNoTarget())
+			_ = c.DB.AddError(c.errNoTarget())
 			return nil, nil, nil
 		}
 	}
@@ -110,7 +110,7 @@ func (c *Call) isUpdate(conflict clause.OnConflict, set clause.Set) bool {
 // sendLocked sends the caller's INSERT ... ON CONFLICT for models whose rows are locked. New models may be inserted all the
 // same, where the database finds no conflict.
 func (c *Call) sendLocked(rows []*rows.Row, states []rows.State, areNew bool) {
-	if c.Db.AddError(c.checkKeys(rows, states)) != nil {
+	if c.DB.AddError(c.checkKeys(rows, states)) != nil {
 		return
 	}
 	rows, states = c.onceByKey(rows, states)
@@ -118,9 +118,9 @@ func (c *Call) sendLocked(rows []*rows.Row, states []rows.State, areNew bool) {
 	if !c.Model.Version.IsAdvancedInSQL() {
 		size = 1 // each has a next version of its own
 	}
-	for i := 0; i < len(rows) && c.Db.Error == nil; i += size {
+	for i := 0; i < len(rows) && c.DB.Error == nil; i += size {
 		c.sendLockedPart(rows[i:i+size], states[i:i+size], areNew)
-		affected += c.Db.RowsAffected
+		affected += c.DB.RowsAffected
 	}
 	c.setRowsAffected(affected)
 }
@@ -180,14 +180,14 @@ func (c *Call) sendLockedPart(hand []*rows.Row, states []rows.State, areNew bool
 	for i, r := range hand {
 		sent[i] = *r
 		sent[i].Model = r.Latest()
-		if c.Db.AddError(c.setNextAfter(r)) != nil {
+		if c.DB.AddError(c.setNextAfter(r)) != nil {
 			return
 		}
 	}
 	c.withModels(sent, func() {
 		written, conflict := c.sendApart(c.nextAfter(hand[0]))
-		if c.Db.Error == nil {
-			_ = c.Db.AddError(c.learnLocked(conflict, hand, states, written, areNew))
+		if c.DB.Error == nil {
+			_ = c.DB.AddError(c.learnLocked(conflict, hand, states, written, areNew))
 		}
 	})
 }
@@ -208,7 +208,7 @@ func (c *Call) sendApart(next any) (written reflect.Value, conflict clause.OnCon
 	}
 	numbered, err := c.numberInserted()
 	defer numbered.putBack()
-	if c.Db.AddError(err) != nil {
+	if c.DB.AddError(err) != nil {
 		return written, conflict
 	}
 	conflict = c.buildUpsert(next)
@@ -216,7 +216,7 @@ func (c *Call) sendApart(next any) (written reflect.Value, conflict clause.OnCon
 	defer func() { c.Stmt.ReflectValue, c.Stmt.Dest = target, dest }()
 	fresh := reflect.New(reflect.SliceOf(reflect.PointerTo(c.Model.ModelType)))
 	c.Stmt.ReflectValue, c.Stmt.Dest = fresh.Elem(), fresh.Interface()
-	c.Plugin.Gorm.create(c.Db)
+	c.Plugin.Gorm.create(c.DB)
 	return fresh.Elem(), conflict
 }
 

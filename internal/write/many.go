@@ -267,14 +267,14 @@ func (c *Call) savedFields() (fields []*schema.Field) {
 
 // setUpdateTime sets the time of the update as GORM does, one time for all.
 func (c *Call) setUpdateTime(fields []*schema.Field, hand []*rows.Row) {
-	now := c.Db.NowFunc()
+	now := c.DB.NowFunc()
 	for _, field := range fields {
 		if field.AutoUpdateTime == 0 {
 			continue
 		}
 		for _, r := range hand {
 			for _, r := range append([]*rows.Row{r}, r.Copies...) {
-				_ = c.Db.AddError(field.Set(c.Ctx, r.Model, now))
+				_ = c.DB.AddError(field.Set(c.Ctx, r.Model, now))
 			}
 		}
 	}
@@ -290,7 +290,7 @@ type sender func(rows []*rows.Row) (affected int64)
 func (c *Call) writeSeveral(models []*rows.Row, how severalWrite) {
 	rows, agree := c.distinct(models)
 	switch {
-	case c.Db.DryRun:
+	case c.DB.DryRun:
 		how.send(rows)
 		return
 	case c.hasSnapshots() && agree:
@@ -316,15 +316,15 @@ func (c *Call) writeSeveral(models []*rows.Row, how severalWrite) {
 // writeAsTheyAre writes several rows whatever their versions are.
 func (c *Call) writeAsTheyAre(models []*rows.Row, how severalWrite) {
 	rows, _ := c.distinct(models)
-	if c.Db.DryRun {
+	if c.DB.DryRun {
 		how.send(rows)
 		return
 	}
 	err := c.allOrNone(func() error {
 		affected := how.send(rows)
 		switch {
-		case c.Db.Error != nil:
-			return c.Db.Error
+		case c.DB.Error != nil:
+			return c.DB.Error
 		case affected < int64(len(rows)) && how.reaches != nil:
 			return errShort
 		}
@@ -361,8 +361,8 @@ func (c *Call) writeReached(hand []*rows.Row, how severalWrite) error {
 			return nil
 		}
 		affected := how.send(reached)
-		if c.Db.Error != nil {
-			return c.Db.Error
+		if c.DB.Error != nil {
+			return c.DB.Error
 		}
 		c.setRowsAffected(affected)
 		return how.written(reached)
@@ -377,14 +377,14 @@ func (c *Call) sendTogether(rows []*rows.Row, send sender) error {
 		return c.allOrNone(func() error { return c.sendAll(rows, send) })
 	}
 	err := c.sendAll(rows, send)
-	c.Db.Error = nil // it is for the caller to say what becomes of it
+	c.DB.Error = nil // it is for the caller to say what becomes of it
 	return err
 }
 
 func (c *Call) sendAll(rows []*rows.Row, send sender) error {
 	affected := send(rows)
-	if c.Db.Error != nil {
-		return c.Db.Error
+	if c.DB.Error != nil {
+		return c.DB.Error
 	}
 	if affected != int64(len(rows)) {
 		return errShort
@@ -433,7 +433,7 @@ func (c *Call) isHardDelete() bool { return c.Op == conflict.OpDelete && !c.isSo
 // areGone tells whether a delete of locked rows has removed all of them, though it counted fewer: the database deletes some
 // along with others that they refer to.
 func (c *Call) areGone(hand []*rows.Row) bool {
-	if !c.isHardDelete() || c.Db.Error != nil {
+	if !c.isHardDelete() || c.DB.Error != nil {
 		return false
 	}
 	states, err := c.ReadRows(hand, "")
@@ -468,7 +468,7 @@ func (c *Call) updateSeveralUncompared(set clause.Set) {
 }
 
 func (c *Call) batchOf(columns []rows.Column, set clause.Set, send func(*gorm.DB)) *batchUpdate {
-	return &batchUpdate{w: c, db: c.Db, columns: columns, conditions: rows.ColumnsMatch(c.KeyColumns()), set: set, send: send}
+	return &batchUpdate{w: c, db: c.DB, columns: columns, conditions: rows.ColumnsMatch(c.KeyColumns()), set: set, send: send}
 }
 
 // advancing is an UPDATE that has rows take their next version: the one after the expected one, or after whatever they
@@ -548,7 +548,7 @@ func (b *batchUpdate) readAndRun(rows []*rows.Row) int64 {
 
 // writePartitioned writes the rows that are compared and those that the caller has not compared, all or none of them.
 func (c *Call) writePartitioned(of func(rows []*rows.Row, compared bool) severalWrite) {
-	if c.Db.AddError(c.setNext()) != nil {
+	if c.DB.AddError(c.setNext()) != nil {
 		return
 	}
 	compared, unchecked := c.partition()
@@ -563,9 +563,9 @@ func (c *Call) writePartitioned(of func(rows []*rows.Row, compared bool) several
 		c.Counters().Checked.Add(1)
 		c.together(func() {
 			c.writeSeveral(compared, of(compared, true))
-			if affected := c.Db.RowsAffected; c.Db.Error == nil && !c.Db.DryRun {
+			if affected := c.DB.RowsAffected; c.DB.Error == nil && !c.DB.DryRun {
 				c.writeAsTheyAre(unchecked, of(unchecked, false))
-				c.setRowsAffected(affected + c.Db.RowsAffected)
+				c.setRowsAffected(affected + c.DB.RowsAffected)
 			}
 		})
 	}
@@ -605,7 +605,7 @@ func (b *batchDelete) runByConditions(hand []*rows.Row) (affected int64) {
 		b.w.Stmt.Clauses["DELETE"] = given
 		b.w.Stmt.Clauses["FROM"], _ = b.w.clausesBefore("FROM")
 		affected += b.send(b.w.groupedWhere([]clause.Expression{any}), len(part) == len(hand))
-		if b.w.Db.Error != nil || b.w.Db.DryRun {
+		if b.w.DB.Error != nil || b.w.DB.DryRun {
 			break
 		}
 	}
@@ -615,9 +615,9 @@ func (b *batchDelete) runByConditions(hand []*rows.Row) (affected int64) {
 // runFromValues deletes the rows of a join. It has no RETURNING, so what the caller asked for is read before.
 func (b *batchDelete) runFromValues(hand []*rows.Row) (affected int64) {
 	w := b.w
-	if _, returning := w.Stmt.Clauses["RETURNING"]; returning && !w.Db.DryRun {
+	if _, returning := w.Stmt.Clauses["RETURNING"]; returning && !w.DB.DryRun {
 		var err error
-		if b.returned, err = w.lockModels(hand); w.Db.AddError(err) != nil {
+		if b.returned, err = w.lockModels(hand); w.DB.AddError(err) != nil {
 			return 0
 		}
 	}
@@ -633,7 +633,7 @@ func (b *batchDelete) runFromValues(hand []*rows.Row) (affected int64) {
 		w.Stmt.Clauses["DELETE"] = w.deleteFrom(given)
 		w.Stmt.Clauses["FROM"] = w.ValuesFirst("FROM", clause.Clause{}, part.Table(&w.Site, update.columns), w.ByIndex())
 		affected += b.send(w.groupedWhere(update.conditions), len(parts) == 1)
-		if w.Db.Error != nil || w.Db.DryRun {
+		if w.DB.Error != nil || w.DB.DryRun {
 			break
 		}
 	}
@@ -660,12 +660,12 @@ func (b *batchDelete) send(where clause.Clause, last bool) int64 {
 	w.Stmt.Vars = nil
 	delete(w.Stmt.Clauses, softDeleteMark)
 	w.Stmt.Clauses["WHERE"] = where
-	returned, _ := w.hideModels(w.Db, false, w.Plugin.Gorm.delete)
+	returned, _ := w.hideModels(w.DB, false, w.Plugin.Gorm.delete)
 	b.returned = append(b.returned, returned...)
-	if w.Db.Error == nil && !w.Db.DryRun && !last {
-		trace(w.Db, began)
+	if w.DB.Error == nil && !w.DB.DryRun && !last {
+		trace(w.DB, began)
 	}
-	return w.Db.RowsAffected
+	return w.DB.RowsAffected
 }
 
 // lockModels reads rows as models, and keeps them as they are until the transaction ends.
@@ -709,13 +709,13 @@ func (c *Call) writeSnapshots(hand []*rows.Row, how severalWrite) {
 			return nil
 		}
 		affected := how.send(written)
-		if c.Db.Error != nil {
-			return c.Db.Error
+		if c.DB.Error != nil {
+			return c.DB.Error
 		}
 		if affected != int64(len(written)) && !c.mayBeUnchanged() && !c.areGone(written) {
 			return errShort
 		}
-		c.setRowsAffected(max(affected, c.Db.RowsAffected))
+		c.setRowsAffected(max(affected, c.DB.RowsAffected))
 		return how.written(written)
 	})
 	switch {

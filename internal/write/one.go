@@ -21,7 +21,7 @@ func (c *Call) writeByDatabase(set clause.Set, gormWrite func(*gorm.DB)) {
 		c.returnVersion()
 		c.run(set, gormWrite)
 		r.Next = c.Model.Version.Of(c.Ctx, r.Model)
-		if c.Db.Error != nil {
+		if c.DB.Error != nil {
 			c.putBack()
 		}
 		c.check()
@@ -31,8 +31,8 @@ func (c *Call) writeByDatabase(set clause.Set, gormWrite func(*gorm.DB)) {
 	c.within(func() error {
 		c.run(set, gormWrite)
 		c.check()
-		if c.Db.Error != nil || c.Db.DryRun || c.Db.RowsAffected == 0 || (c.Op == conflict.OpDelete && !c.wasSoftDelete()) {
-			return c.Db.Error
+		if c.DB.Error != nil || c.DB.DryRun || c.DB.RowsAffected == 0 || (c.Op == conflict.OpDelete && !c.wasSoftDelete()) {
+			return c.DB.Error
 		}
 		return c.learnVersion(r)
 	})
@@ -46,9 +46,9 @@ func (c *Call) writeAndLearn(set clause.Set, gormWrite func(*gorm.DB)) {
 	c.within(func() error {
 		c.run(set, gormWrite)
 		switch {
-		case c.Db.Error != nil, c.Db.DryRun, c.Op == conflict.OpDelete && !c.wasSoftDelete():
-			return c.Db.Error
-		case c.Db.RowsAffected == 0:
+		case c.DB.Error != nil, c.DB.DryRun, c.Op == conflict.OpDelete && !c.wasSoftDelete():
+			return c.DB.Error
+		case c.DB.RowsAffected == 0:
 			return c.learnUnchanged(&c.rows[0])
 		}
 		return c.learnVersion(&c.rows[0])
@@ -76,22 +76,22 @@ func (c *Call) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
 
 // namesRows holds up GORM's rule that a write without a condition is a mistake; the version alone is no condition.
 func (c *Call) namesRows() bool {
-	if c.HasOwnConditions() || c.rows[0].Key != nil || c.Db.AllowGlobalUpdate {
+	if c.HasOwnConditions() || c.rows[0].Key != nil || c.DB.AllowGlobalUpdate {
 		return true
 	}
-	_ = c.Db.AddError(gorm.ErrMissingWhereClause)
+	_ = c.DB.AddError(gorm.ErrMissingWhereClause)
 	return false
 }
 
 // check looks at what became of a compared statement: the next version in memory, or a refusal.
 func (c *Call) check() {
 	switch {
-	case c.Db.DryRun:
-	case c.Db.Error != nil:
+	case c.DB.DryRun:
+	case c.DB.Error != nil:
 		c.checkError()
-	case c.Db.RowsAffected == 0 && c.isSaveOfNew(&c.rows[0]):
+	case c.DB.RowsAffected == 0 && c.isSaveOfNew(&c.rows[0]):
 		c.insertBeforeAssociations()
-	case c.Db.RowsAffected == 0:
+	case c.DB.RowsAffected == 0:
 		c.Refuse(nil)
 	case c.Op != conflict.OpDelete || c.wasSoftDelete():
 		r := &c.rows[0]
@@ -101,7 +101,7 @@ func (c *Call) check() {
 }
 
 func (c *Call) checkError() {
-	if err := c.Db.Error; c.Dialect.IsConflict(err) {
+	if err := c.DB.Error; c.Dialect.IsConflict(err) {
 		c.Refuse(err)
 	}
 }
@@ -129,11 +129,11 @@ func (c *Call) insertBeforeAssociations() {
 	if c.unit == nil || !model.SavesAssociations(c.Stmt, c.Model, c.rows[0].Model, false) {
 		return // Save goes on to insert it
 	}
-	tx := c.Db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Clauses(saving{}, clause.OnConflict{UpdateAll: true})
+	tx := c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Clauses(saving{}, clause.OnConflict{UpdateAll: true})
 	tx = session.Inherit(tx, c.Stmt).Omit(append(slices.Clip(c.Stmt.Omits), clause.Associations)...)
 	tx.Statement.Table, tx.Statement.TableExpr, tx.Statement.Unscoped = c.Stmt.Table, c.Stmt.TableExpr, c.Stmt.Unscoped
 	tx = tx.Create(c.Stmt.Dest)
-	if c.Db.AddError(tx.Error) == nil {
+	if c.DB.AddError(tx.Error) == nil {
 		c.setRowsAffected(tx.RowsAffected)
 	}
 }
@@ -169,15 +169,15 @@ func (c *Call) runReturning(set clause.Set, gormWrite func(*gorm.DB)) {
 		returning.Columns = append(returning.Columns, clause.Column{Name: name})
 	}
 	c.Stmt.Clauses["RETURNING"] = clause.Clause{Name: "RETURNING", Expression: returning}
-	config := c.Db.Config
+	config := c.DB.Config
 	dry := *config
 	dry.DryRun = true
-	c.Db.Config = &dry
+	c.DB.Config = &dry
 	c.run(set, gormWrite)
-	c.Db.Config = config
-	if c.Db.Error == nil && !c.Db.DryRun {
-		_ = c.Db.AddError(c.query())
-		c.Plugin.Leave(c.Db)
+	c.DB.Config = config
+	if c.DB.Error == nil && !c.DB.DryRun {
+		_ = c.DB.AddError(c.query())
+		c.Plugin.Leave(c.DB)
 	}
 }
 
@@ -206,16 +206,16 @@ func (c *Call) query() error {
 func (c *Call) checkSnapshot() error {
 	r := &c.rows[0]
 	switch {
-	case c.Db.DryRun:
-		return c.Db.Error
-	case c.Db.Error != nil:
+	case c.DB.DryRun:
+		return c.DB.Error
+	case c.DB.Error != nil:
 		c.checkError()
-	case c.Db.RowsAffected == 0 && c.isSaveOfNew(r): // Save goes on to insert it
-	case c.Db.RowsAffected == 0:
+	case c.DB.RowsAffected == 0 && c.isSaveOfNew(r): // Save goes on to insert it
+	case c.DB.RowsAffected == 0:
 		c.Refuse(nil)
 	}
-	if c.Db.Error != nil || c.Db.RowsAffected == 0 || c.Op == conflict.OpDelete && !c.wasSoftDelete() {
-		return c.Db.Error
+	if c.DB.Error != nil || c.DB.RowsAffected == 0 || c.Op == conflict.OpDelete && !c.wasSoftDelete() {
+		return c.DB.Error
 	}
 	return c.learnSnapshot(r)
 }
@@ -227,7 +227,7 @@ func (c *Call) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 	r := &c.rows[0]
 	state, err := c.ReadWhere(&rows.Condition{Model: c.Model, Key: r.Key}, c.Locking(clause.LockingStrengthUpdate))
 	if err != nil {
-		c.Db.Error = err
+		c.DB.Error = err
 		c.checkError()
 		return
 	}
@@ -239,9 +239,9 @@ func (c *Call) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
 	c.whereRow(false)
 	c.run(set, gormWrite)
 	switch {
-	case c.Db.Error != nil:
+	case c.DB.Error != nil:
 		c.checkError()
-	case c.Db.RowsAffected > 0, c.HasOwnConditions(), c.mayBeUnchanged():
+	case c.DB.RowsAffected > 0, c.HasOwnConditions(), c.mayBeUnchanged():
 	default:
 		c.fail(&conflict.Refusal{Op: c.Op, Rows: c.unknown([]*rows.Row{r})})
 	}

@@ -35,7 +35,7 @@ func (c *Call) lockReferenced(relation *schema.Relationship, parents map[string]
 	columns := model.ReferencedColumns(relation)
 	for part := range slices.Chunk(keysInOrder(parents), rows.MaxKeys) {
 		found := reflect.New(reflect.SliceOf(relation.FieldSchema.ModelType)).Interface()
-		tx := c.Db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped().Set(rows.ReadPrimary, true)
+		tx := c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped().Set(rows.ReadPrimary, true)
 		tx = session.Inherit(tx, c.Stmt).Clauses(clause.Select{Columns: columns}, clause.Locking{Strength: clause.LockingStrengthUpdate})
 		if err := tx.Where(clause.IN{Column: columns, Values: part}).Find(found).Error; err != nil {
 			return err

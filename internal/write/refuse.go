@@ -44,7 +44,7 @@ func (c *Call) Refuse(reported error) {
 			c.snapshot.again()
 			return
 		case !byCondition && c.isCurrent(r, state) && (c.HasOwnConditions() || c.mayBeUnchanged()):
-			if c.Db.Error = nil; !c.HasOwnConditions() {
+			if c.DB.Error = nil; !c.HasOwnConditions() {
 				c.advance(r, r.Expected) // which the model may not hold: it can have come from Expect
 			}
 			return // the row is current: the caller's own conditions did not hold, or there was nothing to change
@@ -59,8 +59,8 @@ func (c *Call) fail(refusal *conflict.Refusal) {
 	refusal.Table = c.tableName()
 	c.heat(refusal)
 	c.refusal = c.Plugin.Face.Refused(refusal)
-	c.Db.Error, c.Db.RowsAffected = nil, 0
-	_ = c.Db.AddError(c.refusal)
+	c.DB.Error, c.DB.RowsAffected = nil, 0
+	_ = c.DB.AddError(c.refusal)
 }
 
 func (c *Call) NamedKey(r *rows.Row) map[string]any {
@@ -167,6 +167,6 @@ func (c *Call) failRows(rows []*rows.Row, err error) {
 		c.fail(&conflict.Refusal{Op: c.Op, Rows: c.unknown(rows), Err: err})
 		return
 	}
-	c.Db.RowsAffected = 0
-	_ = c.Db.AddError(err)
+	c.DB.RowsAffected = 0
+	_ = c.DB.AddError(err)
 }

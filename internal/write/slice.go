@@ -38,7 +38,7 @@ type savedSlice struct {
 func (c *Call) saveSlice() {
 	c.Op, c.Own, c.isWhole = conflict.OpUpdate, c.Stmt.Clauses["WHERE"], true
 	switch err := c.collectSaved(); {
-	case c.Db.AddError(err) != nil:
+	case c.DB.AddError(err) != nil:
 		return
 	case len(c.rows) == 0:
 		c.insert() // an empty slice is GORM's own error
@@ -55,11 +55,11 @@ func (c *Call) saveChosen() {
 		return // the call has written all of them already
 	}
 	delete(c.Stmt.Clauses, "ON CONFLICT")
-	if c.Db.AddError(c.setNexts(saved.loaded)) != nil {
+	if c.DB.AddError(c.setNexts(saved.loaded)) != nil {
 		return
 	}
 	c.countSaved(saved)
-	if !agree && !c.Db.DryRun {
+	if !agree && !c.DB.DryRun {
 		c.refuseCopies()
 		return
 	}
@@ -162,18 +162,18 @@ func (c *Call) saveEach(s savedSlice) {
 		if len(step.rows) == 0 {
 			continue
 		}
-		if c.Db.DryRun && affected > 0 {
+		if c.DB.DryRun && affected > 0 {
 			return
 		}
 		step.save(step.rows)
-		if c.Db.Error != nil {
+		if c.DB.Error != nil {
 			return
 		}
-		if affected += c.Db.RowsAffected; c.Db.DryRun {
+		if affected += c.DB.RowsAffected; c.DB.DryRun {
 			affected = 1 // one statement is all that can be shown
 		}
 	}
-	if !c.Db.DryRun {
+	if !c.DB.DryRun {
 		c.setRowsAffected(affected)
 	}
 }
@@ -185,12 +185,12 @@ func (c *Call) saveLoaded(rows []*rows.Row) {
 
 // saveUnchecked updates models whatever version their rows are at, and inserts those whose rows are gone.
 func (c *Call) saveUnchecked(hand []*rows.Row) {
-	if c.Db.DryRun {
+	if c.DB.DryRun {
 		c.savingUpdate(hand, false).send(hand)
 		return
 	}
 	states, err := c.ReadRows(hand, clause.LockingStrengthUpdate)
-	if c.Db.AddError(err) != nil {
+	if c.DB.AddError(err) != nil {
 		return
 	}
 	var there, gone []*rows.Row
@@ -204,11 +204,11 @@ func (c *Call) saveUnchecked(hand []*rows.Row) {
 	affected := int64(0)
 	if len(there) > 0 {
 		c.writeAsTheyAre(there, c.savingUpdate(there, false))
-		affected = c.Db.RowsAffected
+		affected = c.DB.RowsAffected
 	}
-	if len(gone) > 0 && c.Db.Error == nil {
+	if len(gone) > 0 && c.DB.Error == nil {
 		c.insertRows(gone)
-		affected += c.Db.RowsAffected
+		affected += c.DB.RowsAffected
 	}
 	c.setRowsAffected(affected)
 }
@@ -217,32 +217,32 @@ func (c *Call) saveUnchecked(hand []*rows.Row) {
 // written where the row has no version yet.
 func (c *Call) saveNew(hand []*rows.Row) {
 	isKeyless := !slices.ContainsFunc(hand, func(r *rows.Row) bool { return r.Key != nil })
-	if c.Db.DryRun || isKeyless && len(hand) <= c.maxInserted() {
+	if c.DB.DryRun || isKeyless && len(hand) <= c.maxInserted() {
 		c.insertRows(hand)
 		return
 	}
-	err := c.allOrNone(func() error { c.insertRows(hand); return c.Db.Error })
+	err := c.allOrNone(func() error { c.insertRows(hand); return c.DB.Error })
 	if !c.isDuplicateKey(err) {
-		_ = c.Db.AddError(err)
+		_ = c.DB.AddError(err)
 		return
 	}
 	there, gone, states, readErr := c.divideByPresence(hand)
 	if readErr != nil || len(there) == 0 {
-		_ = c.Db.AddError(err)
+		_ = c.DB.AddError(err)
 		return
 	}
 	if !c.areCurrent(there, states) {
 		c.refuseRows(there, states, nil)
 		return
 	}
-	if c.Db.AddError(c.setNexts(there)) != nil {
+	if c.DB.AddError(c.setNexts(there)) != nil {
 		return
 	}
 	c.together(func() {
 		c.saveLoaded(there)
-		if affected := c.Db.RowsAffected; c.Db.Error == nil && len(gone) > 0 {
+		if affected := c.DB.RowsAffected; c.DB.Error == nil && len(gone) > 0 {
 			c.insertRows(gone)
-			c.setRowsAffected(affected + c.Db.RowsAffected)
+			c.setRowsAffected(affected + c.DB.RowsAffected)
 		}
 	})
 }
@@ -281,12 +281,12 @@ func (c *Call) insertRows(rows []*rows.Row) {
 	for part := range slices.Chunk(rows, c.maxInserted()) {
 		began := time.Now()
 		c.insertPart(part)
-		affected += c.Db.RowsAffected
-		if c.Db.Error != nil || c.Db.DryRun {
+		affected += c.DB.RowsAffected
+		if c.DB.Error != nil || c.DB.DryRun {
 			return
 		}
 		if len(rows) > c.maxInserted() {
-			trace(c.Db, began)
+			trace(c.DB, began)
 		}
 	}
 	c.setRowsAffected(affected)
@@ -310,7 +310,7 @@ func (c *Call) insertPart(rows []*rows.Row) {
 	stmt.SQL.Reset()
 	stmt.Vars = nil
 	c.insert()
-	if c.Db.Error == nil && !c.Db.DryRun {
+	if c.DB.Error == nil && !c.DB.DryRun {
 		c.shareInserted(rows)
 	}
 }

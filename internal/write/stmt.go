@@ -126,5 +126,5 @@ func (c *Call) run(set clause.Set, gormWrite func(*gorm.DB)) {
 		c.room.set = clauses.Set{Stmt: c.Stmt, Set: set}
 		c.Stmt.Clauses["SET"] = clause.Clause{Name: "SET", Expression: &c.room.set}
 	}
-	gormWrite(c.Db)
+	gormWrite(c.DB)
 }

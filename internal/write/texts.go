@@ -31,19 +31,19 @@ func (c *Call) choosing(write func()) {
 		if c.choose(texts) {
 			write()
 		}
-		return c.Db.Error
+		return c.DB.Error
 	})
 }
 
 // choose has each row of the write expect the version that it is at, if that is one of the texts. Else it refuses the write
 // and returns false. Rows stay as they are until the transaction ends.
 func (c *Call) choose(texts *intent.Texts) bool {
-	if c.Db.DryRun {
+	if c.DB.DryRun {
 		return true // no row is read: the statement shows the zero value
 	}
 	isByCondition := c.isByCondition()
 	if len(c.rows) == 0 || isByCondition && (c.isCreate || !c.namesRows()) {
-		return c.Db.Error == nil
+		return c.DB.Error == nil
 	}
 	rows, states, err := c.lockExpected()
 	if err != nil {
@@ -84,9 +84,9 @@ func (c *Call) isByCondition() bool {
 // lockExpected reads the rows of the write as they are now and locks them: by their keys or, where it has none, by the
 // caller's conditions. Models of a slice that have no key are left out.
 func (c *Call) lockExpected() (hand []*rows.Row, states []rows.State, err error) {
-	failed := c.Db.Error
-	c.Db.Error = nil
-	defer func() { c.Db.Error = failed }()
+	failed := c.DB.Error
+	c.DB.Error = nil
+	defer func() { c.DB.Error = failed }()
 	if err := c.LockFirst(); err != nil {
 		return nil, nil, err
 	}

@@ -65,7 +65,7 @@ func (e *Engine) VerifyModels(db *gorm.DB, models []any) error {
 		}
 		w.verify()
 		w.Report()
-		return w.Db.Error
+		return w.DB.Error
 	})
 }
 
@@ -95,7 +95,7 @@ func (t table) write(tx *gorm.DB, op conflict.Op) *Call {
 	stmt := tx.Statement
 	_ = tx.AddError(stmt.Parse(stmt.Model))
 	return &Call{
-		Site:   rows.Site{Db: tx, Stmt: stmt, Ctx: stmt.Context, Model: t.model, Dialect: t.plugin.Dialect},
+		Site:   rows.Site{DB: tx, Stmt: stmt, Ctx: stmt.Context, Model: t.model, Dialect: t.plugin.Dialect},
 		Plugin: t.plugin, Op: op,
 		switches: intent.Switches{Touch: &intent.Touch{Indexes: t.indexes}},
 	}
@@ -170,7 +170,7 @@ func (e *Engine) addToTable(db *gorm.DB, tables []table, model reflect.Value, in
 // touching runs a write of children and then writes the next version of their parents: of those that they had before, and
 // of those that they have now.
 func (c *Call) touching(set clause.Set, write func()) {
-	if len(c.Model.Touches) == 0 || c.Db.DryRun {
+	if len(c.Model.Touches) == 0 || c.DB.DryRun {
 		write()
 		return
 	}
@@ -178,24 +178,24 @@ func (c *Call) touching(set clause.Set, write func()) {
 	if err == nil {
 		err = c.lockParents()
 	}
-	if c.Db.AddError(err) != nil {
+	if c.DB.AddError(err) != nil {
 		return
 	}
 	write()
-	if c.Db.Error != nil || c.Db.RowsAffected == 0 {
+	if c.DB.Error != nil || c.DB.RowsAffected == 0 {
 		return
 	}
-	affected := c.Db.RowsAffected
+	affected := c.DB.RowsAffected
 	for _, relation := range c.Model.Touches {
 		after, err := c.childrenAfter(relation, set, before)
 		if err == nil {
 			err = c.touchParents(relation, append(slices.Clone(before), after...))
 		}
-		if c.Db.AddError(err) != nil {
+		if c.DB.AddError(err) != nil {
 			break
 		}
 	}
-	c.Db.RowsAffected = affected
+	c.DB.RowsAffected = affected
 }
 
 // children reads the keys of the rows that the write is about, and of their parents.
@@ -304,7 +304,7 @@ func (c *Call) childOfMap(relation *schema.Relationship, values map[string]any) 
 	for _, reference := range relation.References {
 		for name, value := range values {
 			if field := c.Model.LookUpField(name); field == reference.ForeignKey && !clauses.IsExpression(value) {
-				_ = c.Db.AddError(field.Set(c.Ctx, model, value))
+				_ = c.DB.AddError(field.Set(c.Ctx, model, value))
 			}
 		}
 	}
@@ -319,7 +319,7 @@ func (c *Call) touchParents(relation *schema.Relationship, children []reflect.Va
 	for _, key := range parents {
 		c.note(c.parentModel(relation, key))
 	}
-	tx := session.Inherit(c.Db.Session(&gorm.Session{NewDB: true, SkipHooks: true, Initialized: true}), c.Stmt).Session(&gorm.Session{})
+	tx := session.Inherit(c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true, Initialized: true}), c.Stmt).Session(&gorm.Session{})
 	if loaded.Elem().Len() > 0 {
 		if err := touchLoaded(tx, loaded); err != nil {
 			return err
@@ -340,7 +340,7 @@ func (c *Call) touchParents(relation *schema.Relationship, children []reflect.Va
 func (c *Call) parentModel(relation *schema.Relationship, key []any) reflect.Value {
 	parent := reflect.New(relation.FieldSchema.ModelType).Elem()
 	for i, reference := range relation.References {
-		_ = c.Db.AddError(reference.PrimaryKey.Set(c.Ctx, parent, key[i]))
+		_ = c.DB.AddError(reference.PrimaryKey.Set(c.Ctx, parent, key[i]))
 	}
 	return parent
 }

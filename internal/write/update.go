@@ -49,10 +49,10 @@ func (c *Call) updateAs() {
 	set := c.assignments()
 	defer c.keepKeys()
 	switch isEmpty := len(set) == 0 && !c.isWholeRow() && c.switches.Touch == nil; {
-	case c.Db.Error != nil:
+	case c.DB.Error != nil:
 	case !isEmpty:
 		c.update(set)
-	case c.expects && !c.Db.DryRun:
+	case c.expects && !c.DB.DryRun:
 		c.verifyExpected()
 	}
 }
@@ -70,7 +70,7 @@ func (c *Call) keepReturnable() {
 // keepKeys gives models the keys back that the payload was to change, where nothing was written: a model must not name
 // another row than the one that its version is of.
 func (c *Call) keepKeys() {
-	if c.Db.Error == nil && c.Db.RowsAffected > 0 && !c.Db.DryRun {
+	if c.DB.Error == nil && c.DB.RowsAffected > 0 && !c.DB.DryRun {
 		return
 	}
 	for _, r := range c.rows {
@@ -117,16 +117,16 @@ func (c *Call) update(set clause.Set) {
 // updateUncounted runs an UPDATE that leaves the version as it is. What the caller said of the version is compared even so.
 func (c *Call) updateUncounted(set clause.Set) {
 	switch {
-	case !c.expects || c.Db.DryRun:
+	case !c.expects || c.DB.DryRun:
 		c.updateUncompared(set)
 	case len(c.rows) == 1 && !c.Model.Version.ByDatabase && (c.rows[0].Key != nil || !c.Dialect.CountsChangedRows):
 		c.updateAtVersion(set)
 	default:
 		c.within(func() error {
-			if c.verifyExpected(); c.Db.Error == nil {
+			if c.verifyExpected(); c.DB.Error == nil {
 				c.updateUncompared(set)
 			}
-			return c.Db.Error
+			return c.DB.Error
 		})
 	}
 }
@@ -175,7 +175,7 @@ func (c *Call) verifyMatched(rows []*rows.Row, states []rows.State) {
 func (c *Call) updateUncompared(set clause.Set) {
 	switch {
 	case c.Model.Version == nil:
-		c.Plugin.Gorm.update(c.Db)
+		c.Plugin.Gorm.update(c.DB)
 	case len(c.rows) > 1:
 		c.updateSeveralUncompared(set)
 	default:
@@ -198,7 +198,7 @@ func (c *Call) updateCounted(set clause.Set) {
 	case len(c.rows) == 0 || c.isBlind():
 		c.writeUnchecked(set, c.Plugin.Gorm.update)
 	default:
-		if c.Db.AddError(c.setNext()) != nil {
+		if c.DB.AddError(c.setNext()) != nil {
 			return
 		}
 		c.writeCompared(c.andVersion(set, c.rows[0].Next), c.Plugin.Gorm.update)

@@ -26,7 +26,7 @@ import (
 func (c *Call) insertOrSkip() {
 	c.isWhole = true
 	candidates := c.candidates()
-	if c.Db.DryRun || len(candidates) == 0 {
+	if c.DB.DryRun || len(candidates) == 0 {
 		c.insert() // maps, or no write at all
 		return
 	}
@@ -41,10 +41,10 @@ func (c *Call) insertOrSkip() {
 	if c.Model.Version.ByDatabase {
 		c.within(insert) // what is read afterwards must not be what somebody else has written
 	} else {
-		_ = c.Db.AddError(insert())
+		_ = c.DB.AddError(insert())
 	}
-	if c.Db.Error == nil {
-		c.Db.RowsAffected = inserted
+	if c.DB.Error == nil {
+		c.DB.RowsAffected = inserted
 	}
 }
 
@@ -72,7 +72,7 @@ func (c *Call) insertSkipping(rows []rows.Row) (inserted int64, err error) {
 	if len(rows) < 2 {
 		return c.insertEach(rows)
 	}
-	err = c.Plugin.Atomically(c.Db, func() error { return c.insertAll(rows) })
+	err = c.Plugin.Atomically(c.DB, func() error { return c.insertAll(rows) })
 	if err == nil {
 		return int64(len(rows)), nil
 	}
@@ -83,7 +83,7 @@ func (c *Call) insertSkipping(rows []rows.Row) (inserted int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	err = c.Plugin.Atomically(c.Db, func() error {
+	err = c.Plugin.Atomically(c.DB, func() error {
 		inserted, err = c.insertEach(missing)
 		return err
 	})
@@ -147,7 +147,7 @@ func (c *Call) learnKey(rows []rows.Row) {
 		return
 	}
 	_, err := c.insertModels(rows)
-	_ = c.Db.AddError(err)
+	_ = c.DB.AddError(err)
 }
 
 // missingNow are the missing rows, also those that the snapshot of the caller's transaction still shows though they have
@@ -183,15 +183,15 @@ func (c *Call) missing(session *gorm.DB, rows []rows.Row) (missing []rows.Row, e
 // compared on the conflict columns, and never inserted; the others are not compared.
 func (c *Call) upsert(conflict clause.OnConflict) {
 	given, err := c.givenVersion(nil)
-	if c.Db.AddError(err) != nil {
+	if c.DB.AddError(err) != nil {
 		return
 	}
-	if c.isOfPayloads() && (c.expects || !c.Model.Version.IsAdvancedInSQL()) && !c.Db.DryRun {
+	if c.isOfPayloads() && (c.expects || !c.Model.Version.IsAdvancedInSQL()) && !c.DB.DryRun {
 		c.upsertPayloads(conflict, given)
 		return
 	}
 	loaded, others := c.divideByVersion(given)
-	if len(others) > 0 && !c.Model.Version.IsAdvancedInSQL() && !c.Db.DryRun {
+	if len(others) > 0 && !c.Model.Version.IsAdvancedInSQL() && !c.DB.DryRun {
 		c.together(func() { c.upsertKnown(conflict, loaded, others) })
 		return
 	}
@@ -203,9 +203,9 @@ func (c *Call) upsert(conflict clause.OnConflict) {
 	default:
 		c.together(func() {
 			c.updateInConflict(conflict, loaded)
-			if affected := c.Db.RowsAffected; c.Db.Error == nil && !c.Db.DryRun {
+			if affected := c.DB.RowsAffected; c.DB.Error == nil && !c.DB.DryRun {
 				c.withModels(others, c.overwrite)
-				c.setRowsAffected(affected + c.Db.RowsAffected)
+				c.setRowsAffected(affected + c.DB.RowsAffected)
 			}
 		})
 	}
@@ -217,24 +217,24 @@ func (c *Call) upsertKnown(conflict clause.OnConflict, loaded, others []rows.Row
 	affected := int64(0)
 	if len(loaded) > 0 {
 		c.updateInConflict(conflict, loaded)
-		affected = c.Db.RowsAffected
+		affected = c.DB.RowsAffected
 	}
-	if c.Db.Error != nil {
+	if c.DB.Error != nil {
 		return
 	}
 	there, states, missing, err := c.lockStored(conflict, others)
-	if c.Db.AddError(err) != nil {
+	if c.DB.AddError(err) != nil {
 		return
 	}
 	if len(there) > 0 {
 		c.sendLocked(there, states, true)
-		affected += c.Db.RowsAffected
+		affected += c.DB.RowsAffected
 	}
 	c.Lookup = rows.Lookup{Own: c.Own}
-	if len(missing) > 0 && c.Db.Error == nil {
+	if len(missing) > 0 && c.DB.Error == nil {
 		delete(c.Stmt.Clauses, "ON CONFLICT")
 		c.withModels(missing, c.insert)
-		affected += c.Db.RowsAffected
+		affected += c.DB.RowsAffected
 	}
 	c.setRowsAffected(affected)
 }
@@ -287,7 +287,7 @@ func (c *Call) updateInConflict(conflict clause.OnConflict, loaded []rows.Row) {
 	var set clause.Set
 	counts := false
 	c.withModels(loaded, func() { set, counts = c.assignmentsOf(conflict) })
-	if c.Db.Error != nil {
+	if c.DB.Error != nil {
 		return
 	}
 	if c.hasSnapshots() {
@@ -303,7 +303,7 @@ func (c *Call) updateInConflict(conflict clause.OnConflict, loaded []rows.Row) {
 	for i := range c.rows {
 		r := &c.rows[i]
 		if r.Key = c.KeyOf(r.Model); r.Key == nil {
-			_ = c.Db.AddError(c.errNoTarget())
+			_ = c.DB.AddError(c.errNoTarget())
 			return
 		}
 	}
@@ -314,7 +314,7 @@ func (c *Call) updateInConflict(conflict clause.OnConflict, loaded []rows.Row) {
 // updateChosen is the UPDATE, once it is known which version each row is expected to be at.
 func (c *Call) updateChosen(set clause.Set) {
 	for i := range c.rows {
-		if c.Db.AddError(c.setNextAfter(&c.rows[i])) != nil {
+		if c.DB.AddError(c.setNextAfter(&c.rows[i])) != nil {
 			return
 		}
 	}
@@ -344,7 +344,7 @@ func (c *Call) keepUpdateTimes(set clause.Set) {
 			continue
 		}
 		_ = c.eachModel(func(_ int, model reflect.Value) error {
-			return c.Db.AddError(field.Set(c.Ctx, model, assignment.Value))
+			return c.DB.AddError(field.Set(c.Ctx, model, assignment.Value))
 		})
 	}
 }
@@ -407,7 +407,7 @@ func (c *Call) overwrite() {
 	}
 	models := c.candidates()
 	numbered, err := c.number()
-	if c.Db.AddError(err) != nil {
+	if c.DB.AddError(err) != nil {
 		return
 	}
 	isPanic := true
@@ -423,7 +423,7 @@ func (c *Call) overwrite() {
 	} else {
 		c.within(func() error { // what is read afterwards must not be what somebody else has written
 			c.sendUpsert(conflict, models, numbered)
-			return c.Db.Error
+			return c.DB.Error
 		})
 	}
 	isPanic = false
@@ -435,9 +435,9 @@ func (c *Call) sendUpsert(conflict clause.OnConflict, models []rows.Row, numbere
 		c.overwriteSlice(conflict, target, numbered)
 		return
 	}
-	c.Plugin.Gorm.create(c.Db)
+	c.Plugin.Gorm.create(c.DB)
 	switch {
-	case c.Db.Error != nil || c.Db.DryRun || c.Db.RowsAffected == 0:
+	case c.DB.Error != nil || c.DB.DryRun || c.DB.RowsAffected == 0:
 		c.forgetKeys(models)
 		numbered.putBack()
 	case !isOfModels:
@@ -455,12 +455,12 @@ func (c *Call) overwriteByDatabase() {
 	models, skips := c.candidates(), c.mayBeSkipped()
 	c.within(func() error {
 		conflict := c.buildUpsert(nil)
-		c.Plugin.Gorm.create(c.Db)
+		c.Plugin.Gorm.create(c.DB)
 		c.forgetDefaults(models) // and what RETURNING has shown, which may not be final
-		if c.Db.Error != nil || c.Db.DryRun || c.Db.RowsAffected == 0 || skips {
-			return c.Db.Error
+		if c.DB.Error != nil || c.DB.DryRun || c.DB.RowsAffected == 0 || skips {
+			return c.DB.Error
 		}
-		if c.returns() && c.Db.RowsAffected == int64(len(models)) {
+		if c.returns() && c.DB.RowsAffected == int64(len(models)) {
 			return c.learnInserted(models)
 		}
 		return c.learnByTarget(conflict, models)
@@ -562,10 +562,10 @@ func (c *Call) overwriteSlice(conflict clause.OnConflict, target reflect.Value, 
 	dest := c.Stmt.Dest
 	written := reflect.New(reflect.SliceOf(reflect.PointerTo(c.Model.ModelType)))
 	c.Stmt.ReflectValue, c.Stmt.Dest = written.Elem(), written.Interface()
-	c.Plugin.Gorm.create(c.Db)
+	c.Plugin.Gorm.create(c.DB)
 	c.Stmt.ReflectValue, c.Stmt.Dest = target, dest
 	numbered.putBack()
-	if c.Db.Error != nil || c.Db.DryRun {
+	if c.DB.Error != nil || c.DB.DryRun {
 		return
 	}
 	hand := c.rowsByElement(target, written.Elem(), conflict)
@@ -577,7 +577,7 @@ func (c *Call) overwriteSlice(conflict clause.OnConflict, target reflect.Value, 
 		}
 	}
 	if c.hasSnapshots() {
-		_ = c.Db.AddError(c.learnInserted(taken))
+		_ = c.DB.AddError(c.learnInserted(taken))
 	}
 }
 
@@ -642,7 +642,7 @@ func (c *Call) learnUpserted(models []rows.Row) {
 		c.note(r.Model)
 	}
 	if c.hasSnapshots() {
-		_ = c.Db.AddError(c.learnInserted(models))
+		_ = c.DB.AddError(c.learnInserted(models))
 	}
 }
 
@@ -650,12 +650,12 @@ func (c *Call) learnUpserted(models []rows.Row) {
 // first one that was generated, which is right where all rows were inserted: each counts as one then, and one that was
 // updated as two.
 func (c *Call) learnUnreturned(conflict clause.OnConflict, models []rows.Row, numbered numbering) {
-	if !c.Dialect.ConflictTarget && c.Db.RowsAffected == int64(len(models)) && c.sets(conflict) {
+	if !c.Dialect.ConflictTarget && c.DB.RowsAffected == int64(len(models)) && c.sets(conflict) {
 		c.learnUpserted(models)
 		return
 	}
 	numbered.putBack()
-	_ = c.Db.AddError(c.learnByTarget(conflict, models))
+	_ = c.DB.AddError(c.learnByTarget(conflict, models))
 }
 
 // learnByTarget reads the rows of models by the columns of the conflict. A model whose row cannot be told is left without
@@ -711,11 +711,11 @@ func (c *Call) upsertPayloads(conflict clause.OnConflict, expected any) {
 	c.together(func() {
 		affected := int64(0)
 		for index, p := range c.payloads() {
-			if c.Db.Error != nil {
+			if c.DB.Error != nil {
 				return
 			}
 			c.pointAt(p.target, p.dest, func() { c.upsertPayload(conflict, p, index, expected) })
-			affected += c.Db.RowsAffected
+			affected += c.DB.RowsAffected
 		}
 		c.setRowsAffected(affected)
 	})
@@ -726,14 +726,14 @@ func (c *Call) upsertPayload(conflict clause.OnConflict, p payload, index int, e
 	defer func() { c.Lookup = rows.Lookup{Own: c.Own} }()
 	switch {
 	case err != nil:
-		_ = c.Db.AddError(err)
+		_ = c.DB.AddError(err)
 	case c.expects && !c.switches.Unchecked && !c.isExpected(there, missing, states, expected):
 	case len(there) == 0:
 		given := c.Stmt.Clauses["ON CONFLICT"]
 		delete(c.Stmt.Clauses, "ON CONFLICT")
 		c.insert()
 		c.Stmt.Clauses["ON CONFLICT"] = given
-	case c.Db.AddError(c.setNextAfter(there[0])) == nil:
+	case c.DB.AddError(c.setNextAfter(there[0])) == nil:
 		c.sendPayload(c.nextAfter(there[0]))
 	}
 }
@@ -756,9 +756,9 @@ func (c *Call) isExpected(there []*rows.Row, missing []rows.Row, states []rows.S
 func (c *Call) sendPayload(next any) {
 	numbered, err := c.numberInserted()
 	defer numbered.putBack()
-	if c.Db.AddError(err) == nil {
+	if c.DB.AddError(err) == nil {
 		c.buildUpsert(next)
-		c.Plugin.Gorm.create(c.Db)
+		c.Plugin.Gorm.create(c.DB)
 	}
 }
 
@@ -806,7 +806,7 @@ func (c *Call) modelOfStruct(other reflect.Value) reflect.Value {
 
 func (c *Call) setColumn(model reflect.Value, field *schema.Field, value any) {
 	if field != nil && field != c.Model.Version.Field && value != nil && !clauses.IsExpression(value) {
-		_ = c.Db.AddError(field.Set(c.Ctx, model, value))
+		_ = c.DB.AddError(field.Set(c.Ctx, model, value))
 	}
 }
 
@@ -818,6 +818,6 @@ func (c *Call) pointAt(target reflect.Value, dest any, do func()) {
 	stmt.ReflectValue, stmt.Dest = target, dest
 	stmt.SQL.Reset()
 	stmt.Vars = nil
-	c.Db.RowsAffected = 0
+	c.DB.RowsAffected = 0
 	do()
 }

@@ -1,0 +1,2 @@
+// Package read is what happens to queries: models take their Snapshots and Xmin, expected versions are compared, and reads of Retry lock.
+package read

@@ -1,0 +1,2 @@
+// Package stats counts compared, refused, unchecked and retried calls by table.
+package stats
