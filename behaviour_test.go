@@ -145,6 +145,14 @@ func begin(t testing.TB, db *gorm.DB, opts ...*sql.TxOptions) *gorm.DB {
 	return tx
 }
 
+// withoutSettings is a statement without what stands before it on MariaDB from 11.6.2 on, and is set for it alone.
+func withoutSettings(sql string) string {
+	if _, statement, ok := strings.Cut(sql, "FOR */"); ok {
+		return strings.TrimSpace(statement)
+	}
+	return sql
+}
+
 // recorder is a logger that keeps the SQL of a session.
 type recorder struct {
 	logger.Interface
@@ -172,7 +180,7 @@ func (r *recorder) sent(verb string) (sent []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, sql := range r.statements {
-		if strings.HasPrefix(sql, verb) {
+		if strings.HasPrefix(withoutSettings(sql), verb) {
 			sent = append(sent, sql)
 		}
 	}

@@ -167,7 +167,7 @@ func TestVersionsOfTheDatabase(t *testing.T) {
 		}},
 		{"come back with what DO NOTHING inserted", func(t *testing.T, db *gorm.DB) {
 			newDB(t, db)
-			one, several := numbered{ID: 7}, []numbered{{ID: 7}, {Price: 1}, {ID: 9}, {Price: 2}}
+			one, several := numbered{ID: 7}, []numbered{{ID: 7}, {Price: 1}, {Price: 2}, {ID: 20}}
 			preset := numbered{Version: 40}
 
 			for _, models := range []any{&one, &several, &preset} {

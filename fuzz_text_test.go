@@ -91,7 +91,11 @@ func TestTextFindsItsRow(t *testing.T) {
 	t.Parallel()
 	for i := range textKinds(1, "") {
 		kind := textKinds(1, "")[i]
-		run(t, testdb.All(), []behaviour{{"the text of " + kind.name + " finds its row", func(t *testing.T, db *gorm.DB) {
+		databases := testdb.All()
+		if kind.name == "uuid column" {
+			databases = products(databases, "sqlite", "postgres", "mariadb")
+		}
+		run(t, databases, []behaviour{{"the text of " + kind.name + " finds its row", func(t *testing.T, db *gorm.DB) {
 			for _, seed := range textSeeds {
 				textKinds(seed.bits, seed.text)[i].checkText(t, db, seed.text)
 			}

@@ -675,12 +675,18 @@ func plainVersion(version any) any {
 // execAll runs statements that are separated by lines ending in a semicolon.
 func execAll(t *testing.T, db *gorm.DB, statements string) {
 	t.Helper()
+	for _, statement := range splitStatements(statements) {
+		execUnprepared(t, db, statement)
+	}
+}
+
+// execUnprepared runs a statement also where PrepareStmt is set: MySQL prepares no CREATE TRIGGER.
+func execUnprepared(t *testing.T, db *gorm.DB, statement string) {
+	t.Helper()
 	pool, err := db.DB()
 	require.NoError(t, err)
-	for _, statement := range splitStatements(statements) {
-		_, err := pool.ExecContext(t.Context(), statement) // not prepared: MySQL prepares no CREATE TRIGGER
-		require.NoError(t, err)
-	}
+	_, err = pool.ExecContext(t.Context(), statement)
+	require.NoError(t, err)
 }
 
 func splitStatements(text string) (statements []string) {

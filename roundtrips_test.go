@@ -59,6 +59,11 @@ func (c countedConn) QueryRowContext(ctx context.Context, sql string, args ...an
 	return c.ConnPool.QueryRowContext(ctx, sql, args...)
 }
 
+// GetDBConn is how GORM finds the pool: what is sent to that is not counted.
+func (c *countedPool) GetDBConn() (*sql.DB, error) {
+	return (&gorm.DB{Config: &gorm.Config{ConnPool: c.ConnPool}}).DB()
+}
+
 func (c *countedPool) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnPool, error) {
 	c.trips.add("BEGIN")
 	tx, err := c.ConnPool.(gorm.TxBeginner).BeginTx(ctx, opts)

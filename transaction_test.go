@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -520,7 +521,8 @@ func count(t testing.TB, db *gorm.DB, text string) (n int64) {
 }
 
 func TestARecordThatChangedEndsATransactionOfMariaDB(t *testing.T) {
-	run(t, products(testdb.All(), "mariadb"), []behaviour{{"1020 is not committed", func(t *testing.T, db *gorm.DB) {
+	isNew := func(d testdb.Database) bool { return strings.HasPrefix(d.Name, "mariadb11") } // 1020 is not met there
+	run(t, slices.DeleteFunc(products(testdb.All(), "mariadb"), isNew), []behaviour{{"1020 is not committed", func(t *testing.T, db *gorm.DB) {
 		purse := createPurse(t, db)
 		other := createPurse(t, db)
 		require.NoError(t, db.Connection(func(conn *gorm.DB) error {

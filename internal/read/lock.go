@@ -22,7 +22,9 @@ func (r *Reader) EnterQuery(db *gorm.DB) {
 	}
 	j.Locked = true
 	db.Statement.Clauses["FOR"] = clause.Clause{Name: "FOR", Expression: r.Dialect.LockingRead}
-	rows.ReadNow(r.Dialect, db.Statement)
+	if !db.DryRun { // GORM builds a sub-query by a dry run: what stands before a statement cannot stand in one
+		rows.ReadNow(r.Dialect, db.Statement)
+	}
 	db.Statement.Clauses[lockedClause] = clause.Clause{}
 }
 
