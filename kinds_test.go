@@ -200,7 +200,7 @@ func kinds() []kindCase {
 		kindOf[generatedPart[sql.NullInt32]]("generated sql.NullInt32", counting(func(n int64) any { return int32(n) })),
 		kindOf[generatedPart[string]]("generated string", counting(text)),
 		kindOf[generatedPart[revision]]("generated named string", counting(text)),
-		kindOf[generatedPart[[]byte]]("generated []byte", counting(func(n int64) any { return []byte{byte(n)} })),
+		kindOf[generatedPart[[]byte]]("generated []byte", counting(func(n int64) any { return []byte{1, byte(n)} })),
 		kindOf[generatedPart[uuid.UUID]]("generated uuid.UUID", counting(func(int64) any { return uuid.New() })),
 		kindOf[generatedPart[time.Time]]("generated time.Time", counting(func(n int64) any { return time.Now().Add(time.Duration(n) * time.Second) })),
 

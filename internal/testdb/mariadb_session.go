@@ -26,17 +26,17 @@ type wireKey struct{}
 // newMariaDBConnector notes for each connection the one of the network: the driver has no call for a reset.
 func newMariaDBConnector(config *mysql.Config) (connector, error) {
 	settings := settingsOf(config)
-	network, name := config.Net, "noted "+config.Net
+	network, name, isPlain := config.Net, "noted "+config.Net, config.TLS == nil
 	mysql.RegisterDialContext(name, func(ctx context.Context, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		if wire, ok := ctx.Value(wireKey{}).(*net.Conn); ok && config.TLS == nil {
+		if wire, ok := ctx.Value(wireKey{}).(*net.Conn); ok && isPlain {
 			*wire = conn
 		}
 		return conn, err
 	})
-	config = config.Clone()
-	config.Net = name
-	plain, err := mysql.NewConnector(config)
+	own := config.Clone()
+	own.Net = name
+	plain, err := mysql.NewConnector(own)
 	return mariadbConnector{plain, settings}, err
 }
 
