@@ -7,6 +7,7 @@ package testdb
 
 import (
 	"database/sql"
+	"flag"
 	"os"
 	"slices"
 	"strings"
@@ -58,7 +59,7 @@ func build(by builders) (databases []Database) {
 
 // isWanted reports whether TEST_DATABASES has the name; where it is not set, all are wanted, with -short only SQLite.
 func isWanted(name string) bool {
-	if testing.Testing() && testing.Short() && name != "sqlite" {
+	if testing.Testing() && flag.Parsed() && testing.Short() && name != "sqlite" {
 		return false
 	}
 	wanted := os.Getenv("TEST_DATABASES")
