@@ -503,7 +503,8 @@ func TestSnapshotModes(t *testing.T) {
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 			require.NoError(t, db.Model(&mine).Update("label", "c").Error)
 			theirs := reload[TokenCasket](t, db, mine.ID)
-			require.NoError(t, db.Model(&theirs).Update("weight", 3).Error)
+			later := theirs.UpdatedAt.Add(time.Hour) // and not within the same tick of the column
+			require.NoError(t, db.Model(&theirs).Updates(map[string]any{"weight": 3, "updated_at": later}).Error)
 			require.ErrorIs(t, db.Model(&mine).Update("label", "d").Error, occ.ErrStaleData)
 			require.ErrorIs(t, db.Delete(&mine).Error, occ.ErrStaleData)
 			require.NoError(t, db.Delete(&theirs).Error)
