@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/gorm-occ/occ/internal/testdb"
 	"github.com/gorm-occ/occ/internal/workload"
 )
 
@@ -45,7 +46,7 @@ func soak(ctx context.Context, o options, out io.Writer) (status int, err error)
 	}
 	fmt.Fprintf(out, "%s for %s, %d workers, seed %d\n", o.database.Name, o.duration, o.workers, o.seed)
 	work(ctx, w, o.duration, out)
-	if err := remove(); err != nil {
+	if err := errors.Join(remove(), testdb.CloseServers()); err != nil {
 		w.Report("leak", "the database could not be removed: "+err.Error())
 	}
 	if err := goleak.Find(before); err != nil {

@@ -22,7 +22,7 @@ func (r tests) Run() int {
 	flag.Parse()
 	setUnlessGiven("test.parallel", parallel)
 	code := r.m.Run()
-	if err := closeServers(); err != nil {
+	if err := CloseServers(); err != nil {
 		fmt.Fprintln(os.Stderr, "testdb:", err)
 		code = max(code, 1)
 	}
@@ -41,7 +41,8 @@ func setUnlessGiven(name, value string) {
 	}
 }
 
-func closeServers() (err error) {
+// CloseServers closes the connections that go from test to test, or from database to database of a program.
+func CloseServers() (err error) {
 	for _, s := range servers {
 		err = errors.Join(err, s.close())
 	}
