@@ -29,7 +29,7 @@ func command(t *testing.T, args ...string) (soak *exec.Cmd, dir string) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	soak, dir = exec.CommandContext(t.Context(), self, args...), t.TempDir()
-	soak.Env = append(os.Environ(), isCommand+"=yes", "TMPDIR="+dir)
+	soak.Env = append(os.Environ(), isCommand+"=yes", "TMPDIR="+dir, "TEST_DATABASES=") // which one is an argument
 	return soak, dir
 }
 
