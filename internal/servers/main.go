@@ -27,6 +27,8 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+
+	"github.com/gorm-occ/occ/internal/host"
 )
 
 func main() {
@@ -45,7 +47,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errors.New(usage)
 	}
-	commands := map[string]func(context.Context, host, []spec, io.Writer) error{"start": start, "env": env, "stop": stop}
+	commands := map[string]func(context.Context, machine, []spec, io.Writer) error{"start": start, "env": env, "stop": stop}
 	command, ok := commands[args[0]]
 	if !ok {
 		return fmt.Errorf("unknown command %q; %s", args[0], usage)
@@ -59,11 +61,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	h, err := newHost(*mirror)
+	h, err := host.New(*mirror)
+	if errors.Is(err, host.ErrNotRoot) {
+		err = fmt.Errorf("%w; as another user, start them in containers (compose.yaml) and set %s", err, strings.Join(variables(), ", "))
+	}
 	if err != nil {
 		return err
 	}
-	return command(ctx, h, chosen, out)
+	return command(ctx, machine{h}, chosen, out)
 }
 
 // choose returns the servers of these names, or the new ones.
@@ -84,6 +89,13 @@ func choose(wanted []string) (chosen []spec, err error) {
 func names(of []spec) (names []string) {
 	for _, s := range of {
 		names = append(names, s.name)
+	}
+	return names
+}
+
+func variables() (names []string) {
+	for _, s := range specs {
+		names = append(names, s.variable)
 	}
 	return names
 }

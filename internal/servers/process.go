@@ -7,21 +7,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gorm-occ/occ/internal/host"
 )
 
 const (
 	startTimeout = 2 * time.Minute
 	stopTimeout  = time.Minute
-	nobody       = 65534
 )
+
+// machine is the host of the servers.
+type machine struct{ host.Host }
+
+func (h machine) root(s spec) string { return h.Root(s.name) }
 
 // process is a server that was started. since tells it from another process that has got its id meanwhile.
 type process struct {
@@ -30,10 +34,10 @@ type process struct {
 	port  int
 }
 
-func (h host) processFile(s spec) string { return h.root(s) + ".process" }
+func (h machine) processFile(s spec) string { return h.root(s) + ".process" }
 
 // running returns the process of a server, if it runs.
-func (h host) running(s spec) (p process, ok bool) {
+func (h machine) running(s spec) (p process, ok bool) {
 	content, err := os.ReadFile(h.processFile(s))
 	if err != nil {
 		return process{}, false
@@ -44,7 +48,7 @@ func (h host) running(s spec) (p process, ok bool) {
 	return p, p.isAlive()
 }
 
-func (h host) remember(s spec, p process) error {
+func (h machine) remember(s spec, p process) error {
 	return os.WriteFile(h.processFile(s), fmt.Appendln(nil, p.pid, p.since, p.port), 0o644)
 }
 
@@ -65,8 +69,8 @@ func since(pid int) string {
 func (p process) isAlive() bool { return p.since != "" && since(p.pid) == p.since }
 
 // start starts servers that do not run yet, and prints what the tests need to know.
-func start(ctx context.Context, h host, chosen []spec, out io.Writer) error {
-	unlock, err := h.lock()
+func start(ctx context.Context, h machine, chosen []spec, out io.Writer) error {
+	unlock, err := h.Lock()
 	if err != nil {
 		return err
 	}
@@ -82,10 +86,10 @@ func start(ctx context.Context, h host, chosen []spec, out io.Writer) error {
 	return nil
 }
 
-func (h host) start(ctx context.Context, s spec) (p process, version string, err error) {
+func (h machine) start(ctx context.Context, s spec) (p process, version string, err error) {
 	p, ok := h.running(s)
 	if !ok {
-		if err := h.unpack(ctx, s); err != nil {
+		if err := h.Unpack(ctx, host.Packages{Name: s.name, Suites: s.suites, Wanted: s.packages}); err != nil {
 			return p, "", err
 		}
 		if err := h.initialize(ctx, s); err != nil {
@@ -103,7 +107,7 @@ func (h host) start(ctx context.Context, s spec) (p process, version string, err
 }
 
 // initialize sets the server's data up, unless that was done before.
-func (h host) initialize(ctx context.Context, s spec) error {
+func (h machine) initialize(ctx context.Context, s spec) error {
 	done := filepath.Join(h.root(s), homeDir, "initialized")
 	if _, err := os.Stat(done); err == nil {
 		return nil
@@ -112,19 +116,19 @@ func (h host) initialize(ctx context.Context, s spec) error {
 	if err := os.RemoveAll(home); err != nil {
 		return err
 	}
-	if err := errors.Join(os.MkdirAll(home, 0o700), os.Chown(home, nobody, nobody)); err != nil {
+	if err := errors.Join(os.MkdirAll(home, 0o700), os.Chown(home, host.Nobody, host.Nobody)); err != nil {
 		return err
 	}
-	command := enclosed(h.root(s), s.initialize)
-	if err := h.command(ctx, command[0], command[1:]...); err != nil {
+	command := host.Enclosed(h.root(s), s.initialize)
+	if err := h.Command(ctx, command[0], command[1:]...); err != nil {
 		return err
 	}
 	return os.WriteFile(done, nil, 0o644)
 }
 
 // serve starts the server. It goes on when this program has ended.
-func (h host) serve(s spec) (process, error) {
-	port, err := freePort()
+func (h machine) serve(s spec) (process, error) {
+	port, err := host.FreePort()
 	if err != nil {
 		return process{}, err
 	}
@@ -133,7 +137,7 @@ func (h host) serve(s spec) (process, error) {
 		return process{}, err
 	}
 	defer log.Close()
-	command := enclosed(h.root(s), s.serve(port))
+	command := host.Enclosed(h.root(s), s.serve(port))
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -145,24 +149,10 @@ func (h host) serve(s spec) (process, error) {
 	return p, h.remember(s, p)
 }
 
-func (h host) logFile(s spec) string { return h.root(s) + ".log" }
-
-// freePort returns a port of 127.0.0.1 that nobody listens on, below those of outgoing connections.
-func freePort() (int, error) {
-	var errs []error
-	for range 50 {
-		port := 20000 + rand.IntN(12000)
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return port, listener.Close()
-		}
-		errs = append(errs, err)
-	}
-	return 0, errors.Join(errs...)
-}
+func (h machine) logFile(s spec) string { return h.root(s) + ".log" }
 
 // await waits until the server answers, and returns its version.
-func (h host) await(ctx context.Context, s spec, p process) (version string, err error) {
+func (h machine) await(ctx context.Context, s spec, p process) (version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -183,16 +173,16 @@ func (h host) await(ctx context.Context, s spec, p process) (version string, err
 	}
 }
 
-func (h host) readLog(s spec) string {
+func (h machine) readLog(s spec) string {
 	content, err := os.ReadFile(h.logFile(s))
 	if err != nil {
 		return err.Error()
 	}
-	return tail(string(content))
+	return host.Tail(string(content))
 }
 
 // env prints what the tests need to know of the servers that run.
-func env(_ context.Context, h host, chosen []spec, out io.Writer) error {
+func env(_ context.Context, h machine, chosen []spec, out io.Writer) error {
 	for _, s := range chosen {
 		p, ok := h.running(s)
 		if !ok {
@@ -204,8 +194,8 @@ func env(_ context.Context, h host, chosen []spec, out io.Writer) error {
 }
 
 // stop ends servers, each by its process's id. One that does not run is no error.
-func stop(_ context.Context, h host, chosen []spec, out io.Writer) (err error) {
-	unlock, err := h.lock()
+func stop(_ context.Context, h machine, chosen []spec, out io.Writer) (err error) {
+	unlock, err := h.Lock()
 	if err != nil {
 		return err
 	}

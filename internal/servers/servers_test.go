@@ -6,12 +6,13 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gorm-occ/occ/internal/host"
 )
 
 func TestWrongArguments(t *testing.T) {
@@ -45,7 +46,7 @@ func TestOldServersAreStartedByNameOnly(t *testing.T) {
 
 func TestAProcessIsKnownByItsStart(t *testing.T) {
 	t.Parallel()
-	h := host{cache: t.TempDir()}
+	h := machine{host.Host{Cache: t.TempDir()}}
 	cmd := exec.Command("sleep", "60")
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)
@@ -72,7 +73,7 @@ func TestAProcessIsKnownByItsStart(t *testing.T) {
 
 func TestEnvTellsOfServersThatRun(t *testing.T) {
 	t.Parallel()
-	h := host{cache: t.TempDir()}
+	h := machine{host.Host{Cache: t.TempDir()}}
 	var out bytes.Buffer
 	for i, s := range specs {
 		require.ErrorContains(t, env(t.Context(), h, specs, &out), s.name+" does not run")
@@ -93,33 +94,10 @@ func TestEnvTellsOfServersThatRun(t *testing.T) {
 
 func TestAServerThatEndsIsReportedWithItsLog(t *testing.T) {
 	t.Parallel()
-	h := host{cache: t.TempDir()}
+	h := machine{host.Host{Cache: t.TempDir()}}
 	require.NoError(t, os.WriteFile(h.logFile(specs[0]), []byte("no space left"), 0o600))
 
 	_, err := h.await(t.Context(), specs[0], process{pid: os.Getpid(), since: "ended", port: 1})
 
 	require.ErrorContains(t, err, "the server has ended: no space left")
-}
-
-func TestAFailedCommandSaysWhy(t *testing.T) {
-	t.Parallel()
-	err := host{}.command(t.Context(), "bash", "-c", "echo no such package >&2; exit 100")
-
-	require.ErrorContains(t, err, "exit status 100: no such package")
-}
-
-func TestAptOfAServerLeavesTheMachinesAlone(t *testing.T) {
-	t.Parallel()
-	h := host{mirror: "http://archive.invalid/debian"}
-	dir := t.TempDir()
-
-	config, err := h.configureApt(t.Context(), dir, "sid")
-
-	require.NoError(t, err)
-	written, err := os.ReadFile(config)
-	require.NoError(t, err)
-	require.Contains(t, string(written), `Dir::State::status "`+dir+`/status"`)
-	sources, err := os.ReadFile(filepath.Join(dir, "sources.list"))
-	require.NoError(t, err)
-	require.Equal(t, "deb [signed-by="+keyring+"] http://archive.invalid/debian sid main\n", string(sources))
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package host
 
 import (
 	"context"
@@ -17,17 +17,24 @@ const (
 	rootPackages = "base-files base-passwd coreutils dash findutils grep hostname libc-bin mawk sed"
 )
 
-// unpack fills the root of a server with its packages, unless it is complete, from the first suite that has them.
-func (h host) unpack(ctx context.Context, s spec) error {
-	root := h.root(s)
+// Packages are what is unpacked under a name.
+type Packages struct {
+	Name   string
+	Suites []string // of Debian, the first that has all of the packages
+	Wanted []string
+}
+
+// Unpack fills the root of the packages' name with them, unless it is complete, from the first suite that has them.
+func (h Host) Unpack(ctx context.Context, p Packages) error {
+	root := h.Root(p.Name)
 	complete := root + ".complete"
-	wanted := strings.Join(append(strings.Fields(rootPackages), s.packages...), "\n")
+	wanted := strings.Join(append(strings.Fields(rootPackages), p.Wanted...), "\n")
 	if had, err := os.ReadFile(complete); err == nil && string(had) == wanted {
 		return nil
 	}
 	var errs []error
-	for _, suite := range s.suites {
-		err := h.unpackFrom(ctx, suite, s)
+	for _, suite := range p.Suites {
+		err := h.unpackFrom(ctx, suite, p)
 		if err == nil {
 			return os.WriteFile(complete, []byte(wanted), 0o644)
 		}
@@ -36,32 +43,32 @@ func (h host) unpack(ctx context.Context, s spec) error {
 	return errors.Join(errs...)
 }
 
-func (h host) unpackFrom(ctx context.Context, suite string, s spec) error {
-	fmt.Fprintf(os.Stderr, "%s: downloading %s of Debian %s\n", s.name, strings.Join(s.packages, ", "), suite)
-	archives, err := h.download(ctx, suite, s)
+func (h Host) unpackFrom(ctx context.Context, suite string, p Packages) error {
+	fmt.Fprintf(os.Stderr, "%s: downloading %s of Debian %s\n", p.Name, strings.Join(p.Wanted, ", "), suite)
+	archives, err := h.download(ctx, suite, p)
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(h.root(s)); err != nil {
+	if err := os.RemoveAll(h.Root(p.Name)); err != nil {
 		return err
 	}
-	if err := h.layOut(h.root(s)); err != nil {
+	if err := h.layOut(h.Root(p.Name)); err != nil {
 		return err
 	}
 	for _, archive := range archives {
 		script := `set -o pipefail; dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --keep-directory-symlink`
-		if err := h.command(ctx, "bash", "-c", script, "unpack", archive, h.root(s)); err != nil {
+		if err := h.Command(ctx, "bash", "-c", script, "unpack", archive, h.Root(p.Name)); err != nil {
 			return err
 		}
 	}
-	if err := h.finish(ctx, h.root(s)); err != nil {
+	if err := h.finish(ctx, h.Root(p.Name)); err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Dir(archives[0])) // they are not needed again
 }
 
 // layOut creates the directories that are links in a Debian of today, and those that packages expect to be there.
-func (h host) layOut(root string) error {
+func (h Host) layOut(root string) error {
 	for _, name := range []string{"bin", "sbin", "lib", "lib64"} {
 		if err := os.MkdirAll(filepath.Join(root, "usr", name), 0o755); err != nil {
 			return err
@@ -79,7 +86,7 @@ func (h host) layOut(root string) error {
 }
 
 // finish does what the packages' own scripts would have done, as far as a server needs it.
-func (h host) finish(ctx context.Context, root string) error {
+func (h Host) finish(ctx context.Context, root string) error {
 	for _, name := range []string{"etc/passwd", "etc/group", "etc/hosts"} {
 		content, err := os.ReadFile(filepath.Join("/", name))
 		if err != nil {
@@ -95,22 +102,22 @@ func (h host) finish(ctx context.Context, root string) error {
 			return err
 		}
 	}
-	return h.command(ctx, "chroot", root, "ldconfig")
+	return h.Command(ctx, "chroot", root, "ldconfig")
 }
 
 // download fetches the packages of a server and all that they depend on, for a root that has none yet.
-func (h host) download(ctx context.Context, suite string, s spec) (archives []string, err error) {
-	dir := filepath.Join(h.cache, "apt-"+s.name)
+func (h Host) download(ctx context.Context, suite string, p Packages) (archives []string, err error) {
+	dir := filepath.Join(h.Cache, "apt-"+p.Name)
 	config, err := h.configureApt(ctx, dir, suite)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.command(ctx, "env", "APT_CONFIG="+config, "apt-get", "update", "-qq"); err != nil {
+	if err := h.Command(ctx, "env", "APT_CONFIG="+config, "apt-get", "update", "-qq"); err != nil {
 		return nil, err
 	}
 	install := []string{"APT_CONFIG=" + config, "apt-get", "install", "-qq", "-y", "--download-only"}
-	install = append(append(install, strings.Fields(rootPackages)...), s.packages...)
-	if err := h.command(ctx, "env", install...); err != nil {
+	install = append(append(install, strings.Fields(rootPackages)...), p.Wanted...)
+	if err := h.Command(ctx, "env", install...); err != nil {
 		return nil, err
 	}
 	archives, err = filepath.Glob(filepath.Join(dir, "cache/archives/*.deb"))
@@ -121,7 +128,7 @@ func (h host) download(ctx context.Context, suite string, s spec) (archives []st
 }
 
 // configureApt writes a configuration of apt that leaves the machine's own alone: its own lists, and nothing installed.
-func (h host) configureApt(ctx context.Context, dir, suite string) (config string, err error) {
+func (h Host) configureApt(ctx context.Context, dir, suite string) (config string, err error) {
 	mirror, err := h.findMirror(ctx)
 	if err != nil {
 		return "", err
@@ -156,11 +163,11 @@ APT::Sandbox::User "root";
 }
 
 // findMirror returns the address of the Debian archive that apt uses on this machine.
-func (h host) findMirror(ctx context.Context) (string, error) {
-	if h.mirror != "" {
-		return h.mirror, nil
+func (h Host) findMirror(ctx context.Context) (string, error) {
+	if h.Mirror != "" {
+		return h.Mirror, nil
 	}
-	out, err := h.output(ctx, "apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages")
+	out, err := h.Output(ctx, "apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages")
 	if err != nil {
 		return "", err
 	}
