@@ -17,16 +17,19 @@ const (
 	Committed
 )
 
-// TransactionMark names a transaction of PostgreSQL for ever: its number, on its server, before and after which no standby
-// was promoted or backup restored.
-type TransactionMark struct{ id, timeline, system string }
+// TransactionMark names a transaction of PostgreSQL: its number, on its server, before and after which no standby was
+// promoted or backup restored. A server that crashes may give the number again, unless the transaction was committed: of the
+// numbers that it had given, it knows those that it had written to disk. Such a crash resets its statistics.
+type TransactionMark struct{ id, timeline, system, statistics string }
 
 const (
 	knowsOutcomes = "SELECT to_regproc('pg_catalog.pg_xact_status') IS NOT NULL"
 	whichHistory  = "CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END, " +
-		"(SELECT system_identifier::text FROM pg_control_system())"
+		"(SELECT system_identifier::text FROM pg_control_system()), (SELECT COALESCE(stats_reset::text, '') FROM pg_stat_bgwriter)"
 	currentTransaction = "SELECT COALESCE(pg_current_xact_id_if_assigned()::text, ''), " + whichHistory
-	outcomeOf          = "SELECT COALESCE(pg_xact_status($1::text::xid8), ''), " + whichHistory
+	outcomeOf          = "SELECT CASE WHEN $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN '" + inProgress + "' " +
+		"ELSE COALESCE(pg_xact_status($1::text::xid8), '') END, " + whichHistory
+	inProgress = "in progress" // also of a number that was not given yet, which would be an error
 )
 
 // KnowsOutcomes tells whether the database remembers how transactions ended: PostgreSQL from version 13 on. Databases that
@@ -38,7 +41,7 @@ func (d Dialect) KnowsOutcomes(ctx context.Context, conn Conn) bool {
 
 // Mark names the transaction on conn, before its COMMIT. One that has written nothing has no name.
 func (d Dialect) Mark(ctx context.Context, conn Conn) (mark TransactionMark, err error) {
-	err = conn.QueryRowContext(ctx, currentTransaction).Scan(&mark.id, &mark.timeline, &mark.system)
+	err = conn.QueryRowContext(ctx, currentTransaction).Scan(&mark.id, &mark.timeline, &mark.system, &mark.statistics)
 	return mark, err
 }
 
@@ -49,7 +52,7 @@ func (d Dialect) OutcomeOf(ctx context.Context, conn Conn, mark TransactionMark)
 	}
 	var status string
 	var now TransactionMark
-	err := conn.QueryRowContext(ctx, outcomeOf, mark.id).Scan(&status, &now.timeline, &now.system)
+	err := conn.QueryRowContext(ctx, outcomeOf, mark.id).Scan(&status, &now.timeline, &now.system, &now.statistics)
 	switch {
 	case d.isFinal(err):
 		return Unknown, nil
@@ -58,8 +61,17 @@ func (d Dialect) OutcomeOf(ctx context.Context, conn Conn, mark TransactionMark)
 	case now.timeline != mark.timeline, now.system != mark.system:
 		return Unknown, nil
 	}
-	return map[string]Outcome{"committed": Committed, "aborted": RolledBack, "in progress": InProgress}[status], nil
+	if now.statistics != mark.statistics || mark.statistics == "" {
+		return outcomeAfterCrash[status], nil
+	}
+	return outcomeByStatus[status], nil
 }
+
+var (
+	outcomeByStatus = map[string]Outcome{"committed": Committed, "aborted": RolledBack, inProgress: InProgress}
+	// After a crash, the status can be that of another transaction, unless the marked one was committed.
+	outcomeAfterCrash = map[string]Outcome{"committed": Unknown, "aborted": RolledBack, inProgress: RolledBack}
+)
 
 // isFinal tells an error of a question that would be the same the next time.
 func (d Dialect) isFinal(err error) bool {
