@@ -20,7 +20,8 @@ import (
 //
 // The outcome stays unknown, and Retry returns the error of the COMMIT as it does without this option: where the database
 // cannot tell for certain, because it is another one, the server that answers is on another timeline since a failover or a
-// restore, or it has forgotten the transaction; where the transaction wrote nothing; and where ctx has ended. What counts as
+// restore, it has crashed and may have given the number of a lost transaction to a committed one, or it has forgotten the
+// transaction; where the transaction wrote nothing; and where ctx has ended. What counts as
 // committed is what the server has: with a synchronous standby, one that fails at that moment may not have it.
 // An idempotency key that fc inserts works on every database: see docs/conflicts.md.
 //
