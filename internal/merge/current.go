@@ -9,7 +9,6 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/clauses"
-	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/session"
@@ -43,20 +42,11 @@ func (s *Subject) KeyOf(caller string, model any) ([]any, error) {
 	if !rv.IsValid() {
 		return nil, s.nilError(caller, "model")
 	}
-	key := s.asWrite(nil).KeyOf(rv)
+	key := (&rows.Site{Ctx: s.ctx, Model: s.model}).KeyOf(rv)
 	if key == nil {
 		return nil, fmt.Errorf("occ: %s of model %s: the model has no primary key that is set: %w", caller, s.model.Name, gorm.ErrPrimaryKeyRequired)
 	}
 	return key, nil
-}
-
-// asWrite lets the functions ask what a write knows of its model and rows.
-func (s *Subject) asWrite(tx *gorm.DB) *write.Call {
-	w := &write.Call{Site: rows.Site{DB: tx, Ctx: s.ctx, Model: s.model, Dialect: s.Plugin.Dialect}, Plugin: s.Plugin, Op: conflict.OpUpdate}
-	if tx != nil {
-		w.Stmt = tx.Statement
-	}
-	return w
 }
 
 func (s *Subject) nilError(caller, which string) error {

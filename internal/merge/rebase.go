@@ -12,7 +12,6 @@ import (
 	"github.com/gorm-occ/occ/internal/intent"
 	"github.com/gorm-occ/occ/internal/kind"
 	"github.com/gorm-occ/occ/internal/model"
-	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/tx"
 	"github.com/gorm-occ/occ/internal/value"
 )
@@ -105,18 +104,10 @@ func (m *merge) unread(model *model.Model) (names []string) {
 	return names
 }
 
-// Refuse ends a Rebase that did not find its row, in the way of a write that did not. With reported, the database said
+// refuse ends a Rebase that did not find its row, in the way of a write that did not. With reported, the database said
 // that somebody else has written the row.
 func (s *Subject) refuse(model any, reported error) error {
-	tx := s.statement()
-	w := s.asWrite(tx)
-	if err := w.AddRow(0, reflect.ValueOf(model).Elem(), nil); err != nil {
-		return err
-	}
-	w.Counters().Checked.Add(1)
-	w.Refuse(reported)
-	w.Report()
-	return tx.Error
+	return s.Plugin.RefuseModel(s.statement(), s.model, reflect.ValueOf(model).Elem(), reported)
 }
 
 // statement is a session that is about the model, without having run anything.
@@ -129,7 +120,11 @@ func (s *Subject) statement() *gorm.DB {
 func (s *Subject) table() string { return s.statement().Statement.Table }
 
 func (s *Subject) named(key []any) map[string]any {
-	return s.asWrite(nil).NamedKey(&rows.Row{Key: key})
+	named := make(map[string]any, len(key))
+	for i, field := range s.model.PrimaryFields {
+		named[field.DBName] = key[i]
+	}
+	return named
 }
 
 // RememberVersion has the version of mine put back if the caller's transaction is rolled back.

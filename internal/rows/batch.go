@@ -26,8 +26,8 @@ const (
 )
 
 // KeyColumns are the key by which a row is found.
-func (s *Site) KeyColumns() []Column {
-	fields := s.IdentityFields()
+func (s *Site) KeyColumns(by *Lookup) []Column {
+	fields := by.Fields(s.Model)
 	columns := make([]Column, len(fields))
 	for i, field := range fields {
 		columns[i].Name, columns[i].Like = fmt.Sprintf("%s_%d", keyColumn, i+1), field.DBName
@@ -156,3 +156,6 @@ func Unprepared(pool gorm.ConnPool) gorm.ConnPool {
 	}
 	return pool
 }
+
+// MaxKeys is how many keys a query names at most; databases limit parameters.
+const MaxKeys = 1000

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/dialect"
 )
@@ -13,27 +14,27 @@ type indexKey struct{ table, columns string }
 
 // ByIndex has a statement that starts with values find the rows of the table by an index, which keeps it from reading, and
 // locking, others. It is nil where the table has none that serves, or is no table.
-func (s *Site) ByIndex() clause.Expression {
+func (s *Site) ByIndex(by *Lookup) clause.Expression {
 	if !s.Dialect.ValuesFirst() {
 		return nil
 	}
-	if index := s.keyIndex(); index != "" {
+	if index := s.keyIndex(by.Fields(s.Model)); index != "" {
 		return dialect.ByIndex(index)
 	}
 	return nil
 }
 
 // IndexOf is the index by which a part finds its rows. One row needs none: its key is a condition.
-func (s *Site) IndexOf(part Part) clause.Expression {
+func (s *Site) IndexOf(by *Lookup, part Part) clause.Expression {
 	if len(part) == 1 {
 		return nil
 	}
-	return s.ByIndex()
+	return s.ByIndex(by)
 }
 
-func (s *Site) keyIndex() string {
-	columns := make([]string, len(s.IdentityFields()))
-	for i, field := range s.IdentityFields() {
+func (s *Site) keyIndex(fields []*schema.Field) string {
+	columns := make([]string, len(fields))
+	for i, field := range fields {
 		columns[i] = field.DBName
 	}
 	if s.DB.DryRun {

@@ -1,9 +1,6 @@
 package rows
 
 import (
-	"database/sql"
-	"reflect"
-	"slices"
 	"strconv"
 
 	"gorm.io/gorm"
@@ -12,162 +9,118 @@ import (
 
 	"github.com/gorm-occ/occ/internal/batch"
 	"github.com/gorm-occ/occ/internal/clauses"
-	"github.com/gorm-occ/occ/internal/value"
 )
 
-// Latest is the model whose values are written: of several copies of one row, the last one.
-func (r *Row) Latest() reflect.Value {
-	if n := len(r.Copies); n > 0 {
-		return r.Copies[n-1].Model
-	}
-	return r.Model
+// Query says how rows are read.
+type Query struct {
+	Lookup
+	Lock   string          // the strength of a lock that keeps the rows as they are until the transaction ends; "" for none
+	Fields []*schema.Field // further fields that the models of the states have
 }
 
-// ReadRows reads rows by their keys as they are now, in the way of read, and whether the caller's own conditions hold.
-// With a lock they stay so until the transaction ends.
-func (s *Site) ReadRows(rows []*Row, lock string) (states []State, err error) {
+// Read reads one row by its key as it is now: past soft deletes and, where the database can, past the transaction's snapshot.
+func (s *Site) Read(key []any, options ...clause.Expression) (state State, err error) {
+	query := s.Session().Clauses(clause.Where{Exprs: []clause.Expression{&Condition{Model: s.Model, Key: key}}}).Clauses(options...)
+	selection := selection{site: s}
+	err = selection.each(query, func(_ int, found State) { state = found })
+	return state, err
+}
+
+// ReadMatching reads the rows that a query finds by its own conditions. The models of the states have the key and fields.
+func (s *Site) ReadMatching(query *gorm.DB, fields ...*schema.Field) (states []State, err error) {
+	selection := selection{site: s, key: s.Model.PrimaryFields, fields: distinctFields(s.Model.PrimaryFields, fields)}
+	err = selection.each(query, func(_ int, state State) { states = append(states, state) })
+	return states, err
+}
+
+// ReadRows reads rows by their keys as they are now, in the way of Read, and whether the caller's own conditions hold. The
+// states are in the order of the rows.
+func (s *Site) ReadRows(q Query, rows []*Row) (states []State, err error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	failed := s.DB.Error
-	s.DB.Error = nil
-	defer func() { s.DB.Error = failed }()
-
 	at := make(map[*Row]int, len(rows))
 	for i, r := range rows {
 		at[r] = i
 	}
+	r := reading{Site: s, Query: q, fields: distinctFields(q.namingFields(s.Model), q.Fields), holds: q.holds()}
 	index := Column{batch.Column{Name: indexColumn}, func(r *Row) any { return at[r] }}
-	columns := slices.Concat([]Column{index}, s.KeyColumns(), s.Proposed)
-	holds := clause.Expression(clause.Expr{SQL: "1"})
-	if s.HasOwnConditions() {
-		own := s.Own.Expression.(clause.Where)
-		holds = clause.Expr{SQL: "CASE WHEN ? THEN 1 ELSE 0 END", Vars: []any{clauses.Group{Conditions: own.Exprs}}}
-	}
+	r.columns = append([]Column{index}, append(s.KeyColumns(&q.Lookup), q.Proposed...)...)
 	states = make([]State, len(rows))
-	for _, part := range s.Split(columns, rows, s.CountVars(holds, s.DeletedInSQL())) {
-		if err := s.readPart(part, columns, holds, lock, states); err != nil {
+	for _, part := range s.Split(r.columns, rows, s.CountVars(r.holds, s.DeletedInSQL())) {
+		if err := r.readPart(part, states); err != nil {
 			return nil, err
 		}
 	}
 	return states, nil
 }
 
-func (s *Site) readPart(part Part, columns []Column, holds clause.Expression, lock string, states []State) error {
-	index := clause.Expression(clause.Expr{SQL: "?", Vars: []any{batch.Column{Name: indexColumn}.Ref()}})
-	if s.namesRow(part) {
-		index = clause.Expr{SQL: strconv.Itoa(part[0][0].(int))}
+// holds returns, as SQL, whether the caller's own conditions hold.
+func (q *Query) holds() clause.Expression {
+	if !q.HasOwnConditions() {
+		return clause.Expr{SQL: "1"}
 	}
-	selected := append(s.VersionColumns(), index, s.DeletedInSQL(), holds)
-	for _, field := range s.namingFields() {
-		column := clause.Column{Table: clause.CurrentTable, Name: field.DBName}
-		selected = append(selected, clause.Expr{SQL: "?", Vars: []any{column}})
-	}
-	selected = append(selected, s.BlameColumns()...)
-	tx := s.Session()
-	if s.AsShown {
-		tx = s.SnapshotSession()
-	}
-	tx.Statement.ConnPool = Unprepared(s.Stmt.ConnPool)
-	if lock != "" {
-		tx = tx.Clauses(s.Locking(lock))
-	}
-	if s.namesRow(part) {
-		tx = tx.Clauses(clause.Where{Exprs: append(s.KeyIs(part[0][1:]), s.Target...)})
-	} else {
-		tx = s.fromValues(tx, part, columns)
-	}
-	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{Exprs: selected}}).Rows()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		if err := s.scanState(rows, states); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	own := q.Own.Expression.(clause.Where)
+	return clause.Expr{SQL: "CASE WHEN ? THEN 1 ELSE 0 END", Vars: []any{clauses.Group{Conditions: own.Exprs}}}
 }
 
-// namesRow tells a part of one row of which nothing but its key matters.
-func (s *Site) namesRow(part Part) bool { return len(part) == 1 && len(s.Proposed) == 0 }
+// reading is one call of ReadRows.
+type reading struct {
+	*Site
+	Query
+	columns []Column // the values of each row: its index, its key, and what the caller's conditions refer to
+	fields  []*schema.Field
+	holds   clause.Expression
+}
 
-// KeyIs are the conditions that a row has a key.
-func (s *Site) KeyIs(key []any) []clause.Expression {
+func (r *reading) readPart(part Part, states []State) error {
+	index := clause.Expression(clause.Expr{SQL: "?", Vars: []any{batch.Column{Name: indexColumn}.Ref()}})
+	if r.namesRow(part) {
+		index = clause.Expr{SQL: strconv.Itoa(part[0][0].(int))}
+	}
+	selection := selection{site: r.Site, key: r.Lookup.Fields(r.Model), index: index, holds: r.holds, fields: r.fields}
+	return selection.each(r.query(part), func(index int, state State) { states[index] = state })
+}
+
+// query returns the query that finds the rows of a part.
+func (r *reading) query(part Part) *gorm.DB {
+	query := r.Session()
+	if r.AsShown {
+		query = r.SnapshotSession()
+	}
+	query.Statement.ConnPool = Unprepared(r.Stmt.ConnPool)
+	if r.Lock != "" {
+		query = query.Clauses(r.Locking(r.Lock))
+	}
+	if r.namesRow(part) {
+		return query.Clauses(clause.Where{Exprs: append(r.KeyIs(&r.Lookup, part[0][1:]), r.Target...)})
+	}
+	return r.fromValues(query, part)
+}
+
+// namesRow reports whether a part is one row of which nothing but its key matters.
+func (r *reading) namesRow(part Part) bool { return len(part) == 1 && len(r.Proposed) == 0 }
+
+// fromValues has a query read the rows that the values of a part have the keys of.
+func (r *reading) fromValues(query *gorm.DB, part Part) *gorm.DB {
+	values := part.Table(r.Site, r.columns)
+	conditions := ColumnsMatch(r.KeyColumns(&r.Lookup))
+	if !r.Dialect.ValuesFirst() {
+		query = query.Clauses(clause.From{Joins: []clause.Join{{Expression: clauses.Prefixed{Word: ", ", Expression: values}}}})
+	} else {
+		query.Statement.Clauses["FROM"] = r.ValuesFirst("FROM", clause.Clause{Expression: clause.From{}}, values, r.IndexOf(&r.Lookup, part))
+		if len(part) == 1 {
+			conditions = append(conditions, r.KeyIs(&r.Lookup, part[0][1:][:len(conditions)])...)
+		}
+	}
+	return query.Clauses(clause.Where{Exprs: append(conditions, r.Target...)})
+}
+
+// KeyIs returns the conditions that a row has a key.
+func (s *Site) KeyIs(by *Lookup, key []any) []clause.Expression {
 	conditions := make([]clause.Expression, len(key))
-	for i, field := range s.IdentityFields() {
+	for i, field := range by.Fields(s.Model) {
 		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: field.DBName}, Value: key[i]}
 	}
 	return conditions
-}
-
-// fromValues has a query read the rows that the values of a part have the keys of.
-func (s *Site) fromValues(tx *gorm.DB, part Part, columns []Column) *gorm.DB {
-	values := part.Table(s, columns)
-	if s.Dialect.ValuesFirst() {
-		tx.Statement.Clauses["FROM"] = s.ValuesFirst("FROM", clause.Clause{Expression: clause.From{}}, values, s.IndexOf(part))
-	} else {
-		tx = tx.Clauses(clause.From{Joins: []clause.Join{{Expression: clauses.Prefixed{Word: ", ", Expression: values}}}})
-	}
-	conditions := ColumnsMatch(s.KeyColumns())
-	if len(part) == 1 && s.Dialect.ValuesFirst() {
-		first := slices.IndexFunc(columns, func(c Column) bool { return c.Like != "" })
-		conditions = append(conditions, s.KeyIs(part[0][first:][:len(conditions)])...)
-	}
-	return tx.Clauses(clause.Where{Exprs: append(conditions, s.Target...)})
-}
-
-func (s *Site) Locking(strength string) clause.Locking {
-	locking := clause.Locking{Strength: strength}
-	if s.Dialect.LocksNamedTable() {
-		locking.Table = clause.Table{Name: s.Stmt.Table}
-	}
-	return locking
-}
-
-func (s *Site) scanState(rows *sql.Rows, states []State) (err error) {
-	index, deleted, holds, version := 0, 0, 0, s.NewVersionScan()
-	targets := []any{&index, &deleted, &holds}
-	fields := s.namingFields()
-	for _, field := range fields {
-		targets = append(targets, field.NewValuePool.Get())
-	}
-	blame := s.BlameTargets()
-	if err := version.Scan(rows, append(targets, blame...)...); err != nil {
-		return err
-	}
-	state := &states[index]
-	if state.Blame, err = s.BlameIn(blame); err != nil {
-		return err
-	}
-	state.IsThere, state.IsDeleted, state.Holds = true, deleted != 0, holds != 0
-	if state.Version, err = version.Value(); err != nil {
-		return err
-	}
-	model := reflect.New(s.Model.ModelType).Elem()
-	for i, field := range fields {
-		value := targets[len(targets)-len(fields)+i]
-		if err := field.Set(s.Ctx, model, value); err != nil {
-			return err
-		}
-		field.NewValuePool.Put(value)
-	}
-	state.Key, state.Model = value.KeyText(s.KeyOf(model)), model
-	return nil
-}
-
-// namingFields are what the rows of the write are found by, and their primary keys.
-func (s *Site) namingFields() []*schema.Field {
-	fields := s.IdentityFields()
-	if s.Identity == nil {
-		return fields
-	}
-	fields = slices.Clone(fields)
-	for _, field := range s.Model.PrimaryFields {
-		if !slices.Contains(fields, field) {
-			fields = append(fields, field)
-		}
-	}
-	return fields
 }

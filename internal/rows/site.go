@@ -13,34 +13,45 @@ import (
 	"github.com/gorm-occ/occ/internal/value"
 )
 
-func (s *Site) HasOwnConditions() bool {
-	where, _ := s.Own.Expression.(clause.Where)
-	return len(where.Exprs) > 0
-}
-
-// KeyText tells models apart by some of their fields.
-func (s *Site) KeyText(model reflect.Value, fields []*schema.Field) string {
-	return value.KeyTextOf(s.Ctx, fields, model)
-}
-
-// Site is where a statement works, and how its rows are found.
+// Site is where a statement works. It is fixed for a call.
 type Site struct {
 	DB      *gorm.DB
 	Stmt    *gorm.Statement
 	Ctx     context.Context
 	Model   *model.Model
 	Dialect *dialect.Dialect
-	Lookup
-	keys keyRoom
+	keys    keyRoom
 }
 
-// Lookup is how the rows of a statement are found, and what else they have to be.
+// Lookup is how rows are found, and what else they have to be. The zero value finds rows by their primary keys.
 type Lookup struct {
 	Identity []*schema.Field     // what rows are found by, where that is not the primary key
 	Target   []clause.Expression // what the rows of a conflict target have to be besides
 	AsShown  bool                // rows are read as the transaction shows them, and not locked
 	Own      clause.Clause       // WHERE as the caller left it
-	Proposed []Column            // what own says of the rows that an upsert was to insert
+	Proposed []Column            // what Own says of the rows that an upsert was to insert
+}
+
+// HasOwnConditions reports whether the caller added conditions.
+func (l *Lookup) HasOwnConditions() bool {
+	where, _ := l.Own.Expression.(clause.Where)
+	return len(where.Exprs) > 0
+}
+
+// Fields returns the fields that rows are found by.
+func (l *Lookup) Fields(m *model.Model) []*schema.Field {
+	if l.Identity != nil {
+		return l.Identity
+	}
+	return m.PrimaryFields
+}
+
+// namingFields returns the fields that rows are found by, and those of their primary keys.
+func (l *Lookup) namingFields(m *model.Model) []*schema.Field {
+	if l.Identity == nil {
+		return m.PrimaryFields
+	}
+	return distinctFields(l.Identity, m.PrimaryFields)
 }
 
 // keyRoom is room for the keys of rows, so that they cost few allocations.
@@ -77,8 +88,24 @@ type Row struct {
 	HasOwnKey bool // of a model to be created: the database has no key to generate
 }
 
-func (s *Site) KeyOf(model reflect.Value) []any {
-	fields := s.IdentityFields()
+// Latest returns the model whose values are written: of several copies of one row, the last one.
+func (r *Row) Latest() reflect.Value {
+	if n := len(r.Copies); n > 0 {
+		return r.Copies[n-1].Model
+	}
+	return r.Model
+}
+
+// All returns the row and its copies.
+func (r *Row) All() []*Row {
+	return append([]*Row{r}, r.Copies...)
+}
+
+// KeyOf returns the primary key of a model; nil where no part of it is set.
+func (s *Site) KeyOf(model reflect.Value) []any { return s.KeyBy(s.Model.PrimaryFields, model) }
+
+// KeyBy returns what a model holds in fields; nil where no part of it is set.
+func (s *Site) KeyBy(fields []*schema.Field, model reflect.Value) []any {
 	key, isSet := s.keys.take(len(fields)), false
 	for i, field := range fields {
 		value, isZero := field.ValueOf(s.Ctx, model)
@@ -90,10 +117,16 @@ func (s *Site) KeyOf(model reflect.Value) []any {
 	return key
 }
 
-// IdentityFields are what the rows of the write are found by.
-func (s *Site) IdentityFields() []*schema.Field {
-	if s.Identity != nil {
-		return s.Identity
+// AllKeys returns the key of a row that was read, whose parts may well be zero.
+func (s *Site) AllKeys(model reflect.Value) []any {
+	key := make([]any, len(s.Model.PrimaryFields))
+	for i, field := range s.Model.PrimaryFields {
+		key[i], _ = field.ValueOf(s.Ctx, model)
 	}
-	return s.Model.PrimaryFields
+	return key
+}
+
+// KeyText tells models apart by some of their fields.
+func (s *Site) KeyText(model reflect.Value, fields []*schema.Field) string {
+	return value.KeyTextOf(s.Ctx, fields, model)
 }

@@ -22,42 +22,6 @@ type State struct {
 	Blame              map[string]any
 }
 
-func (s *Site) Read(r *Row) (State, error) {
-	return s.ReadWhere(&Condition{Model: s.Model, Key: r.Key})
-}
-
-// ReadWhere reads a row as it is now: past soft deletes and, where the database can, past the transaction's snapshot. A
-// failure is the reader's alone; the statement goes on without it.
-func (s *Site) ReadWhere(condition clause.Expression, options ...clause.Expression) (state State, err error) {
-	failed := s.DB.Error
-	s.DB.Error = nil
-	defer func() { s.DB.Error = failed }()
-
-	tx := s.Session().Clauses(clause.Where{Exprs: []clause.Expression{condition}}).Clauses(options...)
-	rows, err := tx.Clauses(clause.Select{Expression: clause.CommaExpression{
-		Exprs: append(append(s.VersionColumns(), s.DeletedInSQL()), s.BlameColumns()...),
-	}}).Rows()
-	if err != nil {
-		return state, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		version, deleted := s.NewVersionScan(), 0
-		blame := s.BlameTargets()
-		if err := version.Scan(rows, append([]any{&deleted}, blame...)...); err != nil {
-			return state, err
-		}
-		if state.Blame, err = s.BlameIn(blame); err != nil {
-			return state, err
-		}
-		if state.Version, err = version.Value(); err != nil {
-			return state, err
-		}
-		state.IsThere, state.IsDeleted = true, deleted != 0
-	}
-	return state, rows.Err()
-}
-
 // Session is a query on the write's table and connection that nothing of the write itself can get into. It sees the rows
 // as they are now.
 func (s *Site) Session() *gorm.DB {

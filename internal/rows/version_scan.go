@@ -37,6 +37,9 @@ func (s *Site) VersionNames() []string {
 	if plan := s.Model.Compares(); plan != nil {
 		return slices.Concat(plan.Columns, s.Model.PrimaryFieldDBNames)
 	}
+	if s.Model.Version == nil {
+		return nil
+	}
 	return []string{s.Model.Version.DBName}
 }
 
@@ -49,7 +52,10 @@ type VersionScan struct {
 
 func (s *Site) NewVersionScan() *VersionScan {
 	plan := s.Model.Compares()
-	if plan == nil {
+	switch {
+	case s.Model.Version == nil:
+		return &VersionScan{site: s}
+	case plan == nil:
 		return &VersionScan{site: s, targets: []any{s.Model.Version.NewValuePool.Get()}}
 	}
 	scan := &VersionScan{site: s, seen: make([]SeenValue, len(plan.Columns))}
@@ -79,7 +85,10 @@ func (s *VersionScan) Scan(rows *sql.Rows, others ...any) error {
 
 func (s *VersionScan) Value() (any, error) {
 	site, plan := s.site, s.site.Model.Compares()
-	if plan == nil {
+	switch {
+	case site.Model.Version == nil:
+		return nil, nil
+	case plan == nil:
 		return site.Model.Version.Scanned(site.Ctx, s.targets[0])
 	}
 	image := &snapshot.Image{Columns: plan.Columns}

@@ -131,10 +131,17 @@ func (u *Unit) exec(db *gorm.DB, sql string) error {
 }
 
 // Atomically runs write as a unit of its own.
-func (js *Journals) Atomically(db *gorm.DB, write func() error) (err error) {
+func (js *Journals) Atomically(db *gorm.DB, write func() error) error {
+	_, err := js.AllOrNone(db, write)
+	return err
+}
+
+// AllOrNone runs write as a unit of its own, and returns what a rollback of GORM's default transaction, which keeps no
+// journal, would have to put back.
+func (js *Journals) AllOrNone(db *gorm.DB, write func() error) (kept []Memory, err error) {
 	u, err := js.OpenUnit(db, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	done := false
 	defer func() {
@@ -144,10 +151,14 @@ func (js *Journals) Atomically(db *gorm.DB, write func() error) (err error) {
 	}()
 	err = write()
 	done = true
+	memories := u.Journal.Memories[min(u.Mark, len(u.Journal.Memories)):]
 	if endErr := u.Close(db, err != nil); endErr != nil {
-		err = errors.Join(err, endErr)
+		return nil, errors.Join(err, endErr)
 	}
-	return err
+	if err == nil && u.OwnsJournal && u.Savepoint != "" {
+		kept = memories
+	}
+	return kept, err
 }
 
 // InTransaction runs write in the statement's transaction, or in one of its own where there is none.

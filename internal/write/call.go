@@ -11,82 +11,33 @@ import (
 	"github.com/gorm-occ/occ/internal/clauses"
 	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/intent"
+	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/registration"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/stats"
 	"github.com/gorm-occ/occ/internal/tx"
 )
 
-func (c *Call) clausesBefore(name string) (clause.Clause, bool) {
-	for _, kept := range c.clauses {
-		if kept.name == name {
-			return kept.clause, kept.was
-		}
-	}
-	return clause.Clause{}, false
-}
-
-// wasSoftDelete tells whether GORM made an UPDATE of the DELETE: then there is something in SET.
-func (c *Call) wasSoftDelete() bool { return c.Stmt.Clauses["SET"].Expression != nil }
-
-func (c *Call) setRowsAffected(n int64) {
-	c.DB.RowsAffected = n
-	if c.Stmt.Result != nil {
-		c.Stmt.Result.RowsAffected = n
-	}
-}
-
-func (c *Call) pointers() []*rows.Row {
-	rows := make([]*rows.Row, len(c.rows))
-	for i := range c.rows {
-		rows[i] = &c.rows[i]
-	}
-	return rows
-}
-
-// isSoftDelete tells a delete that a clause of the model's makes an UPDATE of.
-func (c *Call) isSoftDelete() bool {
-	return c.Stmt.Schema != nil && !c.Stmt.Unscoped && slices.ContainsFunc(c.Stmt.Schema.DeleteClauses, registration.IsOfSoftDelete)
-}
-
-// snapshotWrite is what a write of models with snapshots keeps besides.
-type snapshotWrite struct {
-	compared []int  // the columns it compares
-	learned  []int  // the columns of which it knows afterwards what is stored, since it compared or wrote them
-	again    func() // runs the statement once more without comparing
-	returned any    // the row as RETURNING gave it
-}
-
-// hasSnapshots tells that snapshots are what the write compares.
-func (c *Call) hasSnapshots() bool { return c.Model.Compares() != nil }
-
-// Call is one of GORM's writing calls on its way through the callbacks: open makes it, the guard compares, close
-// reports and puts memory right. It travels in the statement's clauses.
+// Call is one Create, Update or Delete of GORM's, from the plugin's first callback (open) to its last (close). open fills in
+// where it works and what its clauses ask for; the guard compares and writes, and leaves the statement as it was; close reports a
+// refusal, and restores versions in memory where GORM's default transaction was rolled back. It travels in the statement's clauses.
 type Call struct {
 	rows.Site
 	Plugin   *Engine
-	Op       conflict.Op
+	op       conflict.Op // what a refusal is of, unless the plan says otherwise; it never changes
 	switches intent.Switches
+	isLinked bool     // GORM saves associations along with their owner
 	unit     *tx.Unit // set where the call may write more than one row
 
-	rows    []rows.Row   // the models in hand that name a row, in the order they were passed
-	expects bool         // the expected version was given, by Expect or in the payload, not found in the model
-	clauses []keptClause // clauses to be given back to the caller as they were
-	// neverLoaded are models that Save inserts: a refusal of others in the same slice names those that are there
-	neverLoaded  []*rows.Row
-	isGuarded    bool           // the plugin's callback has been in the place of GORM's
-	isQuiet      bool           // the end of a Save that has nothing to insert
-	isCreate     bool           // the call goes through GORM's create callbacks
-	isLinked     bool           // GORM saves associations along with their owner
-	payload      *rows.Row      // the payload of an update, where it is another model of the row in hand
-	keepsVersion bool           // the write is compared, and leaves the version as it is
-	isWhole      bool           // all columns of the rows are written
-	refusal      error          // the refusal as it is to be reported
-	memories     []tx.Memory    // to be undone if the default transaction is rolled back
-	snapshot     *snapshotWrite // set while models are compared with their snapshots
+	clauses   []keptClause // clauses to be given back to the caller as they were
+	isGuarded bool         // the plugin's callback has been in the place of GORM's
+	isQuiet   bool         // the end of a Save that has nothing to insert
+	refusal   error        // the refusal as it is to be reported
+	memories  []tx.Memory  // to be put back if the default transaction is rolled back
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
+		plan      plan
 		rows      [1]rows.Row
 		memories  [1]tx.Memory
 		clauses   [4]keptClause
@@ -94,11 +45,11 @@ type Call struct {
 		condition rows.Condition
 		set       clauses.Set
 
-		assignments clause.Set // of what the statement sets; kept from write to write
+		assignments clause.Set // of what the statement sets; kept from call to call
 	}
 }
 
-// pool keeps writes between calls.
+// pool keeps calls between statements.
 var pool = sync.Pool{New: func() any { return new(Call) }}
 
 func (c *Call) free() {
@@ -109,7 +60,7 @@ func (c *Call) free() {
 	pool.Put(c)
 }
 
-// roomForSet is room for n assignments.
+// roomForSet returns room for n assignments.
 func (c *Call) roomForSet(n int) clause.Set {
 	if cap(c.room.assignments) < n {
 		c.room.assignments = make(clause.Set, 0, n)
@@ -119,17 +70,63 @@ func (c *Call) roomForSet(n int) clause.Set {
 
 const callClause = "occ:write"
 
-// Build writes nothing: a write is no SQL, it only travels with the statement.
+// Build writes nothing: a call is no SQL, it only travels with the statement.
 func (*Call) Build(clause.Builder) {}
 
-// callOf is the write that open left on the statement; ok is false where there is nothing for the plugin to do.
-func callOf(db *gorm.DB) (w *Call, ok bool) {
-	c, ok := db.Statement.Clauses[callClause]
+// callOf returns the call that open left on the statement; ok is false where there is nothing for the plugin to do.
+func callOf(db *gorm.DB) (c *Call, ok bool) {
+	found, ok := db.Statement.Clauses[callClause]
 	if !ok || db.Error != nil {
 		return nil, false
 	}
-	w, ok = c.Expression.(*Call)
-	return w, ok && w.Stmt == db.Statement && w.Model.IsInvolved()
+	c, ok = found.Expression.(*Call)
+	return c, ok && c.Stmt == db.Statement && c.Model.IsInvolved()
+}
+
+func (c *Call) isCreate() bool { return c.op == conflict.OpUpsert }
+
+func (c *Call) isDelete() bool { return c.op == conflict.OpDelete }
+
+// isSoftDelete reports whether a clause of the model's makes an UPDATE of the DELETE.
+func (c *Call) isSoftDelete() bool {
+	return c.isDelete() && c.Stmt.Schema != nil && !c.Stmt.Unscoped &&
+		slices.ContainsFunc(c.Stmt.Schema.DeleteClauses, registration.IsOfSoftDelete)
+}
+
+func (c *Call) isHardDelete() bool { return c.isDelete() && !c.isSoftDelete() }
+
+// wasSoftDelete reports whether GORM made an UPDATE of the DELETE: then there is something in SET.
+func (c *Call) wasSoftDelete() bool { return c.Stmt.Clauses["SET"].Expression != nil }
+
+// removes reports whether the statement that was sent has removed its rows, so that they have no version any more.
+func (c *Call) removes() bool { return c.isDelete() && !c.wasSoftDelete() }
+
+// guard runs the call's own part in the place of GORM's callback. The named clauses are given back as they were.
+func (c *Call) guard(write func() (int64, error), names ...string) {
+	c.isGuarded = true
+	c.keepClauses(names...)
+	defer c.giveBackClauses()
+	c.finish(write())
+}
+
+// execute has GORM build and send a statement, and takes the error off db. Nothing else calls GORM's callbacks.
+func execute(db *gorm.DB, send func(*gorm.DB)) (affected int64, err error) {
+	send(db)
+	affected, err = db.RowsAffected, db.Error
+	db.Error, db.RowsAffected = nil, 0
+	return affected, err
+}
+
+// finish says how the call went, to GORM's later callbacks, to Save, which looks at RowsAffected, and to gorm.G, which looks
+// at the statement's result. Nothing else does.
+func (c *Call) finish(affected int64, err error) {
+	c.DB.RowsAffected = affected
+	if c.Stmt.Result != nil {
+		c.Stmt.Result.RowsAffected = affected
+	}
+	if err != nil {
+		_ = c.DB.AddError(err)
+	}
 }
 
 func (c *Call) startedTransaction() bool {
@@ -137,13 +134,54 @@ func (c *Call) startedTransaction() bool {
 	return started
 }
 
-// Counters are those of the table that the statement writes, whatever alias it goes by.
+// Counters returns those of the table that the statement writes, whatever alias it goes by.
 func (c *Call) Counters() *stats.TableCounters {
 	return c.Plugin.Counters.Of(c.tableName(), c.Model.Table)
 }
 
+func (c *Call) tableName() string {
+	if c.Stmt.TableExpr == nil || c.Stmt.Table == c.Model.Table {
+		return c.Stmt.Table
+	}
+	return model.TableNamed(c.Stmt.TableExpr, c.Model.Table)
+}
+
 func (c *Call) versionError(err error) error {
 	return fmt.Errorf("occ: model %s, field %s: no next version: %w", c.Model.Name, c.Model.Version.Name, err)
+}
+
+// within runs write in the statement's transaction, or in one of its own where there is none.
+func (c *Call) within(write func() (int64, error)) (affected int64, err error) {
+	err = c.Plugin.InTransaction(c.DB, func() (err error) {
+		affected, err = write()
+		return err
+	})
+	return affected, err
+}
+
+// allOrNone runs write as a unit whose rows stand or fall together.
+func (c *Call) allOrNone(write func() (int64, error)) (affected int64, err error) {
+	kept, err := c.Plugin.AllOrNone(c.DB, func() (err error) {
+		affected, err = write()
+		return err
+	})
+	c.memories = append(c.memories, kept...)
+	if err != nil {
+		return 0, err
+	}
+	return affected, nil
+}
+
+// inTurn runs several writes of one call, and counts what they wrote. The first error ends it.
+func inTurn(writes ...func() (int64, error)) (affected int64, err error) {
+	for _, write := range writes {
+		n, err := write()
+		if err != nil {
+			return 0, err
+		}
+		affected += n
+	}
+	return affected, nil
 }
 
 // keptClause is a clause as it was before the plugin changed it.
@@ -165,13 +203,27 @@ func (c *Call) keepClauses(names ...string) {
 	}
 }
 
-func (c *Call) giveBackClauses() {
-	for _, kept := range slices.Backward(c.clauses) { // one that was kept twice is what it was at first
-		if kept.was {
-			c.Stmt.Clauses[kept.name] = kept.clause
-		} else {
-			delete(c.Stmt.Clauses, kept.name)
+// clausesBefore returns a clause as the caller gave it.
+func (c *Call) clausesBefore(name string) (clause.Clause, bool) {
+	for _, kept := range c.clauses {
+		if kept.name == name {
+			return kept.clause, kept.was
 		}
 	}
+	return clause.Clause{}, false
+}
+
+func (c *Call) giveBackClauses() {
+	for _, kept := range slices.Backward(c.clauses) { // one that was kept twice is what it was at first
+		c.setClause(kept.name, kept.clause, kept.was)
+	}
 	c.clauses = c.clauses[:0]
+}
+
+func (c *Call) setClause(name string, found clause.Clause, isThere bool) {
+	if isThere {
+		c.Stmt.Clauses[name] = found
+	} else {
+		delete(c.Stmt.Clauses, name)
+	}
 }

@@ -1,20 +1,177 @@
 package write
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/batch"
 	"github.com/gorm-occ/occ/internal/kind"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/snapshot"
-	"github.com/gorm-occ/occ/internal/value"
 )
 
-// ExpectedColumn is the version that a row is compared with.
+// comparison is how rows are compared: with the versions that they are expected to be at, or with the Snapshots of their
+// models.
+type comparison interface {
+	// condition returns what the condition on a row says of its version.
+	condition(r *rows.Row) any
+	// isAt reports whether a row is compared with what is stored.
+	isAt(r *rows.Row, stored any) bool
+	// isUnloaded reports whether a model does not hold what is to be compared.
+	isUnloaded(r *rows.Row) bool
+	// learned returns the version that a model has once its row was written, of what is stored then.
+	learned(r *rows.Row, stored any) any
+	// writeOne writes the one row of a plan if it is still what it is compared with.
+	writeOne(p *plan, set clause.Set, send func(*gorm.DB)) (int64, error)
+	// writeSeveral writes rows of a plan, each once, if all of them are still what they are compared with.
+	writeSeveral(p *plan, hand []*rows.Row, how severalWrite) (int64, error)
+}
+
+// compareAll has a plan compare the versions of its rows, or all the columns of their snapshots.
+func (p *plan) compareAll() {
+	switch plan := p.Model.Compares(); {
+	case p.Model.Version == nil:
+	case plan != nil:
+		p.compare = &bySnapshot{p: p, compared: plan.Compared}
+	default:
+		p.compare = byVersion{p.Model.Version}
+	}
+}
+
+// compareFor has a plan compare what a write with assignments is to be compared with: of snapshots that are tagged dirty,
+// the columns that are set.
+func (p *plan) compareFor(set clause.Set) {
+	if plan := p.Model.Compares(); plan != nil {
+		p.compare = p.snapshotsFor(plan, set)
+	}
+}
+
+// byVersion compares a row with the version that it is expected to be at.
+type byVersion struct{ field *kind.Field }
+
+func (v byVersion) condition(r *rows.Row) any { return r.Expected }
+
+func (v byVersion) isAt(r *rows.Row, stored any) bool {
+	kind := v.field.Kind
+	return kind.IsZero(r.Expected) && kind.IsZero(stored) || kind.IsSame(r.Expected, stored)
+}
+
+func (v byVersion) isUnloaded(r *rows.Row) bool { return v.field.Kind.IsZero(r.Expected) }
+
+func (v byVersion) learned(_ *rows.Row, stored any) any { return stored }
+
+// bySnapshot compares a row with the values that its model was loaded with.
+type bySnapshot struct {
+	p        *plan
+	compared []int // the columns that are compared
+	learns   []int // the columns of which it is known afterwards what is stored, since they were compared or written
+	isChosen bool  // by the columns that are written
+}
+
+// snapshotsFor chooses the columns that a write with these assignments compares; a delete has none.
+func (p *plan) snapshotsFor(plan *snapshot.Plan, set clause.Set) *bySnapshot {
+	var written, dirty []int
+	for _, assignment := range set {
+		column := -1
+		if field := p.Model.LookUpField(assignment.Column.Name); field != nil {
+			column = plan.IndexOf(field.DBName)
+		}
+		if column < 0 {
+			continue
+		}
+		written = append(written, column)
+		if slices.Contains(plan.Compared, column) {
+			dirty = append(dirty, column)
+		}
+	}
+	s := &bySnapshot{p: p, compared: plan.Compared, isChosen: true}
+	if plan.IsDirty && len(dirty) > 0 {
+		s.compared = dirty
+	}
+	s.learns = append(written, s.compared...)
+	return s
+}
+
+func (s *bySnapshot) condition(r *rows.Row) any { return holds{s, s.image(r)} }
+
+// image returns the image that a row is compared with: none if it was never loaded, if it is of another row, or if it lacks a
+// column.
+func (s *bySnapshot) image(r *rows.Row) *snapshot.Image {
+	image, _ := r.Expected.(*snapshot.Image)
+	if image == nil || s.p.by.Identity == nil && r.Key != nil && !reflect.DeepEqual(r.Key, image.Key) {
+		return nil
+	}
+	for _, column := range s.compared {
+		if !image.Has(column) {
+			return nil
+		}
+	}
+	return image
+}
+
+func (s *bySnapshot) isAt(r *rows.Row, stored any) bool {
+	image := s.image(r)
+	now, _ := stored.(*snapshot.Image)
+	if image == nil || now == nil {
+		return false
+	}
+	for _, column := range s.compared {
+		if !s.p.Dialect.SameStored(now.Types[column], image.Values[column], now.Values[column]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *bySnapshot) isUnloaded(r *rows.Row) bool { return s.image(r) == nil }
+
+// learned has the columns that the write has compared or set; of the others, the model still holds what it was loaded with.
+func (s *bySnapshot) learned(r *rows.Row, stored any) any {
+	now, ok := stored.(*snapshot.Image)
+	if !ok || now == nil {
+		return stored
+	}
+	image := *now
+	image.Key = s.p.Model.Compares().KeyOf(s.p.Ctx, r.Model) // which the database may have given back in another form
+	before, _ := r.Expected.(*snapshot.Image)
+	if s.isChosen && !s.isUnloaded(r) && !s.p.isUnchecked(r) {
+		image.Values = slices.Clone(before.Values)
+		for _, column := range s.learns {
+			image.Values[column] = now.Values[column]
+		}
+	}
+	return &image
+}
+
+// holds is the condition that a row still holds what a snapshot does.
+type holds struct {
+	*bySnapshot
+	image *snapshot.Image
+}
+
+// Build writes the condition. Without a snapshot there is no such row.
+func (h holds) Build(builder clause.Builder) {
+	plan := h.p.Model.Compares()
+	if h.image == nil {
+		_, _ = builder.WriteString("1 = 0")
+		return
+	}
+	for i, column := range h.compared {
+		if i > 0 {
+			_, _ = builder.WriteString(clause.AndWithSpace)
+		}
+		stored := clause.Column{Table: clause.CurrentTable, Name: plan.Columns[column]}
+		h.p.Dialect.Holds(stored, h.image.Types[column], h.image.Values[column]).Build(builder)
+	}
+	if len(h.compared) == 0 {
+		_, _ = builder.WriteString("1 = 1")
+	}
+}
+
+// expectedColumn is the version that each row of a batch is compared with.
 func (c *Call) expectedColumn() rows.Column {
 	version := c.Model.Version
 	return rows.Column{Column: batch.Column{Name: rows.ExpectedColumn, Like: version.DBName}, Of: func(r *rows.Row) any {
@@ -25,7 +182,7 @@ func (c *Call) expectedColumn() rows.Column {
 	}}
 }
 
-// NextColumn is the version that is written to a row.
+// nextColumn is the version that is written to each row of a batch.
 func (c *Call) nextColumn() rows.Column {
 	version := c.Model.Version
 	return rows.Column{Column: batch.Column{Name: rows.NextColumn, Like: version.DBName}, Of: func(r *rows.Row) any {
@@ -40,205 +197,3 @@ type atVersion struct {
 }
 
 func (a atVersion) Build(builder clause.Builder) { a.field.IsAt(builder, a.version, make([]any, 1)) }
-
-// isInReach tells a row that the statement would write: it is there, and no soft delete hides it.
-func (c *Call) isInReach(state rows.State) bool {
-	return state.IsThere && (!state.IsDeleted || c.Stmt.Unscoped)
-}
-
-func (c *Call) isCurrent(r *rows.Row, state rows.State) bool {
-	return c.isInReach(state) && c.isAt(r, state.Version)
-}
-
-func (c *Call) isAt(r *rows.Row, version any) bool {
-	if c.hasSnapshots() {
-		return c.isSameImage(r, version)
-	}
-	return c.IsSame(r.Expected, version)
-}
-
-func (c *Call) IsSame(a, b any) bool {
-	kind := c.Model.Version.Kind
-	return kind.IsZero(a) && kind.IsZero(b) || kind.IsSame(a, b)
-}
-
-// writable are the rows that the caller's own conditions let through, each once.
-func (c *Call) writable(hand []*rows.Row, states []rows.State) (writable []*rows.Row) {
-	first := map[string]*rows.Row{}
-	for i, r := range hand {
-		if !states[i].Holds {
-			continue
-		}
-		if twin := first[states[i].Key]; twin != nil {
-			twin.Copies = append(twin.Copies, r)
-			continue
-		}
-		first[states[i].Key] = r
-		writable = append(writable, r)
-	}
-	return writable
-}
-
-func hasTwins(states []rows.State) bool {
-	seen := map[string]bool{}
-	for _, state := range states {
-		if state.IsThere && seen[state.Key] {
-			return true
-		}
-		seen[state.Key] = true
-	}
-	return false
-}
-
-func (c *Call) areCurrent(rows []*rows.Row, states []rows.State) bool {
-	for i, r := range rows {
-		if !c.isCurrent(r, states[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// distinct gives the rows of a write, each once: another model of the same row becomes a copy of the first one. With
-// agree false, two models of one row are at different versions.
-func (c *Call) distinct(models []*rows.Row) (hand []*rows.Row, agree bool) {
-	first := make(map[string]*rows.Row, len(models))
-	hand, agree = make([]*rows.Row, 0, len(models)), true
-	for _, r := range models {
-		key := value.KeyText(r.Key)
-		if r.Key == nil {
-			key = fmt.Sprintf("%p", r.Model.Addr().Interface())
-		}
-		twin := first[key]
-		if twin == nil {
-			first[key] = r
-			hand = append(hand, r)
-			continue
-		}
-		agree = agree && (c.IsSame(twin.Expected, r.Expected) || c.isAt(twin, r.Expected))
-		twin.Copies = append(twin.Copies, r)
-	}
-	return hand, agree
-}
-
-// comparison is a snapshot in the place of an expected version: the columns of it that a write compares.
-type comparison struct {
-	w       *Call
-	image   *snapshot.Image
-	columns []int
-}
-
-// Build writes the condition that the row still holds what the snapshot does. Without a snapshot there is no such row.
-func (c comparison) Build(builder clause.Builder) {
-	plan := c.w.Model.Compares()
-	if c.image == nil {
-		_, _ = builder.WriteString("1 = 0")
-		return
-	}
-	for i, column := range c.columns {
-		if i > 0 {
-			_, _ = builder.WriteString(clause.AndWithSpace)
-		}
-		stored := clause.Column{Table: clause.CurrentTable, Name: plan.Columns[column]}
-		c.w.Dialect.Holds(stored, c.image.Types[column], c.image.Values[column]).Build(builder)
-	}
-	if len(c.columns) == 0 {
-		_, _ = builder.WriteString("1 = 1")
-	}
-}
-
-// comparedWith is what the condition on a row says of its version.
-func (c *Call) comparedWith(r *rows.Row) any {
-	if !c.hasSnapshots() {
-		return r.Expected
-	}
-	return comparison{c, c.comparedImage(r), c.comparedColumns()}
-}
-
-func (c *Call) comparedColumns() []int {
-	if c.snapshot != nil {
-		return c.snapshot.compared
-	}
-	return c.Model.Compares().Compared
-}
-
-// chooseColumns finds out which columns a write with these assignments compares; a delete has none.
-func (c *Call) chooseColumns(set clause.Set) {
-	plan := c.Model.Compares()
-	var written, dirty []int
-	for _, assignment := range set {
-		column := -1
-		if field := c.Model.LookUpField(assignment.Column.Name); field != nil {
-			column = plan.IndexOf(field.DBName)
-		}
-		if column < 0 {
-			continue
-		}
-		written = append(written, column)
-		if slices.Contains(plan.Compared, column) {
-			dirty = append(dirty, column)
-		}
-	}
-	c.snapshot = &snapshotWrite{compared: plan.Compared}
-	if plan.IsDirty && len(dirty) > 0 {
-		c.snapshot.compared = dirty
-	}
-	c.snapshot.learned = append(written, c.snapshot.compared...)
-}
-
-// comparedImage is the image that a row is compared with: none if it was never loaded, if it is of another row, or if it
-// lacks a column.
-func (c *Call) comparedImage(r *rows.Row) *snapshot.Image {
-	image, _ := r.Expected.(*snapshot.Image)
-	if image == nil || c.Identity == nil && r.Key != nil && !reflect.DeepEqual(r.Key, image.Key) {
-		return nil
-	}
-	for _, column := range c.comparedColumns() {
-		if !image.Has(column) {
-			return nil
-		}
-	}
-	return image
-}
-
-// isUnloaded tells a row of which the model does not hold what is to be compared.
-func (c *Call) isUnloaded(r *rows.Row) bool {
-	if c.hasSnapshots() {
-		return c.comparedImage(r) == nil
-	}
-	return c.Model.Version.Kind.IsZero(r.Expected)
-}
-
-// isSameImage tells whether a row holds in the compared columns what the model was loaded with.
-func (c *Call) isSameImage(r *rows.Row, stored any) bool {
-	image := c.comparedImage(r)
-	now, _ := stored.(*snapshot.Image)
-	if image == nil || now == nil {
-		return false
-	}
-	for _, column := range c.comparedColumns() {
-		if !c.Dialect.SameStored(now.Types[column], image.Values[column], now.Values[column]) {
-			return false
-		}
-	}
-	return true
-}
-
-// learned is the version to give to a model whose row was written. Of a snapshot, it is the columns that the write has
-// compared or set: of the others, the model still holds what it was loaded with.
-func (c *Call) learned(r *rows.Row, stored any) any {
-	now, ok := stored.(*snapshot.Image)
-	if !ok || now == nil {
-		return stored
-	}
-	image := *now
-	image.Key = c.Model.Compares().KeyOf(c.Ctx, r.Model) // which the database may have given back in another form
-	before, _ := r.Expected.(*snapshot.Image)
-	if c.snapshot != nil && !c.isUnloaded(r) && !c.isUnchecked(r) {
-		image.Values = slices.Clone(before.Values)
-		for _, column := range c.snapshot.learned {
-			image.Values[column] = now.Values[column]
-		}
-	}
-	return &image
-}

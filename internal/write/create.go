@@ -1,12 +1,8 @@
 package write
 
 import (
-	"database/sql"
 	"fmt"
 	"reflect"
-	"runtime"
-	"sync"
-	"weak"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -17,60 +13,59 @@ import (
 
 // guardCreate gives new rows their first version, and keeps an INSERT from overwriting rows that are there.
 func (e *Engine) guardCreate(db *gorm.DB) {
-	w, ok := callOf(db)
+	c, ok := callOf(db)
 	if !ok {
 		e.Gorm.create(db)
 		return
 	}
-	w.isGuarded = true
-	if w.isQuiet {
+	if c.isQuiet {
+		c.isGuarded = true
 		return
 	}
-	w.keepClauses("ON CONFLICT", "RETURNING", "VALUES")
-	defer w.giveBackClauses()
-	w.keepAddressable()
-	w.touching(nil, w.create)
+	c.guard(c.create, "ON CONFLICT", "RETURNING", "VALUES")
 }
 
-func (c *Call) create() {
-	if !c.hasSnapshots() {
-		c.createAs()
-		return
-	}
-	c.within(func() error { c.createAs(); return c.DB.Error })
+func (c *Call) create() (int64, error) {
+	c.keepAddressable()
+	return c.planOf(nil).touching(nil, func() (int64, error) {
+		if c.Model.Compares() != nil { // what is read afterwards must not be what somebody else has written
+			return c.within(c.createAs)
+		}
+		return c.createAs()
+	})
 }
 
-func (c *Call) createAs() {
-	conflict, isUpsert := c.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+// createAs chooses what an INSERT is for.
+func (c *Call) createAs() (int64, error) {
+	given, isUpsert := c.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	skips, replaces := c.Dialect.InsertMode(c.insertModifier())
 	switch {
 	case c.Model.Version == nil:
-		c.Plugin.Gorm.create(c.DB)
+		return execute(c.DB, c.Plugin.Gorm.create)
 	case replaces:
-		_ = c.DB.AddError(fmt.Errorf("occ: model %s has a version: an INSERT with %q would replace rows without comparing it: use clause.OnConflict: %w",
-			c.Model.Name, c.insertModifier(), gorm.ErrInvalidData))
-	case c.switches.Expects && (!isUpsert || conflict.DoNothing) && !c.isSaveOfZeroPart():
-		_ = c.DB.AddError(fmt.Errorf("occ: model %s: Expect on a Create that updates no row: there is nothing to compare with: %w", c.Model.Name, gorm.ErrInvalidData))
+		return 0, fmt.Errorf("occ: model %s has a version: an INSERT with %q would replace rows without comparing it: use clause.OnConflict: %w",
+			c.Model.Name, c.insertModifier(), gorm.ErrInvalidData)
+	case c.switches.Expects && (!isUpsert || given.DoNothing) && !c.isSaveOfZeroPart():
+		return 0, fmt.Errorf("occ: model %s: Expect on a Create that updates no row: there is nothing to compare with: %w", c.Model.Name, gorm.ErrInvalidData)
 	case skips && !isUpsert:
-		c.insertIgnoring()
-	case isUpsert && conflict.UpdateAll && c.isSaveOfMissing():
-		c.insertMissing()
-	case isUpsert && c.isSaveOfSlice(conflict):
-		c.saveSlice()
-	case isUpsert && conflict.DoNothing:
-		c.insertOrSkip()
+		return c.insertIgnoring()
+	case isUpsert && given.UpdateAll && c.isSaveOfMissing():
+		return c.insertMissing()
+	case isUpsert && c.isSaveOfSlice(given):
+		return c.saveSlice()
+	case isUpsert && given.DoNothing:
+		return c.insertOrSkip()
 	case isUpsert && c.isLinked:
-		c.relink(conflict)
+		return c.relink(given)
 	case isUpsert:
-		c.upsert(conflict)
+		return c.upsert(given)
 	case c.isSaveOfZeroPart():
-		c.saveZeroPart()
-	default:
-		c.insert()
+		return c.saveZeroPart()
 	}
+	return c.insert()
 }
 
-// insertModifier is what the caller put behind INSERT.
+// insertModifier returns what the caller put behind INSERT.
 func (c *Call) insertModifier() string {
 	insert, _ := c.Stmt.Clauses["INSERT"].Expression.(clause.Insert)
 	return insert.Modifier
@@ -78,26 +73,23 @@ func (c *Call) insertModifier() string {
 
 // insertIgnoring inserts models one by one where the database may leave some alone without saying which. Those keep the
 // version that they had, and get no key.
-func (c *Call) insertIgnoring() {
-	c.isWhole = true
-	rows := c.candidates()
-	if c.DB.DryRun || len(rows) == 0 {
-		c.insert() // maps, or no write at all
-		return
+func (c *Call) insertIgnoring() (int64, error) {
+	hand := c.candidates()
+	if c.DB.DryRun || len(hand) == 0 {
+		return c.insert() // maps, or no write at all
 	}
-	c.together(func() {
-		inserted := int64(0)
-		for i := range rows {
-			c.withModels(rows[i:i+1], c.insert)
-			if c.DB.Error != nil {
-				return
+	return c.allOrNone(func() (inserted int64, err error) {
+		for _, r := range hand {
+			affected, err := c.withModels([]reflect.Value{r.Model}, c.insert)
+			if err != nil {
+				return 0, err
 			}
-			if c.DB.RowsAffected == 0 {
-				c.forgetKeys(rows[i : i+1])
+			if affected == 0 {
+				c.forgetKey(r)
 			}
-			inserted += c.DB.RowsAffected
+			inserted += affected
 		}
-		c.setRowsAffected(inserted)
+		return inserted, nil
 	})
 }
 
@@ -112,7 +104,7 @@ func (c *Call) keepAddressable() {
 	c.Stmt.Dest = c.Stmt.ReflectValue.Addr().Interface()
 }
 
-// isSaveOfMissing tells the INSERT of a Save whose UPDATE found no row.
+// isSaveOfMissing reports whether an INSERT is that of a Save whose UPDATE found no row.
 func (c *Call) isSaveOfMissing() bool {
 	_, isAhead := c.Stmt.Clauses[savingClause]
 	return c.Stmt.ReflectValue.Kind() == reflect.Struct && c.Stmt.SkipHooks && !c.switches.Unchecked &&
@@ -121,31 +113,32 @@ func (c *Call) isSaveOfMissing() bool {
 
 // insertMissing inserts a model that Save did not find. If the row is there after all, because another session was faster
 // or because it is soft-deleted, it is not overwritten: the write is refused.
-func (c *Call) insertMissing() {
-	c.Op = conflict.OpUpdate
-	if c.DB.AddError(c.identify(c.Stmt.ReflectValue, nil)) != nil {
-		return
+func (c *Call) insertMissing() (int64, error) {
+	p, err := c.planFor(c.Stmt.ReflectValue, nil)
+	if err != nil {
+		return 0, err
 	}
-	c.Own = c.Stmt.Clauses["WHERE"]
+	p.op = conflict.OpUpdate
+	p.by.Own = c.Stmt.Clauses["WHERE"]
 	c.insertOnly()
-	c.insert()
+	affected, err := c.insert()
 	switch {
-	case c.DB.DryRun || len(c.rows) == 0:
-	case c.DB.Error == nil && c.DB.RowsAffected == 0:
-		c.refuseUninserted()
-	case c.isDuplicateKey(c.DB.Error):
-		c.refuseDuplicate()
+	case c.DB.DryRun || len(p.rows) == 0:
+	case err == nil && affected == 0:
+		return 0, p.refuseUninserted()
+	case c.isDuplicateKey(err):
+		return 0, p.refuseDuplicate(err)
 	}
+	return affected, err
 }
 
 // refuseUninserted ends an INSERT that wrote nothing. Where the row is not there either, a trigger may have left it out:
 // that it was deleted would be a guess.
-func (c *Call) refuseUninserted() {
-	if state, err := c.Read(&c.rows[0]); err == nil && !state.IsThere {
-		c.fail(&conflict.Refusal{Op: c.Op, Rows: c.unknown(c.pointers())})
-		return
+func (p *plan) refuseUninserted() error {
+	if state, err := p.Read(p.rows[0].Key); err == nil && !state.IsThere {
+		return p.refuseAll(nil, p.pointers()...)
 	}
-	c.Refuse(nil)
+	return p.settleUnwritten()
 }
 
 // insertOnly makes an upsert an INSERT that leaves a row of the same key alone. Other unique keys stay an error.
@@ -162,67 +155,15 @@ func (c *Call) insertOnly() {
 }
 
 // refuseDuplicate turns the database's duplicate key into a refusal where the key is the primary key.
-func (c *Call) refuseDuplicate() {
-	if state, err := c.Read(&c.rows[0]); err == nil && state.IsThere {
-		c.Refuse(nil)
+func (p *plan) refuseDuplicate(duplicate error) error {
+	if state, err := p.Read(p.rows[0].Key); err == nil && state.IsThere {
+		return p.settleUnwritten()
 	}
+	return duplicate
 }
 
-// GORM's CreateInBatches is one call of many statements, in a transaction of which the callbacks of a batch know nothing:
-// when a batch fails, the ones before it are rolled back as well. Their memories are kept until then by transaction, or
-// until nobody has the transaction any more.
-
-// batchCalls are the calls of CreateInBatches that are under way.
-type batchCalls struct{ byTransaction sync.Map } // weak.Pointer[sql.Tx] to *batchCall
-
-// batchCall is what one call of CreateInBatches has created so far. The elements of the next batch follow in memory on
-// those of the last one.
-type batchCall struct {
-	memories []tx.Memory
-	next     uintptr
-}
-
-// settleBatch keeps what a batch of CreateInBatches has created; if the batch failed, it puts back those before it.
-func (c *Call) settleBatch() {
-	batch := c.Stmt.ReflectValue
-	if batch.Kind() != reflect.Slice || batch.Len() == 0 || c.startedTransaction() || c.DB.DisableNestedTransaction {
-		return
-	}
-	session, ok := tx.ConnectionOf(c.Stmt.ConnPool).(*sql.Tx)
-	if !ok || c.Plugin.Journals.Of(c.Stmt.ConnPool) != nil || !calledByCreateInBatches() {
-		return
-	}
-	calls, key, first := &c.Plugin.batchCalls.byTransaction, weak.Make(session), batch.Index(0).Addr().Pointer()
-	var call *batchCall
-	if open, ok := calls.Load(key); ok {
-		call = open.(*batchCall)
-	}
-	switch {
-	case c.DB.Error != nil:
-		tx.PutBack(c.Ctx, c.memories)
-		if call != nil && call.next == first {
-			tx.PutBack(c.Ctx, call.memories)
-		}
-		calls.Delete(key)
-		return
-	case call == nil:
-		runtime.AddCleanup(session, func(key weak.Pointer[sql.Tx]) { calls.Delete(key) }, key)
-		fallthrough
-	case call.next != first:
-		call = &batchCall{}
-		calls.Store(key, call)
-	}
-	call.memories = append(call.memories, c.memories...)
-	call.next = first + uintptr(batch.Len())*batch.Type().Elem().Size()
-}
-
-// calledByCreateInBatches tells whether the statement is a batch of a call that has a transaction for all of them.
-func calledByCreateInBatches() bool {
-	return tx.CalledBy("CreateInBatches.func1") && tx.CalledBy("Transaction")
-}
-
-// isSaveOfZeroPart tells a Save of one model that GORM inserts, since a part of its key is zero, although nothing but the
-// model can give that part its value: the zero is the value, and a row with it may be there.
+// isSaveOfZeroPart reports whether an INSERT is that of a Save of one model that GORM inserts, since a part of its key is zero,
+// although nothing but the model can give that part its value: the zero is the value, and a row with it may be there.
 func (c *Call) isSaveOfZeroPart() bool {
 	if c.Stmt.ReflectValue.Kind() != reflect.Struct || len(c.Model.PrimaryFields) < 2 || c.KeyOf(c.Stmt.ReflectValue) == nil {
 		return false
@@ -236,27 +177,23 @@ func (c *Call) isSaveOfZeroPart() bool {
 }
 
 // saveZeroPart does what Save does with any other key: it updates a loaded model and inserts a new one.
-func (c *Call) saveZeroPart() {
+func (c *Call) saveZeroPart() (int64, error) {
 	isNew := c.Model.Version.Kind.IsZero(c.Model.Version.Of(c.Ctx, c.Stmt.ReflectValue)) && !c.switches.Expects
 	if isNew && !c.switches.Unchecked && !c.Plugin.BlindWrites {
-		c.insertMissing()
-		return
+		return c.insertMissing()
 	}
-	c.saveSlice()
+	return c.saveSlice()
 }
 
-// isEndOfSave tells the INSERT of a Save whose UPDATE rightly wrote nothing: the row is current, but the caller's own
-// conditions did not hold. A loaded model is refused or updated, never inserted, so there is no other way to get here.
+// isEndOfSave reports whether an INSERT is that of a Save whose UPDATE rightly wrote nothing: the row is current, but the
+// caller's own conditions did not hold. A loaded model is refused or updated, never inserted, so there is no other way to get here.
 func (c *Call) isEndOfSave() bool {
 	conflict, isUpsert := c.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	if !isUpsert || !conflict.UpdateAll || !c.Stmt.SkipHooks || c.Model.Version == nil || c.switches.Unchecked {
 		return false
 	}
 	model := c.Stmt.ReflectValue
-	if model.Kind() != reflect.Struct || model.Type() != c.Model.ModelType {
-		return false
-	}
-	return (c.switches.Expects || !c.Model.Version.Kind.IsZero(c.Model.Version.Of(c.Ctx, model))) && tx.CalledBySave()
+	return c.isOurs(model) && (c.switches.Expects || !c.Model.Version.Kind.IsZero(c.Model.Version.Of(c.Ctx, model))) && tx.CalledBySave()
 }
 
 // endSave has GORM insert nothing, and save no associations: the UPDATE has.

@@ -13,39 +13,40 @@ import (
 // guardDelete makes the DELETE, or the UPDATE of a soft delete, conditional on the version; a soft delete writes the next
 // one. GORM adds the conditions on the key.
 func (e *Engine) guardDelete(db *gorm.DB) {
-	w, ok := callOf(db)
+	c, ok := callOf(db)
 	if !ok {
 		e.Gorm.delete(db)
 		return
 	}
-	w.isGuarded = true
-	w.keepClauses("WHERE", "SET", "RETURNING", softDeleteMark)
-	defer w.giveBackClauses()
-	if db.AddError(w.identify(w.deleted(), nil)) != nil {
-		return
-	}
-	w.Own = db.Statement.Clauses["WHERE"]
-	w.choosing(func() { w.touching(nil, w.delete) })
+	c.guard(c.delete, "WHERE", "SET", "RETURNING", softDeleteMark)
 }
 
-func (c *Call) delete() {
-	db, p := c.DB, c.Plugin
+func (c *Call) delete() (int64, error) {
+	p, err := c.planFor(c.deleted(), nil)
+	if err != nil {
+		return 0, err
+	}
+	p.by.Own = c.Stmt.Clauses["WHERE"]
+	return p.choosing(func() (int64, error) { return p.touching(nil, p.delete) })
+}
+
+// delete deletes the rows of the plan, once it is known which version each is expected to be at.
+func (p *plan) delete() (int64, error) {
 	switch {
-	case c.Model.Version == nil:
-		p.Gorm.delete(db)
-	case len(c.rows) > 1:
-		c.deleteSeveral()
-	case len(c.rows) == 0 || c.isBlind():
-		c.writeUnchecked(nil, p.Gorm.delete)
-	default:
-		if db.AddError(c.setNext()) != nil {
-			return
-		}
-		c.writeCompared(c.andVersion(nil, c.rows[0].Next), p.Gorm.delete)
+	case p.Model.Version == nil:
+		return execute(p.DB, p.Plugin.Gorm.delete)
+	case len(p.rows) > 1:
+		return p.deleteSeveral()
+	case len(p.rows) == 0 || p.isBlind():
+		return p.writeUnchecked(nil, p.Plugin.Gorm.delete)
 	}
+	if err := p.setNext(&p.rows[0]); err != nil {
+		return 0, err
+	}
+	return p.writeCompared(p.andVersion(nil, p.rows[0].Next), p.Plugin.Gorm.delete)
 }
 
-// deleted is the model or models that a delete is about: what was passed to Delete or, where that names no row, the
+// deleted returns the model or models that a delete is about: what was passed to Delete or, where that names no row, the
 // statement's model, as GORM has it. One passed by value is copied, since GORM's soft delete writes to it.
 func (c *Call) deleted() reflect.Value {
 	passed := c.Stmt.ReflectValue
@@ -67,7 +68,7 @@ func (c *Call) deleted() reflect.Value {
 	return passed
 }
 
-// deletedOf is a slice that was passed to Delete, unless none of its elements names a row: it may be there only to be
+// deletedOf returns a slice that was passed to Delete, unless none of its elements names a row: it may be there only to be
 // filled by RETURNING.
 func (c *Call) deletedOf(passed reflect.Value) reflect.Value {
 	for i := range passed.Len() {
@@ -83,15 +84,15 @@ func (c *Call) deletedOf(passed reflect.Value) reflect.Value {
 }
 
 // deleteSeveral is the DELETE of the models of a slice.
-func (c *Call) deleteSeveral() {
-	c.keepClauses("UPDATE", "DELETE", "FROM")
-	fromValues := c.Dialect.ValuesFirst() && model.IsPlainFrom(c.Stmt)
-	c.writePartitioned(func(rows []*rows.Row, compared bool) severalWrite {
-		if !c.isSoftDelete() {
-			remove := batchDelete{w: c, isCompared: compared && !c.hasSnapshots(), fromValues: fromValues}
+func (p *plan) deleteSeveral() (int64, error) {
+	p.keepClauses("UPDATE", "DELETE", "FROM")
+	fromValues := p.Dialect.ValuesFirst() && model.IsPlainFrom(p.Stmt)
+	return p.writePartitioned(func(hand []*rows.Row, compared bool) severalWrite {
+		if !p.isSoftDelete() {
+			remove := batchDelete{p: p, isCompared: compared && p.Model.Compares() == nil, fromValues: fromValues}
 			return severalWrite{send: remove.run, written: remove.giveReturned}
 		}
-		update := c.advancing(nil, rows, compared, c.Plugin.Gorm.delete)
+		update := p.advancing(nil, hand, compared, p.Plugin.Gorm.delete)
 		update.behindSet = true
 		return update.severalWrite()
 	})

@@ -7,91 +7,97 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"github.com/gorm-occ/occ/internal/conflict"
+	"github.com/gorm-occ/occ/internal/clauses"
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
 // writeUnchecked writes whatever version the rows are at. Where the model in hand names the row, it learns the version
 // that was written, in the same transaction: later, it could be the version of somebody else's write.
-func (c *Call) writeUnchecked(set clause.Set, gormWrite func(*gorm.DB)) {
-	if len(c.rows) > 0 {
-		c.Counters().Blind.Add(1)
-		c.whereRow(false)
+func (p *plan) writeUnchecked(set clause.Set, send func(*gorm.DB)) (int64, error) {
+	if len(p.rows) > 0 {
+		p.Counters().Blind.Add(1)
+		p.whereRow(false)
 	}
-	next := c.Model.Version.Kind.NextInSQL(c.Model.Version.Column())
-	switch {
-	case c.Model.Version.ByDatabase, next != nil:
-		c.writeAndLearn(c.andVersion(set, next), gormWrite)
-	default:
-		c.writeMatched(set, gormWrite)
+	next := p.Model.Version.Kind.NextInSQL(p.Model.Version.Column())
+	if p.Model.Version.ByDatabase || next != nil {
+		return p.writeAndLearn(p.andVersion(set, next), send)
 	}
+	return p.writeMatched(set, send)
+}
+
+func (p *plan) writeAndLearn(set clause.Set, send func(*gorm.DB)) (int64, error) {
+	if len(p.rows) == 0 {
+		return p.run(set, send)
+	}
+	return p.within(func() (int64, error) {
+		affected, err := p.run(set, send)
+		switch {
+		case err != nil, p.DB.DryRun, p.removes():
+			return affected, err
+		case affected == 0:
+			return 0, p.learnUnchanged(&p.rows[0])
+		}
+		return affected, p.learnVersion(&p.rows[0])
+	})
 }
 
 // writeMatched is for writes that are not compared and whose next versions SQL cannot make: the rows that match are read
 // and locked, and one UPDATE gives each its own.
-func (c *Call) writeMatched(set clause.Set, gormWrite func(*gorm.DB)) {
+func (p *plan) writeMatched(set clause.Set, send func(*gorm.DB)) (int64, error) {
 	switch {
-	case c.Op == conflict.OpDelete && !c.isSoftDelete():
-		c.writeAndLearn(nil, gormWrite)
-		return
-	case c.DB.DryRun: // no row is read, so the versions that would be written are not known
-		version := clause.Column{Name: c.Model.Version.DBName}
-		c.run(c.alsoSet(set, clause.Assignment{Column: version, Value: version}), gormWrite)
-		return
-	case len(c.rows) == 0 && !c.HasOwnConditions() && !c.DB.AllowGlobalUpdate:
-		_ = c.DB.AddError(gorm.ErrMissingWhereClause)
-		return
+	case p.isHardDelete():
+		return p.writeAndLearn(nil, send)
+	case p.DB.DryRun: // no row is read, so the versions that would be written are not known
+		version := clause.Column{Name: p.Model.Version.DBName}
+		return p.run(p.alsoSet(set, clause.Assignment{Column: version, Value: version}), send)
+	case len(p.rows) == 0 && !p.by.HasOwnConditions() && !p.DB.AllowGlobalUpdate:
+		return 0, gorm.ErrMissingWhereClause
 	}
-	c.keepClauses("UPDATE", "ORDER BY", "LIMIT")
-	c.DB.RowsAffected = 0
-	err := c.allOrNone(func() error {
-		rows, err := c.lockMatched()
-		if err != nil || len(rows) == 0 {
-			return err
+	p.keepClauses("UPDATE", "ORDER BY", "LIMIT")
+	return p.allOrNone(func() (int64, error) {
+		hand, err := p.lockMatched()
+		if err != nil || len(hand) == 0 {
+			return 0, err
 		}
-		return c.advanceMatched(rows, set, gormWrite)
+		return p.advanceMatched(hand, set, send)
 	})
-	if err != nil {
-		c.DB.RowsAffected = 0
-		_ = c.DB.AddError(err)
-	}
 }
 
 // advanceMatched writes the rows that were read. The model in hand, if there is one, is one of them.
-func (c *Call) advanceMatched(rows []*rows.Row, set clause.Set, gormWrite func(*gorm.DB)) (err error) {
-	for _, r := range rows {
-		if r.Next, err = c.Model.Version.Kind.Next(c.Ctx, r.Expected); err != nil {
-			return c.versionError(err)
+func (p *plan) advanceMatched(hand []*rows.Row, set clause.Set, send func(*gorm.DB)) (int64, error) {
+	for _, r := range hand {
+		if err := p.setNextAfter(r, r.Expected); err != nil {
+			return 0, err
 		}
 	}
-	delete(c.Stmt.Clauses, "ORDER BY")
-	delete(c.Stmt.Clauses, "LIMIT")
-	columns := append(c.KeyColumns(), c.nextColumn())
-	version := clause.Assignment{Column: clause.Column{Name: c.Model.Version.DBName}, Value: columns[len(columns)-1].Ref()}
-	update := c.batchOf(columns, append(slices.Clone(set), version), gormWrite)
-	update.behindSet = c.Op == conflict.OpDelete
-	affected := update.run(rows)
-	if c.DB.Error != nil {
-		return c.DB.Error
+	delete(p.Stmt.Clauses, "ORDER BY")
+	delete(p.Stmt.Clauses, "LIMIT")
+	columns := append(p.KeyColumns(&p.by), p.nextColumn())
+	version := clause.Assignment{Column: clause.Column{Name: p.Model.Version.DBName}, Value: columns[len(columns)-1].Ref()}
+	update := p.batchOf(columns, append(slices.Clone(set), version), send)
+	update.behindSet = p.isDelete()
+	affected, err := update.run(hand)
+	if err != nil {
+		return 0, err
 	}
-	c.setRowsAffected(affected)
-	if len(c.rows) == 0 {
-		return c.giveMatched(update.returned)
+	if len(p.rows) == 0 {
+		p.giveMatched(update.returned)
+		return affected, nil
 	}
-	c.rows[0].Next = rows[0].Next
-	inHand := c.pointers()
-	c.advanceAll(inHand)
+	p.rows[0].Next = hand[0].Next
+	inHand := p.pointers()
+	p.advanceAll(inHand)
 	if err := update.giveDeleted(inHand); err != nil {
-		return err
+		return 0, err
 	}
-	return update.giveReturned(inHand)
+	return affected, update.giveReturned(inHand)
 }
 
 // giveMatched gives the caller's model or slice what RETURNING said of rows that it did not name.
-func (c *Call) giveMatched(returned []reflect.Value) error {
+func (c *Call) giveMatched(returned []reflect.Value) {
 	target := c.Stmt.ReflectValue
 	if len(returned) == 0 || !target.CanAddr() {
-		return nil
+		return
 	}
 	switch {
 	case target.Kind() == reflect.Struct && target.Type() == c.Model.ModelType:
@@ -104,33 +110,19 @@ func (c *Call) giveMatched(returned []reflect.Value) error {
 			target.Set(reflect.Append(target, model.Addr()))
 		}
 	}
-	return nil
 }
 
-// lockMatched reads the keys and versions of the rows that the statement's conditions match, and keeps them as they are
-// until the transaction ends.
-func (c *Call) lockMatched() (rows []*rows.Row, err error) {
-	failed := c.DB.Error
-	c.DB.Error = nil
-	defer func() { c.DB.Error = failed }()
-	if err := c.LockFirst(); err != nil {
-		return nil, err
+// matching returns the query that finds what the statement's own conditions do.
+func (p *plan) matching(conditions ...clause.Expression) *gorm.DB {
+	query := p.Session()
+	query.Statement.Unscoped = p.Stmt.Unscoped
+	if where := p.groupedWhere(conditions).Expression.(clause.Where); len(where.Exprs) > 0 {
+		query = query.Clauses(where)
 	}
-	tx := c.Session().Clauses(c.Locking(clause.LockingStrengthUpdate))
-	tx.Statement.Unscoped = c.Stmt.Unscoped
-	where := c.groupedWhere(c.matchedConditions())
-	if conditions := where.Expression.(clause.Where); len(conditions.Exprs) > 0 {
-		tx = tx.Clauses(conditions)
+	if from, ok := p.Stmt.Clauses["FROM"].Expression.(clause.From); ok && !p.isDelete() {
+		query = query.Clauses(alsoFrom(from))
 	}
-	for _, name := range []string{"ORDER BY", "LIMIT"} {
-		if found, ok := c.Stmt.Clauses[name]; ok && slices.Contains(c.Stmt.BuildClauses, name) {
-			tx.Statement.Clauses[name] = found
-		}
-	}
-	if from, ok := c.Stmt.Clauses["FROM"].Expression.(clause.From); ok && c.Op != conflict.OpDelete {
-		tx = tx.Clauses(alsoFrom(from))
-	}
-	return c.scanMatched(tx)
+	return query
 }
 
 // alsoFrom is the FROM of an UPDATE as that of a SELECT, which names the table of the rows too.
@@ -139,41 +131,43 @@ func alsoFrom(from clause.From) clause.From {
 	return from
 }
 
-func (c *Call) matchedConditions() []clause.Expression {
-	if len(c.rows) == 0 || c.rows[0].Key == nil {
-		return nil
-	}
-	return []clause.Expression{&rows.Condition{Model: c.Model, Key: c.rows[0].Key}}
-}
-
-func (c *Call) scanMatched(tx *gorm.DB) (matched []*rows.Row, err error) {
-	fields := append(slices.Clone(c.Model.PrimaryFields), c.Model.Version.Field)
-	selected := make([]clause.Column, len(fields))
-	for i, field := range fields {
-		selected[i] = clause.Column{Table: clause.CurrentTable, Name: field.DBName}
-	}
-	hand, err := tx.Clauses(clause.Select{Columns: selected}).Rows()
-	if err != nil {
+// lockMatched reads the keys and versions of the rows that the statement's conditions match, and keeps them as they are
+// until the transaction ends.
+func (p *plan) lockMatched() ([]*rows.Row, error) {
+	if err := p.LockFirst(); err != nil {
 		return nil, err
 	}
-	defer func() { _ = hand.Close() }()
-	values := make([]any, len(fields))
-	for hand.Next() {
-		model := reflect.New(c.Model.ModelType).Elem()
-		for i, field := range fields {
-			values[i] = field.NewValuePool.Get()
-		}
-		if err := hand.Scan(values...); err != nil {
-			return nil, err
-		}
-		for i, field := range fields {
-			if err := field.Set(c.Ctx, model, values[i]); err != nil {
-				return nil, err
-			}
-			field.NewValuePool.Put(values[i])
-		}
-		version := c.Model.Version.Of(c.Ctx, model)
-		matched = append(matched, &rows.Row{Model: model, Key: c.AllKeys(model), Before: version, Expected: version})
+	var key []clause.Expression
+	if p.namesModels() {
+		key = []clause.Expression{&rows.Condition{Model: p.Model, Key: p.rows[0].Key}}
 	}
-	return matched, hand.Err()
+	query := p.matching(key...).Clauses(p.Locking(clause.LockingStrengthUpdate))
+	for _, name := range []string{"ORDER BY", "LIMIT"} {
+		if found, ok := p.Stmt.Clauses[name]; ok && slices.Contains(p.Stmt.BuildClauses, name) {
+			query.Statement.Clauses[name] = found
+		}
+	}
+	hand, _, err := p.readMatching(query)
+	return hand, err
+}
+
+// readMatching reads the rows that a query finds; each is expected to be at the version that it is at.
+func (c *Call) readMatching(query *gorm.DB) (hand []*rows.Row, states []rows.State, err error) {
+	states, err = c.ReadMatching(query)
+	for _, state := range states {
+		hand = append(hand, &rows.Row{Model: state.Model, Key: c.AllKeys(state.Model), Before: state.Version, Expected: state.Version})
+	}
+	return hand, states, err
+}
+
+// readOwn reads the rows that the caller's conditions match, past soft deletes.
+func (p *plan) readOwn(lock string) ([]*rows.Row, []rows.State, error) {
+	query := p.Session()
+	if lock != "" {
+		query = query.Clauses(p.Locking(lock))
+	}
+	if own, _ := p.by.Own.Expression.(clause.Where); len(own.Exprs) > 0 {
+		query = query.Clauses(clause.Where{Exprs: []clause.Expression{clauses.Group{Conditions: own.Exprs}}})
+	}
+	return p.readMatching(query)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/gorm-occ/occ/internal/value"
 )
 
-// Journal is the journal of the write's transaction; after GORM has committed that, it is still known to the unit.
+// journal returns that of the write's transaction; after GORM has committed that, it is still known to the unit.
 func (c *Call) journal() *tx.Journal {
 	if c.unit != nil {
 		return c.unit.Journal
@@ -21,7 +21,7 @@ func (c *Call) journal() *tx.Journal {
 	return c.Plugin.Journals.Of(c.Stmt.ConnPool)
 }
 
-// writtenInCall are the models of a row that the call under way has written, in their order.
+// writtenInCall returns the models of a row that the call under way has written, in their order.
 func (c *Call) writtenInCall(s *schema.Schema, model reflect.Value) []tx.Memory {
 	j := c.journal()
 	if j == nil || len(j.Memories) <= j.Began || !model.CanAddr() {
@@ -34,23 +34,23 @@ func (c *Call) writtenInCall(s *schema.Schema, model reflect.Value) []tx.Memory 
 	return j.WrittenRows()[tx.RowID{Schema: s, Key: key}]
 }
 
-// standsFor tells whether a model is at the version that its row had before the call, or has now.
-func (c *Call) standsFor(versions *kind.Field, model reflect.Value, written []tx.Memory) bool {
+// isOfWritten reports whether a model is at the version that its row had before the call, or has now.
+func (c *Call) isOfWritten(versions *kind.Field, model reflect.Value, written []tx.Memory) bool {
 	kind, mine := versions.Kind, versions.Of(c.Ctx, model)
 	before, now := written[0].Version, versions.Of(c.Ctx, written[len(written)-1].Model)
 	return kind.IsZero(mine) && kind.IsZero(before) || kind.IsSame(mine, before) || kind.IsSame(mine, now)
 }
 
 // dropWritten leaves out the models of an association whose rows the call has written already.
-func (c *Call) dropWritten(rows []*rows.Row) (left []*rows.Row) {
-	for _, r := range rows {
-		written := c.writtenInCall(c.Model.Schema, r.Model)
+func (p *plan) dropWritten(hand []*rows.Row) (left []*rows.Row) {
+	for _, r := range hand {
+		written := p.writtenInCall(p.Model.Schema, r.Model)
 		isWhole := slices.ContainsFunc(written, func(m tx.Memory) bool { return m.IsWhole })
-		if r.Key == nil || !isWhole || !c.standsFor(c.Model.Version, r.Model, written) {
+		if r.Key == nil || !isWhole || !p.isOfWritten(p.Model.Version, r.Model, written) {
 			left = append(left, r)
 			continue
 		}
-		c.follow(c.Model, r.Model, written)
+		p.follow(p.Model, r.Model, written)
 	}
 	return left
 }
@@ -69,19 +69,19 @@ func (c *Call) follow(m *model.Model, model reflect.Value, written []tx.Memory) 
 	m.Version.Put(c.Ctx, model, version)
 }
 
-// isPartOfCall tells the write that was called for and its associations from what hooks write meanwhile.
+// isPartOfCall reports whether the write was called for, or is of its associations, and is not what a hook writes meanwhile.
 func (c *Call) isPartOfCall() bool {
 	return c.isLinked || c.unit != nil && c.unit.Journal.Calls == 1
 }
 
 // catchUp has models expect the version that a copy of theirs has written in the same call.
-func (c *Call) catchUp(rows []*rows.Row) {
-	if c.expects || c.Model.Version == nil || !c.isPartOfCall() {
+func (p *plan) catchUp(hand []*rows.Row) {
+	if p.expects || p.Model.Version == nil || !p.isPartOfCall() {
 		return
 	}
-	for _, r := range rows {
-		if written := c.writtenInCall(c.Model.Schema, r.Model); r.Key != nil && len(written) > 0 && c.standsFor(c.Model.Version, r.Model, written) {
-			r.Expected = c.Model.Version.Of(c.Ctx, written[len(written)-1].Model)
+	for _, r := range hand {
+		if written := p.writtenInCall(p.Model.Schema, r.Model); r.Key != nil && len(written) > 0 && p.isOfWritten(p.Model.Version, r.Model, written) {
+			r.Expected = p.Model.Version.Of(p.Ctx, written[len(written)-1].Model)
 		}
 	}
 }
@@ -112,7 +112,7 @@ func (c *Call) followAssociations(target reflect.Value) {
 	for _, relation := range c.Model.Relations {
 		if m := c.Plugin.ModelOfSchema(relation.FieldSchema); m.Version != nil {
 			c.eachAssociated(relation, target, func(model reflect.Value) {
-				if written := c.writtenInCall(m.Schema, model); len(written) > 0 && c.standsFor(m.Version, model, written) {
+				if written := c.writtenInCall(m.Schema, model); len(written) > 0 && c.isOfWritten(m.Version, model, written) {
 					c.follow(m, model, written)
 				}
 			})
@@ -123,7 +123,7 @@ func (c *Call) followAssociations(target reflect.Value) {
 // eachAssociated visits the models that an association of the given ones holds.
 func (c *Call) eachAssociated(relation *schema.Relationship, owners reflect.Value, visit func(model reflect.Value)) {
 	for _, owner := range value.Elements(owners) {
-		if !owner.IsValid() || owner.Kind() != reflect.Struct || owner.Type() != c.Model.ModelType || !owner.CanAddr() {
+		if !owner.IsValid() || !c.isOurs(owner) || !owner.CanAddr() {
 			continue
 		}
 		for _, model := range value.Elements(relation.Field.ReflectValueOf(c.Ctx, owner)) {

@@ -6,48 +6,156 @@ import (
 	"slices"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/value"
 )
 
-func (c *Call) setNexts(rows []*rows.Row) error {
-	for _, r := range rows {
-		if err := c.setNextOf(r); err != nil {
-			return err
+// eachModel calls do for what a call was given: each element of a slice, or the one model.
+func eachModel(target reflect.Value, do func(index int, model reflect.Value) error) error {
+	switch target.Kind() {
+	case reflect.Struct:
+		return do(0, target)
+	case reflect.Slice, reflect.Array:
+		for i := range target.Len() {
+			if err := do(i, value.Indirect(target.Index(i))); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// candidates are the models that an INSERT is about, with or without a key.
-func (c *Call) candidates() (hand []rows.Row) {
-	_ = c.eachModel(func(index int, model reflect.Value) error {
-		if model.Kind() == reflect.Struct && model.Type() == c.Model.ModelType {
-			r := rows.Row{Index: index, Model: model, Key: c.KeyOf(model), HasOwnKey: c.hasGivenKey(model)}
-			if c.Model.Version != nil {
-				r.Before = c.Model.Version.Of(c.Ctx, model)
-			}
-			hand = append(hand, r)
+// isOurs reports whether a value is a model of the call's type.
+func (c *Call) isOurs(model reflect.Value) bool {
+	return model.Kind() == reflect.Struct && model.Type() == c.Model.ModelType
+}
+
+// collect makes rows of the models that a call was given, with their keys, whether or not they have one, and the versions
+// that they hold, which is what they are expected to be at. What is of another type is left out.
+func (c *Call) collect(target reflect.Value, hand []rows.Row) []rows.Row {
+	_ = eachModel(target, func(index int, model reflect.Value) error {
+		if c.isOurs(model) {
+			hand = append(hand, c.rowOf(index, model))
 		}
 		return nil
 	})
 	return hand
 }
 
-func (c *Call) unloaded(rows []rows.Row) (unloaded []rows.Row) {
-	for _, r := range rows {
-		if c.Model.Version.Kind.IsZero(r.Before) {
-			unloaded = append(unloaded, r)
-		}
+func (c *Call) rowOf(index int, model reflect.Value) rows.Row {
+	r := rows.Row{Index: c.switches.Touch.IndexOf(index), Model: model, Key: c.KeyOf(model)}
+	if version := c.Model.Version; version != nil {
+		r.Before = version.Of(c.Ctx, model)
+		r.Expected = r.Before
 	}
-	return unloaded
+	return r
 }
 
-// firstVersions are the versions to insert: a preset one is kept, and the database makes its own.
-func (c *Call) firstVersions(rows []rows.Row) ([]any, error) {
-	kind, firsts := c.Model.Version.Kind, make([]any, len(rows))
-	for i, r := range rows {
+// candidates returns the models that an INSERT is about, with or without a key.
+func (c *Call) candidates() []rows.Row {
+	hand := c.collect(c.Stmt.ReflectValue, nil)
+	for i := range hand {
+		hand[i].HasOwnKey = c.hasGivenKey(hand[i].Model)
+	}
+	return hand
+}
+
+// hasGivenKey reports whether a model has the part of its key that the database would generate.
+func (c *Call) hasGivenKey(model reflect.Value) bool {
+	key := c.Model.PrioritizedPrimaryField
+	if key == nil {
+		return true
+	}
+	_, isZero := key.ValueOf(c.Ctx, model)
+	return !isZero
+}
+
+// hasKey reports whether any part of a model's primary key is set.
+func (c *Call) hasKey(model reflect.Value) bool {
+	return slices.ContainsFunc(c.Model.PrimaryFields, func(field *schema.Field) bool {
+		_, isZero := field.ValueOf(c.Ctx, model)
+		return !isZero
+	})
+}
+
+func (c *Call) unloaded(hand []rows.Row) []rows.Row {
+	return slices.DeleteFunc(hand, func(r rows.Row) bool { return !c.Model.Version.Kind.IsZero(r.Before) })
+}
+
+// planFor finds out which rows the call is about and which version each is expected to be at: the first of Expect, the
+// payload's and the model's own. Models in which nothing says which row they are of are left out.
+func (c *Call) planFor(target reflect.Value, payload any) (*plan, error) {
+	given, expects, err := c.givenVersion(payload)
+	if err != nil {
+		return nil, err
+	}
+	p := c.planOf(c.collect(target, c.room.rows[:0]))
+	p.expects = expects
+	if p.Model.Version == nil {
+		p.rows = slices.DeleteFunc(p.rows, func(r rows.Row) bool { return r.Key == nil })
+		return p, nil
+	}
+	for i := range p.rows {
+		if expects {
+			p.rows[i].Expected = given
+		}
+	}
+	p.rows = slices.DeleteFunc(p.rows, func(r rows.Row) bool {
+		return r.Key == nil && !expects && p.Model.Version.Kind.IsZero(r.Expected)
+	})
+	if isSeveral := target.Kind() == reflect.Slice || target.Kind() == reflect.Array; isSeveral && len(p.rows) > 0 {
+		return p, p.dropKeyless()
+	}
+	if expects && len(p.rows) == 0 { // a table without a model, or one of another type: the write goes by its conditions
+		p.rows = append(p.rows, rows.Row{Model: reflect.Zero(p.Model.ModelType), Expected: given})
+	}
+	return p, nil
+}
+
+// dropKeyless leaves out the elements of a slice that name no row, as GORM does. One that has a version all the same is a
+// mistake; where Expect gives the version and no element has a key, the write goes by its conditions.
+func (p *plan) dropKeyless() error {
+	keyed := slices.DeleteFunc(slices.Clone(p.rows), func(r rows.Row) bool { return r.Key == nil })
+	switch {
+	case len(keyed) == len(p.rows) || len(p.rows) == 1:
+		return nil
+	case p.expects && len(keyed) == 0:
+		p.rows = p.rows[:1]
+		return nil
+	case p.expects:
+		p.rows = keyed
+		return nil
+	}
+	first := slices.IndexFunc(p.rows, func(r rows.Row) bool { return r.Key == nil })
+	err := fmt.Errorf("occ: element %d of the %s slice has a version but no primary key: %w",
+		p.rows[first].Index, p.Model.Name, gorm.ErrPrimaryKeyRequired)
+	if _, hasConditions := p.Stmt.Clauses["WHERE"]; !hasConditions && len(keyed) == 0 {
+		return fmt.Errorf("%w: %w", gorm.ErrMissingWhereClause, err)
+	}
+	return err
+}
+
+// pointersTo returns pointers to rows.
+func pointersTo(hand []rows.Row) []*rows.Row {
+	pointers := make([]*rows.Row, len(hand))
+	for i := range hand {
+		pointers[i] = &hand[i]
+	}
+	return pointers
+}
+
+// keyed returns the rows that have a key.
+func keyed(hand []*rows.Row) []*rows.Row {
+	return slices.DeleteFunc(slices.Clone(hand), func(r *rows.Row) bool { return r.Key == nil })
+}
+
+// firstVersions returns the versions to insert: a preset one is kept, and the database makes its own.
+func (c *Call) firstVersions(hand []rows.Row) ([]any, error) {
+	kind, firsts := c.Model.Version.Kind, make([]any, len(hand))
+	for i, r := range hand {
 		firsts[i] = r.Before
 		if !kind.IsZero(r.Before) || c.Model.Version.ByDatabase {
 			continue
@@ -61,121 +169,50 @@ func (c *Call) firstVersions(rows []rows.Row) ([]any, error) {
 	return firsts, nil
 }
 
-// dropKeyless leaves out the elements of a slice that name no row, as GORM does. One that has a version all the same is a
-// mistake; where Expect gives the version and no element has a key, the write goes by its conditions.
-func (c *Call) dropKeyless() error {
-	keyed := slices.DeleteFunc(slices.Clone(c.rows), func(r rows.Row) bool { return r.Key == nil })
-	switch {
-	case len(keyed) == len(c.rows) || len(c.rows) == 1:
-		return nil
-	case c.expects && len(keyed) == 0:
-		c.rows = c.rows[:1]
-		return nil
-	case c.expects:
-		c.rows = keyed
-		return nil
-	}
-	first := slices.IndexFunc(c.rows, func(r rows.Row) bool { return r.Key == nil })
-	err := fmt.Errorf("occ: element %d of the %s slice has a version but no primary key: %w",
-		c.rows[first].Index, c.Model.Name, gorm.ErrPrimaryKeyRequired)
-	if _, hasConditions := c.Stmt.Clauses["WHERE"]; !hasConditions && len(keyed) == 0 {
-		return fmt.Errorf("%w: %w", gorm.ErrMissingWhereClause, err)
-	}
-	return err
-}
-
-// partition separates the rows that are compared from those that the caller has not compared.
-func (c *Call) partition() (compared, unchecked []*rows.Row) {
-	for _, r := range c.pointers() {
-		if c.isUnchecked(r) {
-			unchecked = append(unchecked, r)
-		} else {
-			compared = append(compared, r)
-		}
-	}
-	return compared, unchecked
-}
-
-// identify finds out which rows the call is about and which version each is expected to be at: the first of Expect, the
-// payload's and the model's own.
-func (c *Call) identify(target reflect.Value, payload any) error {
-	given, err := c.givenVersion(payload)
-	if err != nil {
-		return err
-	}
-	c.rows = c.room.rows[:0]
-	switch {
-	case target.Kind() == reflect.Struct && target.Type() == c.Model.ModelType:
-		return c.AddRow(0, target, given)
-	case target.Kind() == reflect.Slice, target.Kind() == reflect.Array:
-		for i := range target.Len() {
-			if err := c.AddRow(i, value.Indirect(target.Index(i)), given); err != nil {
-				return err
-			}
-		}
-		if len(c.rows) > 0 {
-			return c.dropKeyless()
-		}
-	}
-	if c.expects && len(c.rows) == 0 { // a table without a model, or one of another type: the write goes by its conditions
-		c.rows = append(c.rows, rows.Row{Model: reflect.Zero(c.Model.ModelType), Expected: given})
-	}
-	return nil
-}
-
-// AddRow adds a model to the rows of the write, unless nothing in it says which row it is.
-func (c *Call) AddRow(index int, model reflect.Value, given any) error {
-	if model.Kind() != reflect.Struct || model.Type() != c.Model.ModelType {
-		return nil
-	}
-	version := c.Model.Version
-	if version == nil {
-		c.addUnversioned(index, model)
-		return nil
-	}
-	r := rows.Row{Index: c.switches.Touch.IndexOf(index), Model: model, Key: c.KeyOf(model), Before: version.Of(c.Ctx, model)}
-	r.Expected = r.Before
-	if c.expects {
-		r.Expected = given
-	}
-	if r.Key == nil && !c.expects && version.Kind.IsZero(r.Expected) {
-		return nil
-	}
-	c.rows = append(c.rows, r)
-	return nil
-}
-
-// addUnversioned adds a row that is not compared: its write touches its parents.
-func (c *Call) addUnversioned(index int, model reflect.Value) {
-	if key := c.KeyOf(model); key != nil {
-		c.rows = append(c.rows, rows.Row{Index: index, Model: model, Key: key})
-	}
-}
-
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
-func (c *Call) setNext() (err error) {
-	for i := range c.rows {
-		if err = c.setNextOf(&c.rows[i]); err != nil {
+func (p *plan) setNext(hand ...*rows.Row) error {
+	if p.switches.Unchecked && !p.Model.Version.IsAdvancedInSQL() {
+		return nil // the rows are read first
+	}
+	for _, r := range hand {
+		if err := p.setNextAfter(r, r.Expected); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Call) setNextOf(r *rows.Row) error {
-	if c.switches.Unchecked && !c.Model.Version.IsAdvancedInSQL() {
-		return nil // the row is read first
-	}
-	return c.setNextAfter(r)
-}
-
-// setNextAfter asks for the version after the expected one of a row, unless the database gives it.
-func (c *Call) setNextAfter(r *rows.Row) (err error) {
+// setNextAfter asks for the version of a row after another one, unless the database gives it.
+func (c *Call) setNextAfter(r *rows.Row, version any) (err error) {
 	if c.Model.Version.ByDatabase {
 		return nil
 	}
-	if r.Next, err = c.Model.Version.Kind.Next(c.Ctx, r.Expected); err != nil {
+	if r.Next, err = c.Model.Version.Kind.Next(c.Ctx, version); err != nil {
 		return c.versionError(err)
 	}
 	return nil
+}
+
+// givenMaps returns what the call was given in place of models: a map, a slice of them, or another slice or map. It is nil for
+// a model, which must not be taken out of its reflect.Value: that copies it.
+func (c *Call) givenMaps() any {
+	dest := value.Indirect(reflect.ValueOf(c.Stmt.Dest))
+	if dest.Kind() != reflect.Map && dest.Kind() != reflect.Slice {
+		return nil
+	}
+	return dest.Interface()
+}
+
+// conflictFields returns what an upsert compares to find out whether a row is there.
+func (c *Call) conflictFields(conflict clause.OnConflict) []*schema.Field {
+	if len(conflict.Columns) == 0 {
+		return c.Model.PrimaryFields
+	}
+	fields := make([]*schema.Field, 0, len(conflict.Columns))
+	for _, column := range conflict.Columns {
+		if field := c.Model.LookUpField(column.Name); field != nil {
+			fields = append(fields, field)
+		}
+	}
+	return fields
 }

@@ -13,63 +13,115 @@ import (
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
-// insertByDatabase leaves the version out of the INSERT where the model has none, and reads what the database made of it.
-func (c *Call) insertByDatabase() {
-	rows, maps := c.withoutVersions()
-	defer c.leaveOut(rows, maps)()
-	if c.Dialect.InsertReturnsWritten && len(rows) > 0 && !c.mayBeSkipped() {
-		c.returnVersion(c.defaultColumns()...)
-		c.Plugin.Gorm.create(c.DB)
-		c.keepLearned(rows)
-		return
+// insert has GORM insert the rows with a first version where they have none of their own; whatever keeps a row from being
+// inserted leaves its model as it was.
+func (c *Call) insert() (int64, error) {
+	switch {
+	case c.Model.Compares() != nil:
+		return c.insertSnapshots()
+	case c.Model.Version.ByDatabase:
+		return c.insertByDatabase()
 	}
-	c.within(func() error {
-		c.Plugin.Gorm.create(c.DB)
-		c.forgetDefaults(rows)
-		if c.DB.Error != nil || c.DB.DryRun || c.DB.RowsAffected == 0 || c.mayBeSkipped() {
-			return c.DB.Error
+	defer c.selectVersion()()
+	numbered, err := c.number()
+	isInserted := false
+	defer func() {
+		if !isInserted { // or a panic: a Valuer's, say
+			numbered.putBack()
 		}
-		return c.learnInserted(rows)
+	}()
+	if err != nil {
+		return 0, err
+	}
+	c.bindInserted()
+	affected, err := execute(c.DB, c.Plugin.Gorm.create)
+	if err != nil || c.DB.DryRun || affected == 0 {
+		return 0, err
+	}
+	isInserted = true
+	for i := range numbered.rows {
+		c.remember(&numbered.rows[i], true)
+		c.note(numbered.rows[i].Model)
+	}
+	return affected, nil
+}
+
+// insertSnapshots has GORM insert the rows, and gives their models the snapshots of what is stored.
+func (c *Call) insertSnapshots() (int64, error) {
+	affected, err := execute(c.DB, c.Plugin.Gorm.create)
+	if err != nil || c.DB.DryRun || affected == 0 {
+		return 0, err
+	}
+	return affected, c.inserted(c.candidates()).learnInserted()
+}
+
+// inserted is the plan of rows that were inserted.
+func (c *Call) inserted(hand []rows.Row) *plan {
+	p := c.planOf(hand)
+	p.isWhole = true
+	return p
+}
+
+// insertByDatabase leaves the version out of the INSERT where the model has none, and reads what the database made of it.
+func (c *Call) insertByDatabase() (int64, error) {
+	hand, maps := c.withoutVersions()
+	defer c.leaveOut(hand, maps)()
+	if c.Dialect.InsertReturnsWritten && len(hand) > 0 && !c.mayBeSkipped() {
+		c.returnVersion(c.defaultColumns()...)
+		affected, err := execute(c.DB, c.Plugin.Gorm.create)
+		c.keepLearned(hand, err == nil && affected > 0)
+		return affected, err
+	}
+	return c.within(func() (int64, error) {
+		affected, err := execute(c.DB, c.Plugin.Gorm.create)
+		c.forgetDefaults(hand)
+		if err != nil || c.DB.DryRun || affected == 0 || c.mayBeSkipped() {
+			return affected, err
+		}
+		return affected, c.inserted(hand).learnInserted()
 	})
 }
 
 // forgetDefaults takes back the default of the column, which GORM gives models while it builds an INSERT.
-func (c *Call) forgetDefaults(rows []rows.Row) {
-	for _, r := range rows {
+func (c *Call) forgetDefaults(hand []rows.Row) {
+	for _, r := range hand {
 		c.Model.Version.Put(c.Ctx, r.Model, r.Before)
 	}
 }
 
-// mayBeSkipped tells an INSERT of several rows that may leave some alone, so that what it returns is not the models' in
+// keepLearned notes that models have been given versions, for the transaction may still be rolled back; those that were not
+// inserted get their own back.
+func (c *Call) keepLearned(hand []rows.Row, areInserted bool) {
+	if !areInserted {
+		c.forgetDefaults(hand)
+		return
+	}
+	for i := range hand {
+		c.remember(&hand[i], true)
+	}
+}
+
+// mayBeSkipped reports whether an INSERT of several rows may leave some alone, so that what it returns is not the models' in
 // their order. Of those models no version is known; they have to be loaded.
 func (c *Call) mayBeSkipped() bool {
 	conflict, isUpsert := c.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	return isUpsert && c.Stmt.ReflectValue.Kind() != reflect.Struct && (conflict.DoNothing || len(conflict.Where.Exprs) > 0)
 }
 
-// withoutVersions are the models whose version the database has to make, and the maps.
+// withoutVersions returns the models whose version the database has to make, and the maps.
 func (c *Call) withoutVersions() (hand []rows.Row, maps []map[string]any) {
-	version := c.Model.Version
 	switch dest := c.givenMaps().(type) {
 	case map[string]any:
 		return nil, []map[string]any{dest}
 	case []map[string]any:
 		return nil, dest
 	}
-	_ = c.eachModel(func(index int, model reflect.Value) error {
-		if model.Kind() == reflect.Struct && model.Type() == c.Model.ModelType {
-			if before := version.Of(c.Ctx, model); version.Kind.IsZero(before) {
-				hand = append(hand, rows.Row{Index: index, Model: model, Before: before})
-			}
-		}
-		return nil
-	})
-	return hand, maps
+	return c.unloaded(c.collect(c.Stmt.ReflectValue, nil)), nil
 }
 
-// leaveOut keeps the version out of the INSERT, for all rows or, with the database's default, for some of them. It gives
-// back the function that undoes it.
-func (c *Call) leaveOut(rows []rows.Row, maps []map[string]any) (restore func()) {
+// leaveOut keeps the version out of the INSERT, for all rows or, with the database's default, for some of them. It returns the
+// function that undoes it.
+func (c *Call) leaveOut(hand []rows.Row, maps []map[string]any) (restore func()) {
 	for _, values := range maps {
 		c.leaveOutOfMap(values)
 	}
@@ -81,8 +133,8 @@ func (c *Call) leaveOut(rows []rows.Row, maps []map[string]any) (restore func())
 	switch {
 	case len(maps) > 0:
 		return func() {}
-	case len(rows) < n:
-		c.insertedVersions(c.defaultFor(rows))
+	case len(hand) < n:
+		c.insertedVersions(c.defaultFor(hand))
 		return c.selectVersion()
 	}
 	selects, omits := stmt.Selects, stmt.Omits
@@ -102,9 +154,9 @@ func (c *Call) leaveOutOfMap(values map[string]any) {
 	}
 }
 
-func (c *Call) defaultFor(rows []rows.Row) func(index int, version any) any {
+func (c *Call) defaultFor(hand []rows.Row) func(index int, version any) any {
 	return func(index int, version any) any {
-		for _, r := range rows {
+		for _, r := range hand {
 			if r.Index == index {
 				return c.DB.DefaultValueOf(c.Model.Version.Field)
 			}
@@ -113,54 +165,9 @@ func (c *Call) defaultFor(rows []rows.Row) func(index int, version any) any {
 	}
 }
 
-// keepLearned notes that models have been given versions, for the transaction may still be rolled back.
-func (c *Call) keepLearned(rows []rows.Row) {
-	for _, r := range rows {
-		if c.DB.Error != nil || c.DB.RowsAffected == 0 {
-			c.Model.Version.Put(c.Ctx, r.Model, r.Before)
-		} else {
-			c.remember(&r)
-		}
-	}
-}
-
-// insert has GORM insert the rows with a first version where they have none of their own; whatever keeps a row from being
-// inserted leaves its model as it was.
-func (c *Call) insert() {
-	c.isWhole = true
-	if c.hasSnapshots() {
-		c.insertSnapshots()
-		return
-	}
-	if c.Model.Version.ByDatabase {
-		c.insertByDatabase()
-		return
-	}
-	defer c.selectVersion()()
-	numbered, err := c.number()
-	isInserted := false
-	defer func() {
-		if !isInserted { // or a panic: a Valuer's, say
-			numbered.putBack()
-		}
-	}()
-	if c.DB.AddError(err) == nil {
-		c.bindInserted()
-		c.Plugin.Gorm.create(c.DB)
-	}
-	if c.DB.Error != nil || c.DB.DryRun || c.DB.RowsAffected == 0 {
-		return
-	}
-	isInserted = true
-	for _, r := range numbered.rows {
-		c.remember(&r)
-		c.note(r.Model)
-	}
-}
-
 // numbering is the models and maps that were given a first version.
 type numbering struct {
-	w    *Call
+	c    *Call
 	rows []rows.Row
 	maps []numberedMap
 }
@@ -170,19 +177,19 @@ type numberedMap struct{ values, before map[string]any }
 
 func (n numbering) putBack() {
 	for _, r := range n.rows {
-		n.w.Model.Version.Put(n.w.Ctx, r.Model, r.Before)
+		n.c.Model.Version.Put(n.c.Ctx, r.Model, r.Before)
 	}
 	for _, m := range n.maps {
 		maps.Copy(m.values, m.before)
-		if _, preset := m.before[n.w.Model.Version.DBName]; !preset {
-			delete(m.values, n.w.Model.Version.DBName)
+		if _, preset := m.before[n.c.Model.Version.DBName]; !preset {
+			delete(m.values, n.c.Model.Version.DBName)
 		}
 	}
 }
 
 // number gives every model and map without a version its first one.
 func (c *Call) number() (n numbering, err error) {
-	if n.w = c; c.hasSnapshots() {
+	if n.c = c; c.Model.Compares() != nil {
 		return n, nil
 	}
 	switch dest := c.givenMaps().(type) {
@@ -193,7 +200,7 @@ func (c *Call) number() (n numbering, err error) {
 			err = errors.Join(err, n.addMap(values))
 		}
 	default:
-		err = c.eachModel(n.addModel)
+		err = eachModel(c.Stmt.ReflectValue, n.addModel)
 	}
 	if err != nil {
 		n.putBack()
@@ -202,39 +209,39 @@ func (c *Call) number() (n numbering, err error) {
 }
 
 func (n *numbering) addModel(index int, model reflect.Value) error {
-	version := n.w.Model.Version
-	if model.Kind() != reflect.Struct || model.Type() != n.w.Model.ModelType {
+	version := n.c.Model.Version
+	if !n.c.isOurs(model) {
 		return nil
 	}
-	before := version.Of(n.w.Ctx, model)
+	before := version.Of(n.c.Ctx, model)
 	first, err := n.firstOr(before)
 	if err != nil {
 		return err
 	}
-	version.Put(n.w.Ctx, model, first)
+	version.Put(n.c.Ctx, model, first)
 	n.rows = append(n.rows, rows.Row{Index: index, Model: model, Before: before, Next: first})
 	return nil
 }
 
-// firstOr is the first version of a row, or the preset one as the column is going to hold it.
+// firstOr returns the first version of a row, or the preset one as the column is going to hold it.
 func (n *numbering) firstOr(preset any) (any, error) {
-	kind := n.w.Model.Version.Kind
+	kind := n.c.Model.Version.Kind
 	if !kind.IsZero(preset) {
 		return kind.Stored(preset), nil
 	}
-	first, err := kind.Next(n.w.Ctx, nil)
+	first, err := kind.Next(n.c.Ctx, nil)
 	if err != nil {
-		return nil, n.w.versionError(err)
+		return nil, n.c.versionError(err)
 	}
 	return first, nil
 }
 
 func (n *numbering) addMap(values map[string]any) (err error) {
-	version := n.w.Model.Version
+	version := n.c.Model.Version
 	m := numberedMap{values: values, before: map[string]any{}}
 	preset := reflect.Zero(version.FieldType).Interface()
 	for name, value := range values {
-		if !n.w.isVersionColumn(name) {
+		if !n.c.isVersionColumn(name) {
 			continue
 		}
 		m.before[name] = value
@@ -258,9 +265,9 @@ func (n *numbering) addMap(values map[string]any) (err error) {
 }
 
 // selectVersion has the version inserted whatever Select and Omit say: a row without one would be at another version than
-// its model. It gives back the function that undoes it.
+// its model. It returns the function that undoes it.
 func (c *Call) selectVersion() (restore func()) {
-	if c.hasSnapshots() {
+	if c.Model.Compares() != nil {
 		return func() {}
 	}
 	stmt, column := c.Stmt, c.Model.Version.DBName
@@ -276,7 +283,7 @@ func (c *Call) selectVersion() (restore func()) {
 	return func() { stmt.Selects, stmt.Omits = selects, omits }
 }
 
-// namesVersion tells whether an entry of Omit means the version, in any of the ways that GORM takes it.
+// namesVersion reports whether an entry of Omit means the version, in any of the ways that GORM takes it.
 func (c *Call) namesVersion(omitted string) bool {
 	only := &gorm.Statement{DB: c.DB, Schema: c.Stmt.Schema, Table: c.Stmt.Table, Omits: []string{omitted}}
 	columns, _ := only.SelectAndOmitColumns(false, false)
@@ -312,24 +319,13 @@ func (c *Call) insertedVersions(change func(index int, version any) any) {
 }
 
 // insertModels has GORM insert some of the call's models.
-func (c *Call) insertModels(rows []rows.Row) (affected int64, err error) {
-	c.withModels(rows, func() {
+func (c *Call) insertModels(models []reflect.Value) (int64, error) {
+	return c.withModels(models, func() (int64, error) {
 		if c.Model.Version.ByDatabase {
 			defer c.leaveOut(c.withoutVersions())()
 		} else {
 			defer c.selectVersion()()
 		}
-		c.Plugin.Gorm.create(c.DB)
+		return execute(c.DB, c.Plugin.Gorm.create)
 	})
-	affected, err = c.DB.RowsAffected, c.DB.Error
-	c.DB.Error, c.DB.RowsAffected = nil, 0
-	return affected, err
-}
-
-// insertSnapshots has GORM insert the rows, and gives their models the snapshots of what is stored.
-func (c *Call) insertSnapshots() {
-	c.Plugin.Gorm.create(c.DB)
-	if c.DB.Error == nil && !c.DB.DryRun && c.DB.RowsAffected > 0 {
-		_ = c.DB.AddError(c.learnInserted(c.candidates()))
-	}
 }

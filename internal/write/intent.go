@@ -10,7 +10,6 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/clauses"
-	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/kind"
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
@@ -19,31 +18,32 @@ import (
 )
 
 // keepsKey leaves the conditions on the key that GORM has added where they are of a model of another type on the same
-// table: it names rows, but not to the plugin.
-func (c *Call) keepsKey(where clause.Clause) bool {
+// table: it names rows, but not to the plugin. Then they are the caller's.
+func (p *plan) keepsKey() bool {
+	where := p.by.Own
 	own, _ := where.Expression.(clause.Where)
-	all, _ := c.Stmt.Clauses["WHERE"].Expression.(clause.Where)
+	all, _ := p.Stmt.Clauses["WHERE"].Expression.(clause.Where)
 	added := all.Exprs[min(len(own.Exprs), len(all.Exprs)):]
-	if len(added) == 0 || c.namesModels() {
+	if len(added) == 0 || p.namesModels() {
 		return false
 	}
 	if len(own.Exprs) > 0 {
 		added = append([]clause.Expression{clauses.Group{Conditions: own.Exprs}}, added...)
 	}
 	where.Name, where.Expression = "WHERE", clause.Where{Exprs: added}
-	c.Own, c.Stmt.Clauses["WHERE"] = where, where
+	p.by.Own, p.Stmt.Clauses["WHERE"] = where, where
 	return true
 }
 
-// namesModels tells whether the rows of the write are known by their models.
-func (c *Call) namesModels() bool {
-	return len(c.rows) > 0 && c.rows[0].Key != nil
+// namesModels reports whether the rows of the write are known by their models.
+func (p *plan) namesModels() bool {
+	return len(p.rows) > 0 && p.rows[0].Key != nil
 }
 
 // withoutVersion drops the version that a payload tried to set, and from a whole row the columns that are unversioned.
 // What is left then, if it is automatic timestamps at most, is nothing; a Save of a model that has no other columns
 // still writes the next version.
-func (c *Call) withoutVersion(set clause.Set) clause.Set {
+func (c *Call) withoutVersion(set clause.Set) (clause.Set, error) {
 	kept, others := c.roomForSet(len(set)+1), 0
 	for _, assignment := range set {
 		if c.isVersionColumn(assignment.Column.Name) || c.isLeftOut(assignment.Column.Name) {
@@ -55,10 +55,9 @@ func (c *Call) withoutVersion(set clause.Set) clause.Set {
 		}
 	}
 	if len(kept) < len(set) && others == 0 && !c.isWholeRow() {
-		_ = c.DB.AddError(c.versionAlone(set))
-		return nil
+		return nil, c.versionAlone(set)
 	}
-	return kept
+	return kept, nil
 }
 
 // isLeftOut tells an unversioned column in the write of a whole model: a stale copy must not overwrite it. Naming the
@@ -109,9 +108,9 @@ func (c *Call) destIsModel() bool {
 	return dest.Kind() == reflect.Pointer && model.Kind() == reflect.Pointer && dest.Pointer() == model.Pointer()
 }
 
-// isUncounted tells a write that is no change of the row in the sense of its version: nothing but unversioned columns and
-// timestamps that GORM keeps by itself.
-func (c *Call) isUncounted(set clause.Set) bool {
+// leavesVersion reports whether the assignments touch only unversioned columns and automatic timestamps, so that the write
+// neither compares nor advances the version.
+func (c *Call) leavesVersion(set clause.Set) bool {
 	for _, assignment := range set {
 		field := c.Model.LookUpField(assignment.Column.Name)
 		if !c.isTimestamp(assignment) && (field == nil || !kind.IsUnversioned(field)) {
@@ -121,13 +120,13 @@ func (c *Call) isUncounted(set clause.Set) bool {
 	return !c.isWholeRow() && c.switches.Touch == nil
 }
 
-// isTimestamp tells a column that GORM sets to the current time, unless the caller set it by name.
+// isTimestamp reports whether GORM sets a column to the current time, unless the caller set it by name.
 func (c *Call) isTimestamp(assignment clause.Assignment) bool {
 	if !c.Model.HasTimestamps {
 		return false
 	}
 	field := c.Model.LookUpField(assignment.Column.Name)
-	if field == nil || field.AutoUpdateTime == 0 || c.Stmt.SkipHooks || c.hasSnapshots() && snapshot.IsToken(field) {
+	if field == nil || field.AutoUpdateTime == 0 || c.Stmt.SkipHooks || c.Model.Compares() != nil && snapshot.IsToken(field) {
 		return false
 	}
 	if _, given := c.clausesBefore("SET"); given {
@@ -182,7 +181,7 @@ func (c *Call) versionOfStruct(payload reflect.Value) any {
 		return nil
 	}
 	s := c.Model.Schema
-	if c.hasSnapshots() {
+	if c.Model.Compares() != nil {
 		return c.snapshotOfStruct(payload)
 	}
 	if payload.Type() != s.ModelType {
@@ -205,7 +204,7 @@ func (c *Call) versionOfStruct(payload reflect.Value) any {
 // andVersion adds the version to what a statement sets, unless the database writes it.
 func (c *Call) andVersion(set clause.Set, version any) clause.Set {
 	if c.Model.Version.ByDatabase {
-		return c.orNothing(set)
+		return c.nonEmpty(set)
 	}
 	if _, inSQL := version.(clause.Expression); !inSQL {
 		version = c.Model.Version.Kind.Bind(version)
@@ -216,15 +215,16 @@ func (c *Call) andVersion(set clause.Set, version any) clause.Set {
 // alsoSet has the UPDATE set one more column. That of a soft delete is built by GORM inside gorm:delete, and keeps what
 // stands behind the SET; a hard delete has no SET.
 func (c *Call) alsoSet(set clause.Set, assignment clause.Assignment) clause.Set {
-	if c.Op != conflict.OpDelete {
+	if !c.isDelete() {
 		return append(set, assignment)
 	}
 	c.Stmt.Clauses["SET"] = clause.Clause{AfterExpression: clauses.FurtherAssignments{assignment}}
 	return nil
 }
 
-func (c *Call) isUnchecked(r *rows.Row) bool {
-	return c.switches.Unchecked || c.Plugin.BlindWrites && !c.expects && c.Model.Version.Kind.IsZero(r.Expected)
+// isUnchecked reports whether the caller asked not to compare a row.
+func (p *plan) isUnchecked(r *rows.Row) bool {
+	return p.switches.Unchecked || p.Plugin.BlindWrites && !p.expects && p.Model.Version.Kind.IsZero(r.Expected)
 }
 
 // snapshotOfStruct is the snapshot in the payload of an update, which says what it was based on; nil if none.
@@ -238,39 +238,28 @@ func (c *Call) snapshotOfStruct(payload reflect.Value) any {
 	return nil
 }
 
-// givenVersion is the version that the caller said the write is based on; nil if none was said.
-func (c *Call) givenVersion(payload any) (any, error) {
+// givenVersion returns the version that the caller said the write is based on; isGiven is false where none was said.
+func (c *Call) givenVersion(payload any) (given any, isGiven bool, err error) {
 	version := c.Model.Version
 	if version == nil {
-		return nil, nil
+		return nil, false, nil
 	}
 	if c.switches.Expects {
-		c.expects = true
-		return c.switches.VersionFor(version)
+		given, err = c.switches.VersionFor(version)
+		return given, true, err
 	}
 	if payload == nil {
-		return nil, nil
+		return nil, false, nil
 	}
-	given, err := version.Convert(payload, "the version in the payload")
+	given, err = version.Convert(payload, "the version in the payload")
 	if err != nil || version.Kind.IsZero(given) {
-		return nil, err
+		return nil, false, err
 	}
-	c.expects = true
-	return given, nil
+	return given, true, nil
 }
 
-// isBlind tells whether the call asked not to be compared.
-func (c *Call) isBlind() bool {
-	if c.switches.Unchecked {
-		return true
-	}
-	if !c.Plugin.BlindWrites || c.expects {
-		return false
-	}
-	for _, r := range c.rows {
-		if !c.Model.Version.Kind.IsZero(r.Expected) {
-			return false
-		}
-	}
-	return true
+// isBlind reports whether the caller asked to compare none of the rows.
+func (p *plan) isBlind() bool {
+	isCompared := func(r rows.Row) bool { return !p.isUnchecked(&r) }
+	return p.switches.Unchecked || p.Plugin.BlindWrites && !p.expects && !slices.ContainsFunc(p.rows, isCompared)
 }

@@ -13,22 +13,22 @@ import (
 )
 
 // giveReturned gives the models of rows the columns that the caller asked RETURNING for.
-func (c *Call) giveReturned(returned []reflect.Value, rows []*rows.Row) error {
+func (p *plan) giveReturned(returned []reflect.Value, hand []*rows.Row) error {
 	if len(returned) == 0 {
 		return nil
 	}
-	given, _ := c.clausesBefore("RETURNING")
+	given, _ := p.clausesBefore("RETURNING")
 	returning, _ := given.Expression.(clause.Returning)
-	byKey := make(map[string]reflect.Value, len(returned))
+	fields, byKey := p.by.Fields(p.Model), make(map[string]reflect.Value, len(returned))
 	for _, model := range returned {
-		byKey[value.KeyText(c.KeyOf(model))] = model
+		byKey[value.KeyText(p.KeyBy(fields, model))] = model
 	}
-	for _, r := range rows {
+	for _, r := range hand {
 		model, ok := byKey[value.KeyText(r.Key)]
 		if !ok {
 			continue
 		}
-		if err := c.copyColumns(returning.Columns, model, r); err != nil {
+		if err := p.copyColumns(returning.Columns, model, r); err != nil {
 			return err
 		}
 	}
@@ -51,7 +51,7 @@ func (c *Call) copyColumns(columns []clause.Column, from reflect.Value, to *rows
 			continue
 		}
 		value, _ := field.ValueOf(c.Ctx, from)
-		for _, r := range append([]*rows.Row{to}, to.Copies...) {
+		for _, r := range to.All() {
 			if !r.Model.CanAddr() {
 				continue
 			}
@@ -63,23 +63,25 @@ func (c *Call) copyColumns(columns []clause.Column, from reflect.Value, to *rows
 	return nil
 }
 
-func (c *Call) learnInserted(hand []rows.Row) error {
-	inserted := make([]*rows.Row, 0, len(hand))
-	for i := range hand {
-		if hand[i].Key = c.KeyOf(hand[i].Model); hand[i].Key != nil {
-			inserted = append(inserted, &hand[i])
+// learnInserted gives models the versions of the rows that were inserted for them.
+func (p *plan) learnInserted() error {
+	var inserted []*rows.Row
+	for i := range p.rows {
+		r := &p.rows[i]
+		if r.Key = p.KeyOf(r.Model); r.Key != nil {
+			inserted = append(inserted, r)
 		}
 	}
-	return c.learnVersions(inserted)
+	return p.learnVersions(inserted)
 }
 
 // readNext reads the versions that the database has given rows.
-func (c *Call) readNext(rows []*rows.Row) error {
-	states, err := c.ReadRows(rows, "")
+func (p *plan) readNext(hand []*rows.Row) error {
+	states, err := p.read(hand)
 	if err != nil {
 		return err
 	}
-	for i, r := range rows {
+	for i, r := range hand {
 		r.Next = states[i].Version
 	}
 	return nil
@@ -87,50 +89,43 @@ func (c *Call) readNext(rows []*rows.Row) error {
 
 // learnUnchanged is for a row that may hold already what it was to be set to, so that it was not counted. Where there were
 // conditions too, they may not have held, and the model must not learn a version that goes with values it has never seen.
-func (c *Call) learnUnchanged(r *rows.Row) error {
-	if !c.mayBeUnchanged() || c.HasOwnConditions() || r.Key == nil || !r.Model.CanAddr() {
+func (p *plan) learnUnchanged(r *rows.Row) error {
+	if !p.mayBeUnchanged() || p.by.HasOwnConditions() || r.Key == nil || !r.Model.CanAddr() {
 		return nil
 	}
-	state, err := c.Read(r)
-	if err == nil && c.isInReach(state) {
-		c.advance(r, c.learned(r, state.Version))
+	state, err := p.Read(r.Key)
+	if err == nil && p.isInReach(state) {
+		p.advance(r, p.compare.learned(r, state.Version))
 	}
 	return err
 }
 
-func (c *Call) learnVersion(r *rows.Row) error {
-	if r.Key == nil && c.payload != nil {
-		r = c.payload
-	}
-	if r.Key == nil || !r.Model.CanAddr() {
+// learnVersion gives the models of a row the version that it has now.
+func (p *plan) learnVersion(r *rows.Row) error {
+	named := slices.IndexFunc(r.All(), func(r *rows.Row) bool { return r.Key != nil && r.Model.CanAddr() })
+	if named < 0 {
 		return nil
 	}
-	state, err := c.Read(r)
+	state, err := p.Read(r.All()[named].Key)
 	if err == nil && state.IsThere {
-		c.advance(r, c.learned(r, state.Version))
+		p.advance(r, p.compare.learned(r, state.Version))
 	}
 	return err
 }
 
 // followStored reads the versions that rows are at and locks them; each row's next version is the one after it. Rows that
 // are gone are left out.
-func (c *Call) followStored(rows []*rows.Row) (there []*rows.Row, err error) {
-	failed := c.DB.Error
-	c.DB.Error = nil
-	defer func() { c.DB.Error = failed }()
-	if err := c.LockFirst(); err != nil {
-		return nil, err
-	}
-	states, err := c.ReadRows(rows, clause.LockingStrengthUpdate)
+func (p *plan) followStored(hand []*rows.Row) (there []*rows.Row, err error) {
+	states, err := p.lock(hand)
 	if err != nil {
 		return nil, err
 	}
-	for i, r := range rows {
+	for i, r := range hand {
 		if !states[i].IsThere {
 			continue
 		}
-		if r.Next, err = c.Model.Version.Kind.Next(c.Ctx, states[i].Version); err != nil {
-			return nil, c.versionError(err)
+		if err = p.setNextAfter(r, states[i].Version); err != nil {
+			return nil, err
 		}
 		there = append(there, r)
 	}
@@ -138,30 +133,29 @@ func (c *Call) followStored(rows []*rows.Row) (there []*rows.Row, err error) {
 }
 
 // learnVersions gives the models of rows the versions that the rows have now, in the transaction that wrote them.
-func (c *Call) learnVersions(rows []*rows.Row) error {
-	states, err := c.ReadRows(rows, "")
+func (p *plan) learnVersions(hand []*rows.Row) error {
+	states, err := p.read(hand)
 	if err != nil {
 		return err
 	}
-	for i, r := range rows {
-		if r.Next = c.learned(r, states[i].Version); states[i].IsThere {
-			c.advanceAll(rows[i : i+1])
+	for i, r := range hand {
+		if r.Next = p.compare.learned(r, states[i].Version); states[i].IsThere {
+			p.advance(r, r.Next)
 		}
 	}
 	return nil
 }
 
-// learnSnapshot gives a model that was written the row as it is stored now.
-func (c *Call) learnSnapshot(r *rows.Row) error {
+// learnSnapshot gives a model that was written the row as it is stored now; stored is nil where the statement did not give it.
+func (p *plan) learnSnapshot(r *rows.Row, stored any) (err error) {
 	if !r.Model.CanAddr() {
 		return nil
 	}
-	stored, err := c.snapshot.returned, error(nil)
 	if stored == nil {
-		stored, err = c.storedSnapshot(c.KeyOf(r.Model))
+		stored, err = p.storedSnapshot(p.KeyOf(r.Model))
 	}
 	if err == nil {
-		c.advance(r, c.learned(r, stored))
+		p.advance(r, p.compare.learned(r, stored))
 	}
 	return err
 }
@@ -171,29 +165,22 @@ func (c *Call) storedSnapshot(key []any) (*snapshot.Image, error) {
 	if key == nil {
 		return nil, nil
 	}
-	state, err := c.ReadWhere(&rows.Condition{Model: c.Model, Key: key})
+	state, err := c.Read(key)
 	image, _ := state.Version.(*snapshot.Image)
 	return image, err
 }
 
-// lockRows reads rows and keeps others from writing them.
-func (c *Call) lockRows(rows []*rows.Row) ([]rows.State, error) {
-	if err := c.LockFirst(); err != nil {
-		return nil, err
-	}
-	return c.ReadRows(rows, clause.LockingStrengthUpdate)
-}
-
 // learnBase gives a model that has a version its Snapshot after a write. Outside a transaction the row could be somebody
 // else's by now, and nothing is known.
-func (c *Call) learnBase(r *rows.Row) {
+func (c *Call) learnBase(r *rows.Row) error {
 	if c.Model.Base == nil || !r.Model.CanAddr() || !tx.IsTransaction(c.Stmt.ConnPool) {
-		return
+		return nil
 	}
 	found := c.Model.MakeSlice()
 	condition := clause.Where{Exprs: []clause.Expression{&rows.Condition{Model: c.Model, Key: c.KeyOf(r.Model)}}}
 	err := c.Session().Clauses(condition).Find(found.Interface()).Error
-	if c.DB.AddError(err) == nil && found.Elem().Len() == 1 {
+	if err == nil && found.Elem().Len() == 1 {
 		c.putBase(r.Model, c.Model.Snapshot.Of(found.Elem().Index(0)))
 	}
+	return err
 }

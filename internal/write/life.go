@@ -12,7 +12,6 @@ import (
 	"github.com/gorm-occ/occ/internal/intent"
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/read"
-	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/tx"
 	"github.com/gorm-occ/occ/internal/value"
 )
@@ -46,21 +45,21 @@ func (e *Engine) registerAborts(db *gorm.DB) (errs []error) {
 
 // abort undoes what a call has written, in the database and in memory.
 func (e *Engine) abort(db *gorm.DB) {
-	w, ok := db.Statement.Clauses[callClause].Expression.(*Call)
-	if !ok || w.Stmt != db.Statement {
+	c, ok := db.Statement.Clauses[callClause].Expression.(*Call)
+	if !ok || c.Stmt != db.Statement {
 		return
 	}
 	delete(db.Statement.Clauses, callClause)
-	started := w.startedTransaction()
+	started := c.startedTransaction()
 	if started {
 		_ = tx.RollBack(db.Statement.ConnPool)
 	}
-	if w.unit != nil {
-		w.unit.Journal.Leave()
-		_ = w.unit.Close(db, true)
+	if c.unit != nil {
+		c.unit.Journal.Leave()
+		_ = c.unit.Close(db, true)
 	}
 	if started {
-		tx.PutBack(w.Ctx, w.memories)
+		tx.PutBack(c.Ctx, c.memories)
 	}
 }
 
@@ -112,21 +111,32 @@ func (e *Engine) openWrite(db *gorm.DB, m *model.Model, op conflict.Op) error {
 	if db.Error != nil {
 		return nil
 	}
-	w := pool.Get().(*Call)
-	w.Plugin, w.DB, w.Stmt, w.Ctx, w.Dialect = e, db, stmt, stmt.Context, e.Dialect
-	w.Model, w.Op, w.switches = m, op, switches
-	w.clauses = w.room.clauses[:0]
-	w.isCreate = op == conflict.OpUpsert
-	w.isLinked = op == conflict.OpUpsert && isAssociationSave(db)
-	stmt.Clauses[callClause] = clause.Clause{Expression: w}
-	if w.isEndOfSave() {
-		w.endSave()
+	c := pool.Get().(*Call)
+	c.begin(e, db, m, op)
+	c.switches = switches
+	c.isLinked = c.isCreate() && isAssociationSave(db)
+	stmt.Clauses[callClause] = clause.Clause{Expression: c}
+	if c.isEndOfSave() {
+		c.endSave()
 		return nil
 	}
-	return w.openUnit(target)
+	return c.openUnit(target)
 }
 
-// OpenUnit opens the unit of a call that may write several rows through several statements.
+// begin fills in where a call works.
+func (c *Call) begin(e *Engine, db *gorm.DB, m *model.Model, op conflict.Op) {
+	c.Plugin, c.DB, c.Stmt, c.Ctx, c.Dialect, c.Model, c.op = e, db, db.Statement, db.Statement.Context, e.Dialect, m, op
+	c.clauses = c.room.clauses[:0]
+}
+
+// newCall makes a call that does not come through GORM's callbacks.
+func (e *Engine) newCall(db *gorm.DB, m *model.Model, op conflict.Op) *Call {
+	c := &Call{}
+	c.begin(e, db, m, op)
+	return c
+}
+
+// openUnit opens the unit of a call that may write several rows through several statements.
 func (c *Call) openUnit(target reflect.Value) (err error) {
 	if !c.Model.MayNest(c.Stmt) || c.DB.DryRun {
 		return nil
@@ -147,8 +157,8 @@ func (c *Call) openUnit(target reflect.Value) (err error) {
 	}
 	c.unit.Hold()
 	c.unit.Journal.Enter()
-	if c.Op == conflict.OpDelete {
-		_ = c.eachModel(func(_ int, model reflect.Value) error {
+	if c.isDelete() {
+		_ = eachModel(c.Stmt.ReflectValue, func(_ int, model reflect.Value) error {
 			c.note(model)
 			return nil
 		})
@@ -156,7 +166,7 @@ func (c *Call) openUnit(target reflect.Value) (err error) {
 	return nil
 }
 
-// isAssociationSave tells the INSERT with which GORM saves associations along with their owner.
+// isAssociationSave reports whether an INSERT is that with which GORM saves associations along with their owner.
 func isAssociationSave(db *gorm.DB) bool {
 	_, visits := db.Get("gorm:saved_association_map")
 	return visits && db.DisableNestedTransaction
@@ -166,13 +176,13 @@ func (c *Call) savesMore(target reflect.Value) bool {
 	if len(c.Model.Touches) > 0 {
 		return true
 	}
-	if c.Op == conflict.OpDelete {
+	if c.isDelete() {
 		return len(c.Stmt.Selects) > 0 && c.Plugin.ReachesVersions(c.Model)
 	}
-	return c.Plugin.ReachesVersions(c.Model) && model.SavesAssociations(c.Stmt, c.Model, target, c.Op == conflict.OpUpsert)
+	return c.Plugin.ReachesVersions(c.Model) && model.SavesAssociations(c.Stmt, c.Model, target, c.isCreate())
 }
 
-// targetOf is the model or models that a statement is about, before GORM has set it up.
+// targetOf returns the model or models that a statement is about, before GORM has set it up.
 func targetOf(stmt *gorm.Statement, op conflict.Op) reflect.Value {
 	if (op == conflict.OpUpdate || op == conflict.OpTouch) && stmt.Model != nil {
 		return value.Indirect(reflect.ValueOf(stmt.Model))
@@ -180,7 +190,7 @@ func targetOf(stmt *gorm.Statement, op conflict.Op) reflect.Value {
 	return stmt.ReflectValue
 }
 
-// deletesFromTable tells Table("products").Where(...).Delete(nil), which is about no model.
+// deletesFromTable reports whether a statement is Table("products").Where(...).Delete(nil), which is about no model.
 func deletesFromTable(stmt *gorm.Statement, op conflict.Op) bool {
 	return op == conflict.OpDelete && stmt.Model == nil && stmt.Dest == nil
 }
@@ -221,26 +231,26 @@ func isTypedNil(model any) bool {
 
 // close ends the plugin's part of a call, behind the commit or rollback of its default transaction.
 func (e *Engine) close(db *gorm.DB) {
-	c, ok := db.Statement.Clauses[callClause]
+	found, ok := db.Statement.Clauses[callClause]
 	if !ok {
 		return
 	}
 	delete(db.Statement.Clauses, callClause)
-	w, ok := c.Expression.(*Call)
-	if !ok || w.Stmt != db.Statement {
+	c, ok := found.Expression.(*Call)
+	if !ok || c.Stmt != db.Statement {
 		return
 	}
-	w.followCopies()
-	w.closeUnit()
-	db.Error = w.sayAll(e.sayOnce(db.Error))
-	if db.Error != nil && len(w.memories) > 0 && w.startedTransaction() {
-		tx.PutBack(w.Ctx, w.memories)
+	c.followCopies()
+	c.closeUnit()
+	db.Error = c.sayAll(e.sayOnce(db.Error))
+	if db.Error != nil && len(c.memories) > 0 && c.startedTransaction() {
+		tx.PutBack(c.Ctx, c.memories)
 	}
-	if w.isCreate {
-		w.settleBatch()
+	if c.isCreate() {
+		c.settleBatch()
 	}
-	w.Report()
-	w.free()
+	c.report()
+	c.free()
 }
 
 // sayAll makes sure that errors.Is finds why a call failed: GORM puts the error of a rollback on top of it, in words alone.
@@ -265,8 +275,8 @@ func (c *Call) closeUnit() {
 	}
 }
 
-// Report counts the refusal and tells the conflict hook of it.
-func (c *Call) Report() {
+// report counts the refusal and tells the conflict hooks of it.
+func (c *Call) report() {
 	if c.refusal == nil {
 		return
 	}
@@ -281,20 +291,4 @@ func (c *Call) Report() {
 		return
 	}
 	face.Report(ctx, refusal)
-}
-
-func (c *Call) tableName() string {
-	if c.Stmt.TableExpr == nil || c.Stmt.Table == c.Model.Table {
-		return c.Stmt.Table
-	}
-	return model.TableNamed(c.Stmt.TableExpr, c.Model.Table)
-}
-
-func (c *Call) advanceModel(r *rows.Row, version any) {
-	c.remember(r)
-	c.note(r.Model)
-	c.Model.Version.Put(c.Ctx, r.Model, version)
-	if base := c.Model.Base; base != nil && base != c.Model.Version {
-		c.putBase(r.Model, nil)
-	}
 }

@@ -7,10 +7,7 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
-	"gorm.io/gorm/schema"
 
-	"github.com/gorm-occ/occ/internal/batch"
-	"github.com/gorm-occ/occ/internal/clauses"
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
@@ -18,65 +15,64 @@ import (
 // with it. The upsert of models whose rows have to be known beforehand reads and locks those rows by the same target,
 // sends the caller's own statement, and then looks at the rows that it wrote.
 
-// upsertLocked is the upsert of loaded models: it writes the rows of their conflict target, if those are at the expected
-// versions, and inserts none.
-func (c *Call) upsertLocked(conflict clause.OnConflict, loaded []rows.Row) {
-	c.Counters().Checked.Add(1)
-	c.rows = loaded
-	if c.DB.DryRun {
-		c.withModels(loaded, c.overwrite)
-		return
+// overwriteLocked is the upsert of loaded models that no UPDATE can carry: it writes the rows of their conflict target, if
+// those are at the expected versions, and inserts none.
+func (u *upsert) overwriteLocked(p *plan) (int64, error) {
+	u.Counters().Checked.Add(1)
+	if u.DB.DryRun {
+		return u.withModels(modelsOf(p.rows), u.overwrite)
 	}
-	c.together(func() {
-		hand, states, err := c.lockTarget(conflict, c.pointers())
-		defer func() { c.Lookup = rows.Lookup{Own: c.Own} }()
-		switch {
-		case c.DB.Error != nil:
-		case err != nil:
-			c.failRows(hand, err)
-		case !c.chooseAmong(hand, states):
-		case !c.areCurrent(hand, states):
-			c.refuseRows(hand, states, nil)
-		default:
-			c.sendLocked(hand, states, false)
+	return u.allOrNone(func() (int64, error) {
+		hand, states, err := p.lockTarget(u.given)
+		if err != nil {
+			return 0, err
 		}
+		if err := p.chooseAmong(hand, states); err != nil {
+			return 0, err
+		}
+		if !p.areCurrent(hand, states) {
+			return 0, p.refuseRows(hand, states)
+		}
+		return u.sendLocked(p, hand, states, false)
 	})
 }
 
-// lockTarget locks the rows of the conflict target of models and reads their states. It leaves the lookup set to the
-// target, for those who name the rows.
-func (c *Call) lockTarget(conflict clause.OnConflict, rows []*rows.Row) ([]*rows.Row, []rows.State, error) {
-	if c.DB.AddError(c.setTarget(conflict)) != nil {
-		return nil, nil, nil
+// writeKnown is the upsert of models that are not compared, with versions that SQL cannot move on: the rows that are there are
+// read and locked, and written with the versions after theirs; the others are inserted.
+func (u *upsert) writeKnown(others []rows.Row) (int64, error) {
+	p := u.planOf(others)
+	there, states, missing, err := p.lockStored(u.given)
+	if err != nil {
+		return 0, err
 	}
-	for _, r := range rows {
-		if r.Key = c.KeyOf(r.Model); r.Key == nil {
-			_ = c.DB.AddError(c.errNoTarget())
-			return nil, nil, nil
+	send := func() (int64, error) { return u.sendLocked(p, there, states, true) }
+	insert := func() (int64, error) {
+		if len(missing) == 0 {
+			return 0, nil
 		}
+		models := make([]reflect.Value, len(missing))
+		for i, r := range missing {
+			models[i] = r.Model
+		}
+		return u.insertInstead(func() (int64, error) { return u.withModels(models, u.insert) })
 	}
-	states, err := c.lockRows(rows)
-	return rows, states, err
+	return inTurn(send, insert)
 }
 
-func (c *Call) errNoTarget() error {
-	return fmt.Errorf("occ: model %s has a version, but nothing in the columns of the conflict: %w", c.Model.Name, gorm.ErrPrimaryKeyRequired)
-}
-
-// setTarget has rows be found by the conflict target: its columns and, of a partial index, its condition.
-func (c *Call) setTarget(conflict clause.OnConflict) error {
+// target returns how rows are found by a conflict target: by its columns and, of a partial index, its condition.
+func (c *Call) target(conflict clause.OnConflict) (rows.Lookup, error) {
 	if !c.isTargetKnown(conflict) {
-		return fmt.Errorf("occ: model %s: the rows of this conflict target cannot be compared: name the plain columns of a unique index in OnConflict.Columns: %w",
+		return rows.Lookup{}, fmt.Errorf("occ: model %s: the rows of this conflict target cannot be compared: name the plain columns of a unique index in OnConflict.Columns: %w",
 			c.Model.Name, gorm.ErrInvalidData)
 	}
-	c.Identity, c.Target = c.conflictFields(conflict), nil
+	by := rows.Lookup{Identity: c.conflictFields(conflict)}
 	if c.Dialect.ConflictTarget {
-		c.Target = conflict.TargetWhere.Exprs
+		by.Target = conflict.TargetWhere.Exprs
 	}
-	return nil
+	return by, nil
 }
 
-// isTargetKnown tells a conflict target that is columns of the model, from a constraint and from expressions.
+// isTargetKnown reports whether a conflict target is columns of the model, not a constraint or expressions.
 func (c *Call) isTargetKnown(conflict clause.OnConflict) bool {
 	if !c.Dialect.ConflictTarget {
 		return len(c.conflictFields(conflict)) > 0 // it minds every unique key, and names none
@@ -89,40 +85,73 @@ func (c *Call) isTargetKnown(conflict clause.OnConflict) bool {
 	return conflict.OnConstraint == "" && len(c.conflictFields(conflict)) > 0
 }
 
-// isUpdate tells an upsert of loaded models that one UPDATE by the primary key can be, from one that only the caller's own
-// INSERT ... ON CONFLICT can carry.
-func (c *Call) isUpdate(conflict clause.OnConflict, set clause.Set) bool {
-	isKeyed := c.isTargetKnown(conflict) && slices.Equal(c.conflictFields(conflict), c.Model.PrimaryFields)
-	hasConditions := len(conflict.TargetWhere.Exprs)+len(conflict.Where.Exprs) > 0
-	if !isKeyed || hasConditions && c.Dialect.ConflictTarget {
-		return false
+// keyedByTarget gives the rows of the plan what their models hold in the columns of the target, as their keys, and returns
+// those that hold anything.
+func (p *plan) keyedByTarget() []*rows.Row {
+	hand := p.pointers()
+	for _, r := range hand {
+		r.Key = p.KeyBy(p.by.Fields(p.Model), r.Model)
 	}
-	return !slices.ContainsFunc(set, func(a clause.Assignment) bool {
-		column, isColumn := a.Value.(clause.Column)
-		if !isColumn || column.Table != batch.Alias {
-			return clauses.IsExpression(a.Value)
+	return keyed(hand)
+}
+
+// lockTarget has the rows of a plan be found by a conflict target, locks them and reads their states.
+func (p *plan) lockTarget(conflict clause.OnConflict) (hand []*rows.Row, states []rows.State, err error) {
+	if p.by, err = p.target(conflict); err != nil {
+		return nil, nil, err
+	}
+	if hand = p.keyedByTarget(); len(hand) < len(p.rows) {
+		return nil, nil, p.errNoTarget()
+	}
+	if states, err = p.lock(hand); err != nil {
+		return nil, nil, p.orRefusal(err, hand...)
+	}
+	return hand, states, nil
+}
+
+// lockStored tells the models whose rows are there, with their states, from those that are not.
+func (p *plan) lockStored(conflict clause.OnConflict) (there []*rows.Row, theirs []rows.State, missing []*rows.Row, err error) {
+	if p.by, err = p.target(conflict); err != nil {
+		return nil, nil, nil, err
+	}
+	found := p.keyedByTarget()
+	states, err := p.lock(found)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	for i, r := range found {
+		if states[i].IsThere {
+			r.Expected = states[i].Version
+			there, theirs = append(there, r), append(theirs, states[i])
 		}
-		field := c.Model.LookUpField(column.Name)
-		return field == nil || !field.Creatable || field.HasDefaultValue && field.DefaultValueInterface == nil
-	})
+	}
+	for _, r := range p.pointers() {
+		if !slices.Contains(there, r) {
+			missing = append(missing, r)
+		}
+	}
+	return there, theirs, missing, nil
 }
 
 // sendLocked sends the caller's INSERT ... ON CONFLICT for models whose rows are locked. New models may be inserted all the
 // same, where the database finds no conflict.
-func (c *Call) sendLocked(rows []*rows.Row, states []rows.State, areNew bool) {
-	if c.DB.AddError(c.checkKeys(rows, states)) != nil {
-		return
+func (u *upsert) sendLocked(p *plan, hand []*rows.Row, states []rows.State, areNew bool) (affected int64, err error) {
+	if err := p.checkKeys(hand, states); err != nil {
+		return 0, err
 	}
-	rows, states = c.onceByKey(rows, states)
-	size, affected := len(rows), int64(0)
-	if !c.Model.Version.IsAdvancedInSQL() {
+	hand, states = p.onceByKey(hand, states)
+	size := max(1, len(hand))
+	if !u.Model.Version.IsAdvancedInSQL() {
 		size = 1 // each has a next version of its own
 	}
-	for i := 0; i < len(rows) && c.DB.Error == nil; i += size {
-		c.sendLockedPart(rows[i:i+size], states[i:i+size], areNew)
-		affected += c.DB.RowsAffected
+	for i := 0; i < len(hand); i += size {
+		n, err := u.sendLockedPart(p, hand[i:i+size], states[i:i+size], areNew)
+		if err != nil {
+			return 0, err
+		}
+		affected += n
 	}
-	c.setRowsAffected(affected)
+	return affected, nil
 }
 
 // checkKeys makes sure that the rows of the conflict target are those of the models' own primary keys, where they have
@@ -132,12 +161,8 @@ func (c *Call) checkKeys(hand []*rows.Row, states []rows.State) error {
 		if c.isOwnRow(r.Model, states[i]) {
 			continue
 		}
-		other := &rows.Row{Model: r.Model}
-		by := c.Lookup
-		c.Lookup = rows.Lookup{}
-		other.Key = c.KeyOf(r.Model)
-		named, err := c.ReadRows([]*rows.Row{other}, "")
-		c.Lookup = by
+		other := &rows.Row{Model: r.Model, Key: c.KeyOf(r.Model)}
+		named, err := c.ReadRows(rows.Query{}, []*rows.Row{other})
 		if err != nil {
 			return err
 		}
@@ -149,17 +174,13 @@ func (c *Call) checkKeys(hand []*rows.Row, states []rows.State) error {
 	return nil
 }
 
-// isOwnRow tells whether a model has the key of a row, or none.
+// isOwnRow reports whether a model has the key of a row, or none.
 func (c *Call) isOwnRow(model reflect.Value, state rows.State) bool {
 	fields := c.Model.PrimaryFields
-	hasKey := slices.ContainsFunc(fields, func(field *schema.Field) bool {
-		_, isZero := field.ValueOf(c.Ctx, model)
-		return !isZero
-	})
-	return !hasKey || c.KeyText(model, fields) == c.KeyText(state.Model, fields)
+	return !c.hasKey(model) || c.KeyText(model, fields) == c.KeyText(state.Model, fields)
 }
 
-// onceByKey are the rows, each once as the database tells them apart: of several models of one row, the last one is
+// onceByKey returns the rows, each once as the database tells them apart: of several models of one row, the last one is
 // written and the others follow it.
 func (c *Call) onceByKey(hand []*rows.Row, states []rows.State) (once []*rows.Row, theirs []rows.State) {
 	first := map[string]*rows.Row{}
@@ -175,24 +196,24 @@ func (c *Call) onceByKey(hand []*rows.Row, states []rows.State) (once []*rows.Ro
 	return once, theirs
 }
 
-func (c *Call) sendLockedPart(hand []*rows.Row, states []rows.State, areNew bool) {
-	sent := make([]rows.Row, len(hand))
+func (u *upsert) sendLockedPart(p *plan, hand []*rows.Row, states []rows.State, areNew bool) (int64, error) {
+	models := make([]reflect.Value, len(hand))
 	for i, r := range hand {
-		sent[i] = *r
-		sent[i].Model = r.Latest()
-		if c.DB.AddError(c.setNextAfter(r)) != nil {
-			return
+		models[i] = r.Latest()
+		if err := p.setNextAfter(r, r.Expected); err != nil {
+			return 0, err
 		}
 	}
-	c.withModels(sent, func() {
-		written, conflict := c.sendApart(c.nextAfter(hand[0]))
-		if c.DB.Error == nil {
-			_ = c.DB.AddError(c.learnLocked(conflict, hand, states, written, areNew))
+	return u.withModels(models, func() (int64, error) {
+		written, built, affected, err := u.sendApart(p.nextAfter(hand[0]))
+		if err != nil {
+			return 0, err
 		}
+		return affected, p.learnLocked(built, hand, states, written, areNew)
 	})
 }
 
-// nextAfter is the version that a statement gives a row: nil where SQL makes it.
+// nextAfter returns the version that a statement gives a row: nil where SQL makes it.
 func (c *Call) nextAfter(r *rows.Row) any {
 	if c.Model.Version.IsAdvancedInSQL() {
 		return nil
@@ -200,30 +221,25 @@ func (c *Call) nextAfter(r *rows.Row) any {
 	return c.Model.Version.Kind.Bind(r.Next)
 }
 
-// sendApart sends the upsert of the statement's models and returns the rows that came back, in models of their own: GORM
-// takes the first row for the first model, and keys it has counted for those of rows.
-func (c *Call) sendApart(next any) (written reflect.Value, conflict clause.OnConflict) {
-	if c.Model.Version.ByDatabase && !c.hasSnapshots() {
+// sendApart sends the upsert of the statement's models and returns the rows that came back, in models of their own.
+func (c *Call) sendApart(next any) (written reflect.Value, built clause.OnConflict, affected int64, err error) {
+	if c.Model.Version.ByDatabase && c.Model.Compares() == nil {
 		defer c.leaveOut(c.withoutVersions())()
 	}
 	numbered, err := c.numberInserted()
 	defer numbered.putBack()
-	if c.DB.AddError(err) != nil {
-		return written, conflict
+	if err != nil {
+		return written, built, 0, err
 	}
-	conflict = c.buildUpsert(next)
-	target, dest := c.Stmt.ReflectValue, c.Stmt.Dest
-	defer func() { c.Stmt.ReflectValue, c.Stmt.Dest = target, dest }()
-	fresh := reflect.New(reflect.SliceOf(reflect.PointerTo(c.Model.ModelType)))
-	c.Stmt.ReflectValue, c.Stmt.Dest = fresh.Elem(), fresh.Interface()
-	c.Plugin.Gorm.create(c.DB)
-	return fresh.Elem(), conflict
+	built = c.buildUpsert(next)
+	written, affected, err = c.createApart()
+	return written, built, affected, err
 }
 
 // numberInserted gives the models of an upsert their first versions, unless the database does.
 func (c *Call) numberInserted() (numbering, error) {
 	if c.Model.Version.ByDatabase {
-		return numbering{w: c}, nil
+		return numbering{c: c}, nil
 	}
 	numbered, err := c.number()
 	if err == nil {
@@ -234,40 +250,37 @@ func (c *Call) numberInserted() (numbering, error) {
 
 // learnLocked gives the models whose rows a statement has written their keys and versions. A row that was written in place
 // of one that was compared is an error.
-func (c *Call) learnLocked(conflict clause.OnConflict, rows []*rows.Row, before []rows.State, written reflect.Value, areNew bool) error {
+func (p *plan) learnLocked(built clause.OnConflict, hand []*rows.Row, before []rows.State, written reflect.Value, areNew bool) error {
 	byKey := map[string]reflect.Value{}
 	for i := range written.Len() {
-		byKey[c.KeyText(written.Index(i).Elem(), c.Model.PrimaryFields)] = written.Index(i).Elem()
+		byKey[p.KeyText(written.Index(i).Elem(), p.Model.PrimaryFields)] = written.Index(i).Elem()
 	}
-	now, err := c.readByKey(before)
+	now, err := p.readByKey(before)
 	if err != nil {
 		return err
 	}
-	met := int64(0)
-	for i, r := range rows {
-		key := c.KeyText(before[i].Model, c.Model.PrimaryFields)
+	for i, r := range hand {
+		key := p.KeyText(before[i].Model, p.Model.PrimaryFields)
 		returned, isReturned := byKey[key]
 		delete(byKey, key)
-		isWritten := isReturned || !c.returns() && c.hasMoved(before[i], now[i])
-		if isWritten {
-			met++
-			c.learnWritten(r, returned, now[i])
-		} else if !areNew && len(conflict.Where.Exprs) == 0 && c.sets(conflict) {
-			return c.errOtherRow(r)
+		if isReturned || !p.returns() && p.hasMoved(before[i], now[i]) {
+			p.learnWritten(r, returned, now[i])
+		} else if !areNew && len(built.Where.Exprs) == 0 && p.sets(built) {
+			return p.errOtherRow(r)
 		}
 	}
-	return c.learnStray(rows, byKey, areNew)
+	return p.learnStray(hand, byKey, areNew)
 }
 
-// hasMoved tells whether a locked row was written, where the statement does not say so.
+// hasMoved reports whether a locked row was written, where the statement does not say so.
 func (c *Call) hasMoved(before, now rows.State) bool {
-	if c.hasSnapshots() || c.Model.Version.ByDatabase {
+	if c.Model.Compares() != nil || c.Model.Version.ByDatabase {
 		return now.IsThere
 	}
-	return !c.IsSame(before.Version, now.Version)
+	return !c.isSame(before.Version, now.Version)
 }
 
-// sets tells whether an upsert moves the version on.
+// sets reports whether an upsert moves the version on.
 func (c *Call) sets(conflict clause.OnConflict) bool {
 	return slices.ContainsFunc(conflict.DoUpdates, func(a clause.Assignment) bool { return c.isVersionColumn(a.Column.Name) })
 }
@@ -279,40 +292,37 @@ func (c *Call) errOtherRow(r *rows.Row) error {
 
 // readByKey reads rows that were read before by their primary keys.
 func (c *Call) readByKey(before []rows.State) ([]rows.State, error) {
-	by := c.Lookup
-	c.Lookup = rows.Lookup{}
-	defer func() { c.Lookup = by }()
 	hand := make([]*rows.Row, len(before))
 	for i, state := range before {
-		hand[i] = &rows.Row{Model: state.Model, Key: c.KeyOf(state.Model)}
+		hand[i] = &rows.Row{Model: state.Model, Key: c.AllKeys(state.Model)}
 	}
-	return c.ReadRows(hand, "")
+	return c.ReadRows(rows.Query{}, hand)
 }
 
 // learnWritten gives the models of a row what is stored of it now.
-func (c *Call) learnWritten(r *rows.Row, returned reflect.Value, now rows.State) {
-	for _, twin := range append([]*rows.Row{r}, r.Copies...) {
-		for _, field := range c.Model.PrimaryFields {
-			if _, isZero := field.ValueOf(c.Ctx, twin.Model); isZero {
-				field.ReflectValueOf(c.Ctx, twin.Model).Set(field.ReflectValueOf(c.Ctx, now.Model))
+func (p *plan) learnWritten(r *rows.Row, returned reflect.Value, now rows.State) {
+	for _, twin := range r.All() {
+		for _, field := range p.Model.PrimaryFields {
+			if _, isZero := field.ValueOf(p.Ctx, twin.Model); isZero {
+				field.ReflectValueOf(p.Ctx, twin.Model).Set(field.ReflectValueOf(p.Ctx, now.Model))
 			}
 		}
-		for _, field := range c.Model.FieldsWithDefaultDBValue {
-			if returned.IsValid() && field.Readable && !field.PrimaryKey && field != c.Model.Version.Field {
-				field.ReflectValueOf(c.Ctx, twin.Model).Set(field.ReflectValueOf(c.Ctx, returned))
+		for _, field := range p.Model.FieldsWithDefaultDBValue {
+			if returned.IsValid() && field.Readable && !field.PrimaryKey && field != p.Model.Version.Field {
+				field.ReflectValueOf(p.Ctx, twin.Model).Set(field.ReflectValueOf(p.Ctx, returned))
 			}
 		}
-		c.advance(twin, c.learned(twin, now.Version))
+		p.advanceModel(twin, p.compare.learned(twin, now.Version), p.isWhole)
 	}
 }
 
 // learnStray is for a row that was written and is none of those that were locked: a new model was inserted beside them.
-func (c *Call) learnStray(rows []*rows.Row, strays map[string]reflect.Value, areNew bool) error {
+func (c *Call) learnStray(hand []*rows.Row, strays map[string]reflect.Value, areNew bool) error {
 	for _, stray := range strays {
-		if !areNew || len(rows) != 1 {
-			return c.errOtherRow(rows[0])
+		if !areNew || len(hand) != 1 {
+			return c.errOtherRow(hand[0])
 		}
-		c.takeOver(rows[0].Index, rows[0].Latest(), stray)
+		c.takeOver(hand[0].Index, hand[0].Latest(), stray)
 	}
 	return nil
 }

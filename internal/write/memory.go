@@ -9,13 +9,27 @@ import (
 	"github.com/gorm-occ/occ/internal/value"
 )
 
+// advance gives the models of a row the version that was written.
+func (p *plan) advance(r *rows.Row, version any) {
+	p.advanceModel(r, version, p.isWhole)
+	for _, twin := range r.Copies {
+		p.advanceModel(twin, version, p.isWhole)
+	}
+}
+
 // advanceAll gives the models of rows the versions that were written.
-func (c *Call) advanceAll(rows []*rows.Row) {
-	for _, r := range rows {
-		c.advance(r, r.Next)
-		for _, twin := range r.Copies {
-			c.advance(twin, r.Next)
-		}
+func (p *plan) advanceAll(hand []*rows.Row) {
+	for _, r := range hand {
+		p.advance(r, r.Next)
+	}
+}
+
+func (c *Call) advanceModel(r *rows.Row, version any, isWhole bool) {
+	c.remember(r, isWhole)
+	c.note(r.Model)
+	c.Model.Version.Put(c.Ctx, r.Model, version)
+	if base := c.Model.Base; base != nil && base != c.Model.Version {
+		c.putBase(r.Model, nil)
 	}
 }
 
@@ -29,38 +43,33 @@ func (c *Call) putBase(model reflect.Value, image *snapshot.Image) {
 	field.Put(c.Ctx, model, image)
 }
 
-// Note keeps a model that the call has written, or is going to delete, from being touched too.
+// putBack gives the models in memory the versions they had: nothing was written.
+func (p *plan) putBack() {
+	if p.Model.Version == nil {
+		return
+	}
+	for _, r := range p.rows {
+		p.Model.Version.Put(p.Ctx, r.Model, r.Before)
+	}
+}
+
+// note keeps a model that the call has written, or is going to delete, from being touched too.
 func (c *Call) note(model reflect.Value) {
 	if j := c.Plugin.Journals.Of(c.Stmt.ConnPool); j != nil && j.Calls > 0 {
 		j.Note(model)
 	}
 }
 
-// advance gives a model in memory the version that was written, and the payload too where that is one of the row.
-func (c *Call) advance(r *rows.Row, version any) {
-	c.advanceModel(r, version)
-	if c.payload != nil && r == &c.rows[0] {
-		c.advanceModel(c.payload, version)
-	}
-}
-
-// putBack gives the models in memory the versions they had: nothing was written.
-func (c *Call) putBack() {
-	if c.Model.Version == nil {
-		return
-	}
-	for _, r := range c.rows {
-		c.Model.Version.Put(c.Ctx, r.Model, r.Before)
-	}
-}
-
-func (c *Call) remember(r *rows.Row) {
+// remember keeps the version that a model had, for the transaction may be rolled back. isWhole says that all columns of the
+// row were written.
+func (c *Call) remember(r *rows.Row, isWhole bool) {
 	if !r.Model.CanAddr() {
 		return
 	}
-	c.keep(tx.Memory{Field: c.Model.Version, Model: r.Model, Version: r.Before, IsWhole: c.isWhole})
+	c.keep(tx.Memory{Field: c.Model.Version, Model: r.Model, Version: r.Before, IsWhole: isWhole})
 }
 
+// keep is the one ledger of what a rollback puts back: the journal of a transaction that the plugin follows, else the call.
 func (c *Call) keep(m tx.Memory) {
 	if j := c.Plugin.Journals.Of(c.Stmt.ConnPool); j != nil {
 		m.Key = value.KeyOfModel(c.Ctx, c.Model.Schema, m.Model)

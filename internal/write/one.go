@@ -6,6 +6,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/gorm-occ/occ/internal/clauses"
 	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
@@ -13,102 +14,117 @@ import (
 	"github.com/gorm-occ/occ/internal/tx"
 )
 
-// writeByDatabase writes what the database gives a version itself, and reads that version: with the statement where it can
-// return it, else before the transaction ends, for afterwards it could be somebody else's.
-func (c *Call) writeByDatabase(set clause.Set, gormWrite func(*gorm.DB)) {
-	r := &c.rows[0]
-	if c.Dialect.UpdateReturnsWritten && c.canReturn(r) {
-		c.returnVersion()
-		c.run(set, gormWrite)
-		r.Next = c.Model.Version.Of(c.Ctx, r.Model)
-		if c.DB.Error != nil {
-			c.putBack()
-		}
-		c.check()
-		return
+// writeCompared writes the one row of a plan if it is still what it is compared with.
+func (p *plan) writeCompared(set clause.Set, send func(*gorm.DB)) (int64, error) {
+	if err := p.namesRows(); err != nil {
+		return 0, err
 	}
-	r.Next = r.Before
-	c.within(func() error {
-		c.run(set, gormWrite)
-		c.check()
-		if c.DB.Error != nil || c.DB.DryRun || c.DB.RowsAffected == 0 || (c.Op == conflict.OpDelete && !c.wasSoftDelete()) {
-			return c.DB.Error
-		}
-		return c.learnVersion(r)
-	})
-}
-
-func (c *Call) writeAndLearn(set clause.Set, gormWrite func(*gorm.DB)) {
-	if len(c.rows) == 0 {
-		c.run(set, gormWrite)
-		return
-	}
-	c.within(func() error {
-		c.run(set, gormWrite)
-		switch {
-		case c.DB.Error != nil, c.DB.DryRun, c.Op == conflict.OpDelete && !c.wasSoftDelete():
-			return c.DB.Error
-		case c.DB.RowsAffected == 0:
-			return c.learnUnchanged(&c.rows[0])
-		}
-		return c.learnVersion(&c.rows[0])
-	})
-}
-
-// writeCompared writes if the row is still at the expected version.
-func (c *Call) writeCompared(set clause.Set, gormWrite func(*gorm.DB)) {
-	if !c.namesRows() {
-		return
-	}
-	c.Counters().Checked.Add(1)
-	if c.hasSnapshots() {
-		c.writeSnapshot(set, gormWrite)
-		return
-	}
-	c.whereRow(true)
-	if c.Model.Version.ByDatabase {
-		c.writeByDatabase(set, gormWrite)
-		return
-	}
-	c.run(set, gormWrite)
-	c.check()
+	p.Counters().Checked.Add(1)
+	return p.compare.writeOne(p, set, send)
 }
 
 // namesRows holds up GORM's rule that a write without a condition is a mistake; the version alone is no condition.
-func (c *Call) namesRows() bool {
-	if c.HasOwnConditions() || c.rows[0].Key != nil || c.DB.AllowGlobalUpdate {
-		return true
+func (p *plan) namesRows() error {
+	if p.by.HasOwnConditions() || p.rows[0].Key != nil || p.DB.AllowGlobalUpdate {
+		return nil
 	}
-	_ = c.DB.AddError(gorm.ErrMissingWhereClause)
-	return false
+	return gorm.ErrMissingWhereClause
 }
 
-// check looks at what became of a compared statement: the next version in memory, or a refusal.
-func (c *Call) check() {
+// writeOne sends the statement with the version in its conditions, and settles it.
+func (v byVersion) writeOne(p *plan, set clause.Set, send func(*gorm.DB)) (int64, error) {
+	p.whereRow(true)
+	if p.Model.Version.ByDatabase {
+		return p.writeByDatabase(set, send)
+	}
+	return p.settle(p.run(set, send))
+}
+
+// run has GORM build and send the statement.
+func (c *Call) run(set clause.Set, send func(*gorm.DB)) (affected int64, err error) {
+	if set != nil {
+		c.room.set = clauses.Set{Stmt: c.Stmt, Set: set}
+		c.Stmt.Clauses["SET"] = clause.Clause{Name: "SET", Expression: &c.room.set}
+	}
+	return execute(c.DB, send)
+}
+
+// settle says what became of a compared statement of one row: the model has the next version now, or the write is refused.
+func (p *plan) settle(affected int64, err error) (int64, error) {
+	r := &p.rows[0]
 	switch {
-	case c.DB.DryRun:
-	case c.DB.Error != nil:
-		c.checkError()
-	case c.DB.RowsAffected == 0 && c.isSaveOfNew(&c.rows[0]):
-		c.insertBeforeAssociations()
-	case c.DB.RowsAffected == 0:
-		c.Refuse(nil)
-	case c.Op != conflict.OpDelete || c.wasSoftDelete():
-		r := &c.rows[0]
-		c.advance(r, r.Next)
-		c.learnBase(r)
+	case p.DB.DryRun:
+		return affected, err
+	case err != nil:
+		return 0, p.orRefusal(err, r)
+	case affected == 0 && p.isSaveOfNew(r):
+		return p.insertBeforeAssociations()
+	case affected == 0:
+		return 0, p.settleUnwritten()
+	case p.removes():
+		return affected, nil
 	}
+	p.advance(r, r.Next)
+	return affected, p.learnBase(r)
 }
 
-func (c *Call) checkError() {
-	if err := c.DB.Error; c.Dialect.IsConflict(err) {
-		c.Refuse(err)
+// settleUnwritten finds out why a compared statement wrote no row. Where the row is current, the caller's own conditions did
+// not hold, or there was nothing to change; else it returns the refusal.
+func (p *plan) settleUnwritten() error {
+	r := &p.rows[0]
+	isKeyed := r.Key != nil
+	state, isRead, err := p.readUnwritten(r)
+	switch {
+	case err != nil:
+		return p.refuseAll(err, r)
+	case !isRead:
+		return p.refuseAll(nil, r)
+	case isKeyed && p.isCurrent(r, state) && p.by.HasOwnConditions():
+		return nil
+	case isKeyed && p.isCurrent(r, state) && p.mayBeUnchanged():
+		p.advance(r, r.Expected) // which the model may not hold: it can have come from Expect
+		return nil
 	}
+	return p.refuse(nil, p.staleRow(r, state))
 }
 
-// isSaveOfNew tells the UPDATE with which GORM's Save finds out that a model was not stored before.
-func (c *Call) isSaveOfNew(r *rows.Row) bool {
-	return c.Op == conflict.OpUpdate && !c.expects && c.Model.Version.Kind.IsZero(r.Expected) && c.isWholeRow() && tx.CalledBySave()
+// readUnwritten reads a row that was not written, by its key or by the one that the caller's conditions name.
+func (p *plan) readUnwritten(r *rows.Row) (state rows.State, isRead bool, err error) {
+	if r.Key == nil {
+		r.Key = p.keyInConditions()
+	}
+	if r.Key == nil {
+		return state, false, nil
+	}
+	state, err = p.Read(r.Key)
+	return state, true, err
+}
+
+// writeByDatabase writes what the database gives a version itself, and reads that version: with the statement where it can
+// return it, else before the transaction ends, for afterwards it could be somebody else's.
+func (p *plan) writeByDatabase(set clause.Set, send func(*gorm.DB)) (int64, error) {
+	r := &p.rows[0]
+	if p.Dialect.UpdateReturnsWritten && p.canReturn(r) {
+		p.returnVersion()
+		affected, err := p.run(set, send)
+		if r.Next = p.Model.Version.Of(p.Ctx, r.Model); err != nil {
+			p.putBack()
+		}
+		return p.settle(affected, err)
+	}
+	r.Next = r.Before
+	return p.within(func() (int64, error) {
+		affected, err := p.settle(p.run(set, send))
+		if err != nil || p.DB.DryRun || affected == 0 || p.removes() {
+			return affected, err
+		}
+		return affected, p.learnVersion(r)
+	})
+}
+
+// isSaveOfNew reports whether an UPDATE is the one with which GORM's Save finds out that a model was not stored before.
+func (p *plan) isSaveOfNew(r *rows.Row) bool {
+	return p.op == conflict.OpUpdate && !p.expects && p.Model.Version.Kind.IsZero(r.Expected) && p.isWholeRow() && tx.CalledBySave()
 }
 
 // savingClause marks the INSERT that goes ahead of the one that Save would send.
@@ -125,45 +141,42 @@ func (saving) Build(clause.Builder) {}
 
 // insertBeforeAssociations inserts the model that the UPDATE of a Save did not find, if it comes with associations: GORM
 // would save those first, and they would stay if the model then turned out to be there.
-func (c *Call) insertBeforeAssociations() {
-	if c.unit == nil || !model.SavesAssociations(c.Stmt, c.Model, c.rows[0].Model, false) {
-		return // Save goes on to insert it
+func (p *plan) insertBeforeAssociations() (int64, error) {
+	if p.unit == nil || !model.SavesAssociations(p.Stmt, p.Model, p.rows[0].Model, false) {
+		return 0, nil // Save goes on to insert it
 	}
-	tx := c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Clauses(saving{}, clause.OnConflict{UpdateAll: true})
-	tx = session.Inherit(tx, c.Stmt).Omit(append(slices.Clip(c.Stmt.Omits), clause.Associations)...)
-	tx.Statement.Table, tx.Statement.TableExpr, tx.Statement.Unscoped = c.Stmt.Table, c.Stmt.TableExpr, c.Stmt.Unscoped
-	tx = tx.Create(c.Stmt.Dest)
-	if c.DB.AddError(tx.Error) == nil {
-		c.setRowsAffected(tx.RowsAffected)
-	}
+	tx := p.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Clauses(saving{}, clause.OnConflict{UpdateAll: true})
+	tx = session.Inherit(tx, p.Stmt).Omit(append(slices.Clip(p.Stmt.Omits), clause.Associations)...)
+	tx.Statement.Table, tx.Statement.TableExpr, tx.Statement.Unscoped = p.Stmt.Table, p.Stmt.TableExpr, p.Stmt.Unscoped
+	tx = tx.Create(p.Stmt.Dest)
+	return tx.RowsAffected, tx.Error
 }
 
-// writeSnapshot writes if the row still holds what it was loaded with. The transaction keeps others out until the row
-// has been read back.
-func (c *Call) writeSnapshot(set clause.Set, gormWrite func(*gorm.DB)) {
-	if c.snapshot == nil {
-		c.chooseColumns(set)
+// writeOne writes a row if it still holds what it was loaded with. The transaction keeps others out until the row has been
+// read back.
+func (s *bySnapshot) writeOne(p *plan, set clause.Set, send func(*gorm.DB)) (int64, error) {
+	if !s.isChosen {
+		p.compareFor(set)
 	}
-	c.snapshot.again = func() { c.writeAgain(set, gormWrite) }
-	c.within(func() error {
-		c.whereRow(true)
-		if c.returnsSnapshot() {
-			c.runReturning(set, gormWrite)
-		} else {
-			c.run(set, gormWrite)
+	return p.within(func() (int64, error) {
+		p.whereRow(true)
+		if p.returnsSnapshot() {
+			affected, stored, err := p.runReturning(set, send)
+			return p.settleSnapshot(affected, stored, err, func() (int64, error) { return p.writeAgain(set, send) })
 		}
-		return c.checkSnapshot()
+		affected, err := p.run(set, send)
+		return p.settleSnapshot(affected, nil, err, func() (int64, error) { return p.writeAgain(set, send) })
 	})
 }
 
-// returnsSnapshot tells whether the statement itself can give the row as written.
-func (c *Call) returnsSnapshot() bool {
-	_, asked := c.Stmt.Clauses["RETURNING"]
-	return c.Dialect.UpdateReturnsWritten && !asked && c.rows[0].Model.CanAddr() && (c.Op != conflict.OpDelete || c.isSoftDelete())
+// returnsSnapshot reports whether the statement itself can give the row as written.
+func (p *plan) returnsSnapshot() bool {
+	_, asked := p.Stmt.Clauses["RETURNING"]
+	return p.Dialect.UpdateReturnsWritten && !asked && p.rows[0].Model.CanAddr() && !p.isHardDelete()
 }
 
 // runReturning has GORM build the statement with RETURNING, and sends it: GORM would scan what it gives into the model.
-func (c *Call) runReturning(set clause.Set, gormWrite func(*gorm.DB)) {
+func (c *Call) runReturning(set clause.Set, send func(*gorm.DB)) (affected int64, stored any, err error) {
 	returning := clause.Returning{}
 	for _, name := range c.VersionNames() {
 		returning.Columns = append(returning.Columns, clause.Column{Name: name})
@@ -173,78 +186,96 @@ func (c *Call) runReturning(set clause.Set, gormWrite func(*gorm.DB)) {
 	dry := *config
 	dry.DryRun = true
 	c.DB.Config = &dry
-	c.run(set, gormWrite)
+	_, err = c.run(set, send)
 	c.DB.Config = config
-	if c.DB.Error == nil && !c.DB.DryRun {
-		_ = c.DB.AddError(c.query())
-		c.Plugin.Leave(c.DB)
+	if err != nil || c.DB.DryRun {
+		return 0, nil, err
 	}
+	return c.query()
 }
 
-// query sends the statement that GORM has built and keeps what it returns.
-func (c *Call) query() error {
-	rows, err := c.Stmt.ConnPool.QueryContext(c.Ctx, c.Stmt.SQL.String(), c.Stmt.Vars...)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	affected := int64(0)
-	for rows.Next() {
-		version := c.NewVersionScan()
-		if err := version.Scan(rows); err != nil {
-			return err
+// query sends the statement that GORM has built, and returns what it returned of the last row.
+func (c *Call) query() (affected int64, stored any, err error) {
+	affected, err = execute(c.DB, c.Plugin.Watched(func(db *gorm.DB) {
+		found, err := c.Stmt.ConnPool.QueryContext(c.Ctx, c.Stmt.SQL.String(), c.Stmt.Vars...)
+		if db.AddError(err) != nil {
+			return
 		}
-		if c.snapshot.returned, err = version.Value(); err != nil {
-			return err
+		defer func() { _ = found.Close() }()
+		for found.Next() {
+			version := c.NewVersionScan()
+			if err = version.Scan(found); err == nil {
+				stored, err = version.Value()
+			}
+			if db.AddError(err) != nil {
+				return
+			}
+			db.RowsAffected++
 		}
-		affected++
-	}
-	c.setRowsAffected(affected)
-	return rows.Err()
+		_ = db.AddError(found.Err())
+	}))
+	return affected, stored, err
 }
 
-func (c *Call) checkSnapshot() error {
-	r := &c.rows[0]
+// settleSnapshot says what became of a statement of one row that was compared with its snapshot.
+func (p *plan) settleSnapshot(affected int64, stored any, err error, again func() (int64, error)) (int64, error) {
+	r := &p.rows[0]
 	switch {
-	case c.DB.DryRun:
-		return c.DB.Error
-	case c.DB.Error != nil:
-		c.checkError()
-	case c.DB.RowsAffected == 0 && c.isSaveOfNew(r): // Save goes on to insert it
-	case c.DB.RowsAffected == 0:
-		c.Refuse(nil)
+	case p.DB.DryRun:
+		return affected, err
+	case err != nil:
+		return 0, p.orRefusal(err, r)
+	case affected == 0 && p.isSaveOfNew(r):
+		return 0, nil // Save goes on to insert it
+	case affected == 0:
+		if affected, err = p.settleUnheld(again); err != nil || affected == 0 {
+			return 0, err
+		}
 	}
-	if c.DB.Error != nil || c.DB.RowsAffected == 0 || c.Op == conflict.OpDelete && !c.wasSoftDelete() {
-		return c.DB.Error
+	if p.removes() {
+		return affected, nil
 	}
-	return c.learnSnapshot(r)
+	return affected, p.learnSnapshot(r, stored)
+}
+
+// settleUnheld finds out why a statement did not find a row as the snapshot has it. One that reads the same is written again,
+// without the comparison.
+func (p *plan) settleUnheld(again func() (int64, error)) (int64, error) {
+	r := &p.rows[0]
+	state, isRead, err := p.readUnwritten(r)
+	switch {
+	case err != nil:
+		return 0, p.refuseAll(err, r)
+	case !isRead:
+		return 0, p.refuseAll(nil, r)
+	case p.isCurrent(r, state):
+		return again()
+	}
+	return 0, p.refuse(nil, p.staleRow(r, state))
 }
 
 // writeAgain is for a row that reads the same as the snapshot although the statement did not find it so: because it does
 // not compare exactly, because the caller's own conditions do not hold, or because MySQL counts no row that an UPDATE
 // leaves as it is. It is locked, looked at once more, and written by its key.
-func (c *Call) writeAgain(set clause.Set, gormWrite func(*gorm.DB)) {
-	r := &c.rows[0]
-	state, err := c.ReadWhere(&rows.Condition{Model: c.Model, Key: r.Key}, c.Locking(clause.LockingStrengthUpdate))
+func (p *plan) writeAgain(set clause.Set, send func(*gorm.DB)) (int64, error) {
+	r := &p.rows[0]
+	state, err := p.Read(r.Key, p.Locking(clause.LockingStrengthUpdate))
 	if err != nil {
-		c.DB.Error = err
-		c.checkError()
-		return
+		return 0, p.orRefusal(err, r)
 	}
-	if !c.isCurrent(r, state) {
-		c.fail(&conflict.Refusal{Op: c.Op, Rows: []conflict.Row{c.staleRow(r, state)}})
-		return
+	if !p.isCurrent(r, state) {
+		return 0, p.refuse(nil, p.staleRow(r, state))
 	}
-	c.startOver()
-	c.whereRow(false)
-	c.run(set, gormWrite)
+	p.startOver()
+	p.whereRow(false)
+	affected, err := p.run(set, send)
 	switch {
-	case c.DB.Error != nil:
-		c.checkError()
-	case c.DB.RowsAffected > 0, c.HasOwnConditions(), c.mayBeUnchanged():
-	default:
-		c.fail(&conflict.Refusal{Op: c.Op, Rows: c.unknown([]*rows.Row{r})})
+	case err != nil:
+		return 0, p.orRefusal(err, r)
+	case affected > 0, p.by.HasOwnConditions(), p.mayBeUnchanged():
+		return affected, nil
 	}
+	return 0, p.refuseAll(nil, r)
 }
 
 // startOver takes from the statement what the last attempt has left in it: GORM adds to conditions.
@@ -253,10 +284,7 @@ func (c *Call) startOver() {
 	c.Stmt.Vars = nil
 	delete(c.Stmt.Clauses, "SET")
 	for _, name := range []string{"WHERE", "RETURNING", softDeleteMark} {
-		if found, had := c.clausesBefore(name); had {
-			c.Stmt.Clauses[name] = found
-		} else {
-			delete(c.Stmt.Clauses, name)
-		}
+		found, had := c.clausesBefore(name)
+		c.setClause(name, found, had)
 	}
 }

@@ -2,15 +2,32 @@ package write
 
 import (
 	"cmp"
+	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/hot"
+	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/value"
 )
+
+// refuse makes the refusal of rows. With reported, the database said so itself, or the read that was to explain it failed.
+func (p *plan) refuse(reported error, stale ...conflict.Row) error {
+	return p.refusing(&conflict.Refusal{Op: p.op, Rows: stale, Err: reported})
+}
+
+func (c *Call) refusing(refusal *conflict.Refusal) error {
+	refusal.Table = c.tableName()
+	c.heat(refusal)
+	c.refusal = c.Plugin.Face.Refused(refusal)
+	return c.refusal
+}
 
 // heat remembers the rows of a refusal.
 func (c *Call) heat(refusal *conflict.Refusal) {
@@ -26,68 +43,92 @@ func (c *Call) heat(refusal *conflict.Refusal) {
 	}
 }
 
-// Refuse ends a write that did not find its row at the expected version. Only now is the row read, to say why. With
-// reported, the database said so itself; its transaction may be gone, so there is nothing more to be read in it.
-func (c *Call) Refuse(reported error) {
-	r := &c.rows[0]
-	byCondition := r.Key == nil
-	if byCondition && reported == nil {
-		r.Key = c.keyInConditions()
+// refuseAll refuses rows of which nothing reliable is known.
+func (p *plan) refuseAll(reported error, hand ...*rows.Row) error {
+	stale := make([]conflict.Row, len(hand))
+	for i, r := range hand {
+		stale[i] = conflict.Row{Index: r.Index, PrimaryKey: p.namedKey(r), Expected: r.Expected, Reason: conflict.ReasonUnknown}
 	}
-	stale := conflict.Row{Index: r.Index, PrimaryKey: c.NamedKey(r), Expected: r.Expected, Reason: conflict.ReasonUnknown}
-	if reported == nil && r.Key != nil {
-		state, err := c.Read(r)
-		switch {
-		case err != nil:
-			reported = err
-		case c.isCurrent(r, state) && c.snapshot != nil && c.snapshot.again != nil:
-			c.snapshot.again()
-			return
-		case !byCondition && c.isCurrent(r, state) && (c.HasOwnConditions() || c.mayBeUnchanged()):
-			if c.DB.Error = nil; !c.HasOwnConditions() {
-				c.advance(r, r.Expected) // which the model may not hold: it can have come from Expect
+	return p.refuse(reported, stale...)
+}
+
+// orRefusal returns an error of the database, or the refusal of rows where the error reports a conflict.
+func (p *plan) orRefusal(err error, hand ...*rows.Row) error {
+	if p.refusal != nil && errors.Is(err, p.refusal) || !p.Dialect.IsConflict(err) {
+		return err
+	}
+	return p.refuseAll(err, hand...)
+}
+
+// refuseRows refuses the stale ones of rows that are not all current, and what the same call was to insert and is there. Where
+// none is stale any more, nothing is known of any.
+func (p *plan) refuseRows(hand []*rows.Row, states []rows.State) error {
+	stale := p.staleRows(hand, states)
+	others := slices.DeleteFunc(slices.Clone(p.neverLoaded), func(r *rows.Row) bool { return slices.Contains(hand, r) })
+	if states, err := p.read(others); err == nil {
+		for i, r := range others {
+			if states[i].IsThere && !p.isCurrent(r, states[i]) {
+				stale = append(stale, p.staleRow(r, states[i]))
 			}
-			return // the row is current: the caller's own conditions did not hold, or there was nothing to change
-		default:
-			stale.Actual, stale.Reason, stale.Blame = state.Version, c.reasonOf(r, state), state.Blame
 		}
 	}
-	c.fail(&conflict.Refusal{Op: c.Op, Rows: []conflict.Row{stale}, Err: reported})
+	if len(stale) == 0 {
+		return p.refuseAll(nil, hand...)
+	}
+	slices.SortStableFunc(stale, func(a, b conflict.Row) int { return cmp.Compare(a.Index, b.Index) })
+	return p.refuse(nil, stale...)
 }
 
-func (c *Call) fail(refusal *conflict.Refusal) {
-	refusal.Table = c.tableName()
-	c.heat(refusal)
-	c.refusal = c.Plugin.Face.Refused(refusal)
-	c.DB.Error, c.DB.RowsAffected = nil, 0
-	_ = c.DB.AddError(c.refusal)
+// readAndRefuse reads rows to say which are stale, and refuses those.
+func (p *plan) readAndRefuse(hand []*rows.Row) error {
+	states, err := p.read(hand)
+	if err != nil {
+		return p.refuseAll(err, hand...)
+	}
+	return p.refuseRows(hand, states)
 }
 
-func (c *Call) NamedKey(r *rows.Row) map[string]any {
-	named := make(map[string]any, len(c.Model.PrimaryFields))
+func (p *plan) staleRows(hand []*rows.Row, states []rows.State) (stale []conflict.Row) {
+	for i, r := range hand {
+		if !p.isCurrent(r, states[i]) {
+			stale = append(stale, p.staleRow(r, states[i]))
+		}
+	}
+	return stale
+}
+
+func (p *plan) staleRow(r *rows.Row, state rows.State) conflict.Row {
+	return conflict.Row{
+		Index: r.Index, PrimaryKey: p.namedKey(r), Expected: r.Expected,
+		Actual: state.Version, Reason: p.reasonOf(r, state), Blame: state.Blame,
+	}
+}
+
+// namedKey returns the primary key of a row by column. Of a row that is found by other columns, it is what the model has.
+func (p *plan) namedKey(r *rows.Row) map[string]any {
+	named := make(map[string]any, len(p.Model.PrimaryFields))
 	if r.Key == nil {
 		return named
 	}
-	for i, field := range c.Model.PrimaryFields {
-		if c.Identity == nil {
+	for i, field := range p.Model.PrimaryFields {
+		if p.by.Identity == nil {
 			named[field.DBName] = r.Key[i]
-		} else if value, isZero := field.ValueOf(c.Ctx, r.Model); !isZero {
+		} else if value, isZero := field.ValueOf(p.Ctx, r.Model); !isZero {
 			named[field.DBName] = value
 		}
 	}
 	return named
 }
 
-func (c *Call) reasonOf(r *rows.Row, state rows.State) conflict.Reason {
-	kind := c.Model.Version.Kind
+func (p *plan) reasonOf(r *rows.Row, state rows.State) conflict.Reason {
 	switch {
-	case !c.isInReach(state):
+	case !p.isInReach(state):
 		return conflict.ReasonDeleted
-	case c.isAt(r, state.Version):
+	case p.compare.isAt(r, state.Version):
 		return conflict.ReasonUnknown // it was not there a moment ago, and now it is
-	case c.isUnloaded(r):
+	case p.compare.isUnloaded(r):
 		return conflict.ReasonMissing
-	case kind.IsAhead(r.Expected, state.Version):
+	case p.Model.Version.Kind.IsAhead(r.Expected, state.Version):
 		return conflict.ReasonAhead
 	}
 	return conflict.ReasonChanged
@@ -109,64 +150,15 @@ func (e *Engine) sayOnce(err error) error {
 	return err
 }
 
-// refuseRows ends a write of several rows that did not find all of them at their expected versions: it names the stale
-// ones. With err, or where none is to be found any more, nothing reliable is known of any.
-func (c *Call) refuseRows(rows []*rows.Row, states []rows.State, err error) {
-	var stale []conflict.Row
-	for i, r := range rows {
-		if err == nil && !c.isCurrent(r, states[i]) {
-			stale = append(stale, c.staleRow(r, states[i]))
-		}
+// RefuseModel refuses the write of a model that did not come through GORM's callbacks, and counts and reports it. The row is
+// read, to say why, unless the database has reported the conflict.
+func (e *Engine) RefuseModel(db *gorm.DB, m *model.Model, stale reflect.Value, reported error) error {
+	c := e.newCall(db, m, conflict.OpUpdate)
+	p := c.planOf([]rows.Row{c.rowOf(0, stale)})
+	c.Counters().Checked.Add(1)
+	defer c.report()
+	if reported != nil {
+		return p.refuseAll(reported, &p.rows[0])
 	}
-	if err == nil {
-		stale = append(stale, c.refusedInserts(rows)...)
-		slices.SortStableFunc(stale, func(a, b conflict.Row) int { return cmp.Compare(a.Index, b.Index) })
-	}
-	if len(stale) == 0 {
-		stale = c.unknown(rows)
-	}
-	c.fail(&conflict.Refusal{Op: c.Op, Rows: stale, Err: err})
-}
-
-// refusedInserts are the models that were to be inserted, apart from rows, and whose rows are there.
-func (c *Call) refusedInserts(hand []*rows.Row) (stale []conflict.Row) {
-	others := slices.DeleteFunc(slices.Clone(c.neverLoaded), func(r *rows.Row) bool { return slices.Contains(hand, r) })
-	if len(others) == 0 {
-		return nil
-	}
-	states, err := c.ReadRows(others, "")
-	if err != nil {
-		return nil
-	}
-	for i, r := range others {
-		if states[i].IsThere && !c.isCurrent(r, states[i]) {
-			stale = append(stale, c.staleRow(r, states[i]))
-		}
-	}
-	return stale
-}
-
-func (c *Call) staleRow(r *rows.Row, state rows.State) conflict.Row {
-	return conflict.Row{
-		Index: r.Index, PrimaryKey: c.NamedKey(r), Expected: r.Expected,
-		Actual: state.Version, Reason: c.reasonOf(r, state), Blame: state.Blame,
-	}
-}
-
-func (c *Call) unknown(rows []*rows.Row) []conflict.Row {
-	stale := make([]conflict.Row, len(rows))
-	for i, r := range rows {
-		stale[i] = conflict.Row{Index: r.Index, PrimaryKey: c.NamedKey(r), Expected: r.Expected, Reason: conflict.ReasonUnknown}
-	}
-	return stale
-}
-
-// failRows ends a write of several rows with an error of the database; one that reports a conflict is a refusal.
-func (c *Call) failRows(rows []*rows.Row, err error) {
-	if c.Dialect.IsConflict(err) {
-		c.fail(&conflict.Refusal{Op: c.Op, Rows: c.unknown(rows), Err: err})
-		return
-	}
-	c.DB.RowsAffected = 0
-	_ = c.DB.AddError(err)
+	return p.settleUnwritten()
 }

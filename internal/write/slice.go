@@ -13,8 +13,8 @@ import (
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
-// isSaveOfSlice tells GORM's Save of a slice: an upsert of all columns that also sets the time of the update. With
-// FullSaveAssociations, associations are saved alike.
+// isSaveOfSlice reports whether an INSERT is GORM's Save of a slice: an upsert of all columns that also sets the time of the
+// update. With FullSaveAssociations, associations are saved alike.
 func (c *Call) isSaveOfSlice(conflict clause.OnConflict) bool {
 	_, setsTime := c.Stmt.Get("gorm:update_track_time")
 	isSlice := c.Stmt.ReflectValue.Kind() == reflect.Slice || c.Stmt.ReflectValue.Kind() == reflect.Array
@@ -35,79 +35,79 @@ type savedSlice struct {
 }
 
 // saveSlice updates the loaded models of a slice and inserts the others, all or none.
-func (c *Call) saveSlice() {
-	c.Op, c.Own, c.isWhole = conflict.OpUpdate, c.Stmt.Clauses["WHERE"], true
-	switch err := c.collectSaved(); {
-	case c.DB.AddError(err) != nil:
-		return
-	case len(c.rows) == 0:
-		c.insert() // an empty slice is GORM's own error
-		return
-	}
-	c.choosing(c.saveChosen)
-}
-
-// saveChosen saves the slice, once it is known which version each row is expected to be at.
-func (c *Call) saveChosen() {
-	rows, agree := c.savedOnce()
-	saved := c.sortSaved(rows)
-	if saved.isEmpty() {
-		return // the call has written all of them already
-	}
-	delete(c.Stmt.Clauses, "ON CONFLICT")
-	if c.DB.AddError(c.setNexts(saved.loaded)) != nil {
-		return
-	}
-	c.countSaved(saved)
-	if !agree && !c.DB.DryRun {
-		c.refuseCopies()
-		return
-	}
-	c.neverLoaded = saved.keyed
-	if saved.isOfOneSort() {
-		c.saveEach(saved)
-		return
-	}
-	c.together(func() { c.saveEach(saved) })
-}
-
-// collectSaved makes rows of the models of the slice, those without a key too.
-func (c *Call) collectSaved() error {
-	given, err := c.givenVersion(nil)
+func (c *Call) saveSlice() (int64, error) {
+	p, err := c.planToSave()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return c.eachModel(func(index int, model reflect.Value) error {
-		if model.Kind() != reflect.Struct || model.Type() != c.Model.ModelType {
+	if len(p.rows) == 0 {
+		return c.insert() // an empty slice is GORM's own error
+	}
+	return p.choosing(p.saveSlice)
+}
+
+// planToSave makes the plan for the models of the slice, those without a key too.
+func (c *Call) planToSave() (*plan, error) {
+	given, expects, err := c.givenVersion(nil)
+	if err != nil {
+		return nil, err
+	}
+	err = eachModel(c.Stmt.ReflectValue, func(index int, model reflect.Value) error {
+		if !c.isOurs(model) {
 			return fmt.Errorf("occ: element %d of the slice is no %s: %w", index, c.Model.Name, gorm.ErrInvalidData)
 		}
-		r := rows.Row{Index: index, Model: model, Key: c.KeyOf(model), Before: c.Model.Version.Of(c.Ctx, model)}
-		if r.Expected = r.Before; c.expects && r.Key != nil {
-			r.Expected = given
-		}
-		c.rows = append(c.rows, r)
 		return nil
 	})
-}
-
-// savedOnce are the rows of the slice, each once, less those that a save of associations has written already.
-func (c *Call) savedOnce() (rows []*rows.Row, agree bool) {
-	rows = c.pointers()
-	if c.isLinked {
-		rows = c.dropWritten(rows)
+	p := c.planOf(c.collect(c.Stmt.ReflectValue, nil))
+	p.op, p.expects, p.isWhole, p.by.Own = conflict.OpUpdate, expects, true, c.Stmt.Clauses["WHERE"]
+	for i := range p.rows {
+		if expects && p.rows[i].Key != nil {
+			p.rows[i].Expected = given
+		}
 	}
-	c.catchUp(rows)
-	return c.distinct(rows)
+	return p, err
 }
 
-func (c *Call) sortSaved(rows []*rows.Row) (s savedSlice) {
-	for _, r := range rows {
+// saveSlice saves the slice, once it is known which version each row is expected to be at.
+func (p *plan) saveSlice() (int64, error) {
+	hand, agree := p.savedOnce()
+	saved := p.sortSaved(hand)
+	if saved.isEmpty() {
+		return 0, nil // the call has written all of them already
+	}
+	delete(p.Stmt.Clauses, "ON CONFLICT")
+	if err := p.setNext(saved.loaded...); err != nil {
+		return 0, err
+	}
+	p.countSaved(saved)
+	if !agree && !p.DB.DryRun {
+		return 0, p.refuseCopies()
+	}
+	p.neverLoaded = saved.keyed
+	if saved.isOfOneSort() {
+		return p.saveEach(saved)
+	}
+	return p.allOrNone(func() (int64, error) { return p.saveEach(saved) })
+}
+
+// savedOnce returns the rows of the slice, each once, less those that a save of associations has written already.
+func (p *plan) savedOnce() (hand []*rows.Row, agree bool) {
+	hand = p.pointers()
+	if p.isLinked {
+		hand = p.dropWritten(hand)
+	}
+	p.catchUp(hand)
+	return p.distinct(hand)
+}
+
+func (p *plan) sortSaved(hand []*rows.Row) (s savedSlice) {
+	for _, r := range hand {
 		switch {
 		case r.Key == nil:
 			s.fresh = append(s.fresh, r)
-		case c.isUnchecked(r):
+		case p.isUnchecked(r):
 			s.unchecked = append(s.unchecked, r)
-		case c.Model.Version.Kind.IsZero(r.Expected):
+		case p.Model.Version.Kind.IsZero(r.Expected):
 			s.keyed = append(s.keyed, r)
 		default:
 			s.loaded = append(s.loaded, r)
@@ -127,11 +127,9 @@ func (c *Call) countSaved(s savedSlice) {
 
 // refuseCopies ends a Save of copies of one row that are at different versions. What Save would have inserted is no
 // reason for it, unless it is there.
-func (c *Call) refuseCopies() {
-	c.neverLoaded = c.sortSaved(c.pointers()).keyed
-	rows := slices.DeleteFunc(c.pointers(), func(r *rows.Row) bool { return r.Key == nil || slices.Contains(c.neverLoaded, r) })
-	states, err := c.ReadRows(rows, "")
-	c.refuseRows(rows, states, err)
+func (p *plan) refuseCopies() error {
+	p.neverLoaded = p.sortSaved(p.pointers()).keyed
+	return p.readAndRefuse(slices.DeleteFunc(keyed(p.pointers()), func(r *rows.Row) bool { return slices.Contains(p.neverLoaded, r) }))
 }
 
 func (s *savedSlice) isEmpty() bool {
@@ -149,49 +147,44 @@ func (s *savedSlice) isOfOneSort() bool {
 }
 
 // saveEach writes the sorts of models one after the other; the first error ends it.
-func (c *Call) saveEach(s savedSlice) {
-	affected := int64(0)
+func (p *plan) saveEach(s savedSlice) (affected int64, err error) {
 	for _, step := range []struct {
-		rows []*rows.Row
-		save func([]*rows.Row)
+		hand []*rows.Row
+		save func([]*rows.Row) (int64, error)
 	}{
-		{s.loaded, c.saveLoaded},
-		{s.unchecked, c.saveUnchecked},
-		{append(append([]*rows.Row(nil), s.keyed...), s.fresh...), c.saveNew},
+		{s.loaded, p.saveLoaded},
+		{s.unchecked, p.saveUnchecked},
+		{slices.Concat(s.keyed, s.fresh), p.saveNew},
 	} {
-		if len(step.rows) == 0 {
+		if len(step.hand) == 0 {
 			continue
 		}
-		if c.DB.DryRun && affected > 0 {
-			return
+		n, err := step.save(step.hand)
+		if err != nil || p.DB.DryRun { // one statement is all that can be shown
+			return 0, err
 		}
-		step.save(step.rows)
-		if c.DB.Error != nil {
-			return
-		}
-		if affected += c.DB.RowsAffected; c.DB.DryRun {
-			affected = 1 // one statement is all that can be shown
-		}
+		affected += n
 	}
-	if !c.DB.DryRun {
-		c.setRowsAffected(affected)
-	}
+	return affected, nil
 }
 
 // saveLoaded is the one UPDATE of all loaded models.
-func (c *Call) saveLoaded(rows []*rows.Row) {
-	c.writeSeveral(rows, c.savingUpdate(rows, true))
+func (p *plan) saveLoaded(hand []*rows.Row) (int64, error) {
+	how, err := p.savingUpdate(hand, true)
+	if err != nil {
+		return 0, err
+	}
+	return p.writeSeveral(hand, how)
 }
 
 // saveUnchecked updates models whatever version their rows are at, and inserts those whose rows are gone.
-func (c *Call) saveUnchecked(hand []*rows.Row) {
-	if c.DB.DryRun {
-		c.savingUpdate(hand, false).send(hand)
-		return
+func (p *plan) saveUnchecked(hand []*rows.Row) (int64, error) {
+	if p.DB.DryRun {
+		return p.updateUnchecked(hand)
 	}
-	states, err := c.ReadRows(hand, clause.LockingStrengthUpdate)
-	if c.DB.AddError(err) != nil {
-		return
+	states, err := p.lock(hand)
+	if err != nil {
+		return 0, err
 	}
 	var there, gone []*rows.Row
 	for i, r := range hand {
@@ -201,70 +194,64 @@ func (c *Call) saveUnchecked(hand []*rows.Row) {
 			gone = append(gone, r)
 		}
 	}
-	affected := int64(0)
-	if len(there) > 0 {
-		c.writeAsTheyAre(there, c.savingUpdate(there, false))
-		affected = c.DB.RowsAffected
+	return inTurn(
+		func() (int64, error) { return p.updateUnchecked(there) },
+		func() (int64, error) { return p.insertRows(gone) },
+	)
+}
+
+func (p *plan) updateUnchecked(hand []*rows.Row) (int64, error) {
+	if len(hand) == 0 {
+		return 0, nil
 	}
-	if len(gone) > 0 && c.DB.Error == nil {
-		c.insertRows(gone)
-		affected += c.DB.RowsAffected
+	how, err := p.savingUpdate(hand, false)
+	if err != nil {
+		return 0, err
 	}
-	c.setRowsAffected(affected)
+	return p.writeAsTheyAre(hand, how)
 }
 
 // saveNew inserts models that were not loaded. One whose row is there after all is compared like any other: it can be
 // written where the row has no version yet.
-func (c *Call) saveNew(hand []*rows.Row) {
-	isKeyless := !slices.ContainsFunc(hand, func(r *rows.Row) bool { return r.Key != nil })
-	if c.DB.DryRun || isKeyless && len(hand) <= c.maxInserted() {
-		c.insertRows(hand)
-		return
+func (p *plan) saveNew(hand []*rows.Row) (int64, error) {
+	if p.DB.DryRun || len(keyed(hand)) == 0 && len(hand) <= p.maxInserted() {
+		return p.insertRows(hand)
 	}
-	err := c.allOrNone(func() error { c.insertRows(hand); return c.DB.Error })
-	if !c.isDuplicateKey(err) {
-		_ = c.DB.AddError(err)
-		return
+	affected, err := p.allOrNone(func() (int64, error) { return p.insertRows(hand) })
+	if !p.isDuplicateKey(err) {
+		return affected, err
 	}
-	there, gone, states, readErr := c.divideByPresence(hand)
-	if readErr != nil || len(there) == 0 {
-		_ = c.DB.AddError(err)
-		return
+	there, gone, states, readErr := p.divideByPresence(hand)
+	switch {
+	case readErr != nil || len(there) == 0:
+		return 0, err
+	case !p.areCurrent(there, states):
+		return 0, p.refuseRows(there, states)
 	}
-	if !c.areCurrent(there, states) {
-		c.refuseRows(there, states, nil)
-		return
+	if err := p.setNext(there...); err != nil {
+		return 0, err
 	}
-	if c.DB.AddError(c.setNexts(there)) != nil {
-		return
-	}
-	c.together(func() {
-		c.saveLoaded(there)
-		if affected := c.DB.RowsAffected; c.DB.Error == nil && len(gone) > 0 {
-			c.insertRows(gone)
-			c.setRowsAffected(affected + c.DB.RowsAffected)
-		}
+	return p.allOrNone(func() (int64, error) {
+		return inTurn(
+			func() (int64, error) { return p.saveLoaded(there) },
+			func() (int64, error) { return p.insertRows(gone) },
+		)
 	})
 }
 
 // divideByPresence tells the rows that are there, with their states, from those that are not.
-func (c *Call) divideByPresence(hand []*rows.Row) (there, gone []*rows.Row, states []rows.State, err error) {
-	var keyed []*rows.Row
+func (p *plan) divideByPresence(hand []*rows.Row) (there, gone []*rows.Row, states []rows.State, err error) {
 	for _, r := range hand {
-		if r.Key != nil {
-			keyed = append(keyed, r)
-		} else {
+		if r.Key == nil {
 			gone = append(gone, r)
 		}
 	}
-	if len(keyed) == 0 {
-		return nil, gone, nil, nil
-	}
-	all, err := c.ReadRows(keyed, "")
+	found := keyed(hand)
+	all, err := p.read(found)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	for i, r := range keyed {
+	for i, r := range found {
 		if all[i].IsThere {
 			there, states = append(there, r), append(states, all[i])
 		} else {
@@ -276,52 +263,42 @@ func (c *Call) divideByPresence(hand []*rows.Row) (there, gone []*rows.Row, stat
 
 // insertRows has GORM insert some models of the slice, in as many statements as the database's limit on parameters asks
 // for.
-func (c *Call) insertRows(rows []*rows.Row) {
-	affected := int64(0)
-	for part := range slices.Chunk(rows, c.maxInserted()) {
+func (p *plan) insertRows(hand []*rows.Row) (affected int64, err error) {
+	for part := range slices.Chunk(hand, p.maxInserted()) {
 		began := time.Now()
-		c.insertPart(part)
-		affected += c.DB.RowsAffected
-		if c.DB.Error != nil || c.DB.DryRun {
-			return
+		n, err := p.insertPart(part)
+		if err != nil || p.DB.DryRun {
+			return affected, err
 		}
-		if len(rows) > c.maxInserted() {
-			trace(c.DB, began)
+		affected += n
+		if len(hand) > p.maxInserted() {
+			trace(p.DB, began, n, nil)
 		}
 	}
-	c.setRowsAffected(affected)
+	return affected, nil
 }
 
-// maxInserted is how many rows one INSERT can have. A column may take more than one parameter where it is an expression.
+// maxInserted returns how many rows one INSERT can have. A column may take more than one parameter where it is an expression.
 func (c *Call) maxInserted() int {
 	return max(1, c.Dialect.MaxVars()/(len(c.Model.DBNames)+rows.VarsInReserve))
 }
 
-// insertPart points the statement at a slice of pointers to the models, so that generated keys land where they belong.
-func (c *Call) insertPart(rows []*rows.Row) {
-	stmt := c.Stmt
-	dest, target := stmt.Dest, stmt.ReflectValue
-	defer func() { stmt.Dest, stmt.ReflectValue = dest, target }()
-	models := reflect.New(reflect.SliceOf(reflect.PointerTo(c.Model.ModelType)))
-	for _, r := range rows {
-		models.Elem().Set(reflect.Append(models.Elem(), r.Latest().Addr()))
-	}
-	stmt.Dest, stmt.ReflectValue = models.Interface(), models.Elem()
-	stmt.SQL.Reset()
-	stmt.Vars = nil
-	c.insert()
-	if c.DB.Error == nil && !c.DB.DryRun {
-		c.shareInserted(rows)
-	}
-}
-
-// shareInserted gives further copies of a row what the one that was inserted has got.
-func (c *Call) shareInserted(hand []*rows.Row) {
+// insertPart inserts models, and gives further copies of a row what the one that was inserted has got.
+func (p *plan) insertPart(hand []*rows.Row) (int64, error) {
+	models := p.newModels()
 	for _, r := range hand {
-		for _, twin := range append([]*rows.Row{r}, r.Copies...) {
+		models.Set(reflect.Append(models, r.Latest().Addr()))
+	}
+	affected, err := p.pointAt(models, models.Addr().Interface(), p.insert)
+	if err != nil || p.DB.DryRun {
+		return 0, err
+	}
+	for _, r := range hand {
+		for _, twin := range r.All() {
 			if twin.Model.Addr().Pointer() != r.Latest().Addr().Pointer() {
-				c.advance(twin, c.Model.Version.Of(c.Ctx, r.Latest()))
+				p.advanceModel(twin, p.Model.Version.Of(p.Ctx, r.Latest()), p.isWhole)
 			}
 		}
 	}
+	return affected, nil
 }

@@ -12,49 +12,52 @@ import (
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
-// guarded makes sure that a write did go through the plugin's callback: whoever has replaced it since has sent the statement
-// unchecked. GORM's default transaction is then rolled back.
-func (e *Engine) guarded(db *gorm.DB) {
-	if w, ok := callOf(db); ok && !w.isGuarded {
-		_ = db.AddError(fmt.Errorf("occ: model %s: the write was not checked: another plugin has replaced GORM's callback after db.Use(occ.New()); register that plugin first", w.Model.Name))
-	}
-}
-
 // guardUpdate makes the UPDATE conditional on the version the caller read and has it write the next one.
 func (e *Engine) guardUpdate(db *gorm.DB) {
-	w, ok := callOf(db)
+	c, ok := callOf(db)
 	if !ok {
 		e.Gorm.update(db)
 		return
 	}
-	w.isGuarded = true
-	w.keepClauses("WHERE", "SET", "RETURNING", softDeleteMark)
-	defer w.giveBackClauses()
-	w.keepReturnable()
-	payload, err := w.payloadVersion()
-	if err == nil {
-		err = w.identify(w.updated(), payload)
-	}
-	if db.AddError(err) != nil {
-		return
-	}
-	w.Own = db.Statement.Clauses["WHERE"]
-	w.takePayload()
-	w.choosing(w.updateAs)
+	c.guard(c.update, "WHERE", "SET", "RETURNING", softDeleteMark)
 }
 
-func (c *Call) updateAs() {
-	c.catchUp(c.pointers())
-	c.isWhole = c.isWholeRow()
-	set := c.assignments()
-	defer c.keepKeys()
-	switch isEmpty := len(set) == 0 && !c.isWholeRow() && c.switches.Touch == nil; {
-	case c.DB.Error != nil:
-	case !isEmpty:
-		c.update(set)
-	case c.expects && !c.DB.DryRun:
-		c.verifyExpected()
+func (c *Call) update() (int64, error) {
+	c.keepReturnable()
+	payload, err := c.payloadVersion()
+	if err != nil {
+		return 0, err
 	}
+	p, err := c.planFor(c.updated(), payload)
+	if err != nil {
+		return 0, err
+	}
+	p.by.Own = c.Stmt.Clauses["WHERE"]
+	p.takePayload()
+	return p.choosing(p.update)
+}
+
+// update writes the rows of the plan, once it is known which version each is expected to be at.
+func (p *plan) update() (affected int64, err error) {
+	if p.isPartOfCall() {
+		p.catchUp(p.pointers())
+	}
+	p.isWhole = p.isWholeRow()
+	defer func() {
+		if err != nil || affected == 0 || p.DB.DryRun {
+			p.keepKeys()
+		}
+	}()
+	set, err := p.assignments()
+	switch {
+	case err != nil:
+		return 0, err
+	case len(set) > 0 || p.isWhole || p.switches.Touch != nil:
+		return p.updateSet(set)
+	case p.expects && !p.DB.DryRun:
+		return 0, p.verifyExpected()
+	}
+	return 0, nil
 }
 
 // keepReturnable copies a model that was passed by value where GORM is going to scan what RETURNING gives into it.
@@ -69,15 +72,12 @@ func (c *Call) keepReturnable() {
 
 // keepKeys gives models the keys back that the payload was to change, where nothing was written: a model must not name
 // another row than the one that its version is of.
-func (c *Call) keepKeys() {
-	if c.DB.Error == nil && c.DB.RowsAffected > 0 && !c.DB.DryRun {
-		return
-	}
-	for _, r := range c.rows {
+func (p *plan) keepKeys() {
+	for _, r := range p.rows {
 		for i := range r.Key {
-			field := c.Model.PrimaryFields[i]
-			if value, _ := field.ValueOf(c.Ctx, r.Model); r.Model.CanAddr() && !reflect.DeepEqual(value, r.Key[i]) {
-				_ = field.Set(c.Ctx, r.Model, r.Key[i])
+			field := p.Model.PrimaryFields[i]
+			if value, _ := field.ValueOf(p.Ctx, r.Model); r.Model.CanAddr() && !reflect.DeepEqual(value, r.Key[i]) {
+				_ = field.Set(p.Ctx, r.Model, r.Key[i])
 			}
 		}
 	}
@@ -85,19 +85,17 @@ func (c *Call) keepKeys() {
 
 // takePayload finds out whether the payload is itself a model of the one row that is written, as in
 // Model(&T{ID: id}).Updates(&loaded). It is advanced along with it.
-func (c *Call) takePayload() {
-	dest := reflect.ValueOf(c.Stmt.Dest)
-	if len(c.rows) != 1 || c.Model.Version == nil || dest.Kind() != reflect.Pointer || dest.Type().Elem() != c.Model.ModelType || dest.IsNil() || c.destIsModel() {
+func (p *plan) takePayload() {
+	dest := reflect.ValueOf(p.Stmt.Dest)
+	if len(p.rows) != 1 || p.Model.Version == nil || dest.Kind() != reflect.Pointer || dest.Type().Elem() != p.Model.ModelType || dest.IsNil() || p.destIsModel() {
 		return
 	}
-	payload := dest.Elem()
-	if key := c.KeyOf(payload); key != nil {
-		before := c.Model.Version.Of(c.Ctx, payload)
-		c.payload = &rows.Row{Model: payload, Key: key, Before: before, Expected: before}
+	if payload := p.rowOf(0, dest.Elem()); payload.Key != nil {
+		p.rows[0].Copies = []*rows.Row{&payload}
 	}
 }
 
-// updated is the model or models that an update is about; a map or another model on the same table names no row.
+// updated returns the model or models that an update is about; a map or another model on the same table names no row.
 func (c *Call) updated() reflect.Value {
 	if c.Stmt.Schema == nil {
 		return reflect.Value{}
@@ -105,127 +103,135 @@ func (c *Call) updated() reflect.Value {
 	return c.Stmt.ReflectValue
 }
 
-// update runs the UPDATE with the assignments that the caller asked for, in the way the write deserves.
-func (c *Call) update(set clause.Set) {
-	if c.isUncounted(set) {
-		c.updateUncounted(set)
-		return
+// updateSet runs the UPDATE with the assignments that the caller asked for, in the way the write deserves.
+func (p *plan) updateSet(set clause.Set) (int64, error) {
+	if p.leavesVersion(set) {
+		return p.updateUncounted(set)
 	}
-	c.touching(set, func() { c.updateCounted(set) })
+	return p.touching(set, func() (int64, error) { return p.updateCounted(set) })
 }
 
 // updateUncounted runs an UPDATE that leaves the version as it is. What the caller said of the version is compared even so.
-func (c *Call) updateUncounted(set clause.Set) {
+func (p *plan) updateUncounted(set clause.Set) (int64, error) {
 	switch {
-	case !c.expects || c.DB.DryRun:
-		c.updateUncompared(set)
-	case len(c.rows) == 1 && !c.Model.Version.ByDatabase && (c.rows[0].Key != nil || !c.Dialect.CountsChangedRows):
-		c.updateAtVersion(set)
-	default:
-		c.within(func() error {
-			if c.verifyExpected(); c.DB.Error == nil {
-				c.updateUncompared(set)
-			}
-			return c.DB.Error
-		})
+	case !p.expects || p.DB.DryRun:
+		return p.updateUncompared(set)
+	case len(p.rows) == 1 && !p.Model.Version.ByDatabase && (p.rows[0].Key != nil || !p.Dialect.CountsChangedRows):
+		return p.updateAtVersion(set)
 	}
+	return p.within(func() (int64, error) {
+		if err := p.verifyExpected(); err != nil {
+			return 0, err
+		}
+		return p.updateUncompared(set)
+	})
 }
 
 // updateAtVersion runs an UPDATE of a row that is still at the expected version, and leaves it there.
-func (c *Call) updateAtVersion(set clause.Set) {
-	if !c.namesRows() {
-		return
+func (p *plan) updateAtVersion(set clause.Set) (int64, error) {
+	if err := p.namesRows(); err != nil {
+		return 0, err
 	}
-	c.Counters().Checked.Add(1)
-	c.keepsVersion = true
-	c.rows[0].Next = c.rows[0].Expected
-	c.whereRow(true)
-	c.run(set, c.Plugin.Gorm.update)
-	c.check()
+	p.Counters().Checked.Add(1)
+	p.keepsVersion = true
+	p.rows[0].Next = p.rows[0].Expected
+	p.whereRow(true)
+	return p.settle(p.run(set, p.Plugin.Gorm.update))
 }
 
 // verifyExpected compares rows with the expected version and writes nothing.
-func (c *Call) verifyExpected() {
-	if !c.namesRows() {
-		return
+func (p *plan) verifyExpected() error {
+	if err := p.namesRows(); err != nil {
+		return err
 	}
-	c.Counters().Checked.Add(1)
-	rows, states, err := c.lockExpected()
-	switch isByCondition := c.rows[0].Key == nil; {
+	p.Counters().Checked.Add(1)
+	hand, states, err := p.lockExpected()
+	switch isByCondition := p.rows[0].Key == nil; {
 	case err != nil:
-		c.failRows(c.pointers(), err)
+		return p.orRefusal(err, p.pointers()...)
 	case isByCondition:
-		c.verifyMatched(rows, states)
-	case !c.areCurrent(rows, states):
-		c.refuseRows(rows, states, nil)
+		return p.verifyMatched(hand, states)
+	case !p.areCurrent(hand, states):
+		return p.refuseRows(hand, states)
 	}
+	return nil
 }
 
 // verifyMatched refuses a write by conditions that match no row at the expected version.
-func (c *Call) verifyMatched(rows []*rows.Row, states []rows.State) {
-	for i, r := range rows {
-		if r.Expected = c.rows[0].Expected; c.isCurrent(r, states[i]) {
-			return
+func (p *plan) verifyMatched(hand []*rows.Row, states []rows.State) error {
+	for i, r := range hand {
+		if r.Expected = p.rows[0].Expected; p.isCurrent(r, states[i]) {
+			return nil
 		}
 	}
-	c.Refuse(nil)
+	return p.settleUnwritten()
 }
 
 // updateUncompared runs the UPDATE as GORM would.
-func (c *Call) updateUncompared(set clause.Set) {
+func (p *plan) updateUncompared(set clause.Set) (int64, error) {
 	switch {
-	case c.Model.Version == nil:
-		c.Plugin.Gorm.update(c.DB)
-	case len(c.rows) > 1:
-		c.updateSeveralUncompared(set)
-	default:
-		c.whereRow(false)
-		c.run(set, c.Plugin.Gorm.update)
+	case p.Model.Version == nil:
+		return execute(p.DB, p.Plugin.Gorm.update)
+	case len(p.rows) > 1:
+		return p.updateSeveralUncompared(set)
 	}
+	p.whereRow(false)
+	return p.run(set, p.Plugin.Gorm.update)
 }
 
-func (c *Call) updateCounted(set clause.Set) {
-	if c.Model.Version == nil {
-		c.updateUncompared(set)
-		return
+// updateCounted runs an UPDATE that writes the next version.
+func (p *plan) updateCounted(set clause.Set) (int64, error) {
+	if p.Model.Version == nil {
+		return p.updateUncompared(set)
 	}
-	if c.hasSnapshots() {
-		c.chooseColumns(set)
-	}
+	p.compareFor(set)
 	switch {
-	case len(c.rows) > 1:
-		c.updateSeveral(set)
-	case len(c.rows) == 0 || c.isBlind():
-		c.writeUnchecked(set, c.Plugin.Gorm.update)
-	default:
-		if c.DB.AddError(c.setNext()) != nil {
-			return
-		}
-		c.writeCompared(c.andVersion(set, c.rows[0].Next), c.Plugin.Gorm.update)
+	case len(p.rows) > 1:
+		return p.updateSeveral(set)
+	case len(p.rows) == 0 || p.isBlind():
+		return p.writeUnchecked(set, p.Plugin.Gorm.update)
 	}
+	if err := p.setNext(&p.rows[0]); err != nil {
+		return 0, err
+	}
+	return p.writeCompared(p.andVersion(set, p.rows[0].Next), p.Plugin.Gorm.update)
 }
 
-// assignments are what the payload sets, less what the plugin answers for. GORM's own conversion copies the payload into
+// updateSeveral is the UPDATE of the models of a slice with one payload.
+func (p *plan) updateSeveral(set clause.Set) (int64, error) {
+	p.keepClauses("UPDATE")
+	return p.writePartitioned(func(hand []*rows.Row, compared bool) severalWrite {
+		return p.advancing(set, hand, compared, p.Plugin.Gorm.update).severalWrite()
+	})
+}
+
+// updateSeveralUncompared is the UPDATE of the models of a slice with one payload that leaves their versions.
+func (p *plan) updateSeveralUncompared(set clause.Set) (int64, error) {
+	p.keepClauses("UPDATE")
+	update := p.batchOf(p.KeyColumns(&p.by), set, p.Plugin.Gorm.update)
+	return p.writeAsTheyAre(p.pointers(), severalWrite{send: update.run, written: update.giveReturned})
+}
+
+// assignments returns what the payload sets, less what the plugin answers for. GORM's own conversion copies the payload into
 // the model and adds conditions on the key; the version and the conditions are put back.
-func (c *Call) assignments() clause.Set {
-	where, hadWhere := c.Stmt.Clauses["WHERE"]
-	c.Own = where
+func (p *plan) assignments() (clause.Set, error) {
 	var set clause.Set
-	if given, ok := c.Stmt.Clauses["SET"]; ok {
+	var err error
+	if given, ok := p.Stmt.Clauses["SET"]; ok {
 		assignments, _ := given.Expression.(clause.Set)
 		set = append(set, assignments...)
 	} else {
-		set = callbacks.ConvertToAssignments(c.Stmt)
+		_, err = execute(p.DB, func(db *gorm.DB) { set = callbacks.ConvertToAssignments(db.Statement) })
 	}
-	c.putBack()
-	switch {
-	case c.keepsKey(where):
-	case hadWhere:
-		c.Stmt.Clauses["WHERE"] = where
-	default:
-		delete(c.Stmt.Clauses, "WHERE")
+	p.putBack()
+	if !p.keepsKey() {
+		before, had := p.clausesBefore("WHERE")
+		p.setClause("WHERE", before, had)
 	}
-	return c.withoutVersion(set)
+	if err != nil {
+		return nil, err
+	}
+	return p.withoutVersion(set)
 }
 
 // versionAlone reports as an error a write of nothing but the version, as an expression: it would be left out, and nothing
@@ -240,17 +246,10 @@ func (c *Call) versionAlone(set clause.Set) error {
 	return nil
 }
 
-// writeNow has a statement about rows in hand see them as they are, where they are newer than the transaction's snapshot: it
-// finds them changed then, and is no error that ends the transaction.
-func (c *Call) writeNow() {
-	settings := c.Dialect.Settings(false)
-	if settings == nil {
-		return
-	}
-	c.keepClauses("UPDATE", "DELETE")
-	for _, name := range []string{"UPDATE", "DELETE"} {
-		found := c.Stmt.Clauses[name]
-		found.BeforeExpression = settings
-		c.Stmt.Clauses[name] = found
+// guarded makes sure that a write did go through the plugin's callback: whoever has replaced it since has sent the statement
+// unchecked. GORM's default transaction is then rolled back.
+func (e *Engine) guarded(db *gorm.DB) {
+	if c, ok := callOf(db); ok && !c.isGuarded {
+		_ = db.AddError(fmt.Errorf("occ: model %s: the write was not checked: another plugin has replaced GORM's callback after db.Use(occ.New()); register that plugin first", c.Model.Name))
 	}
 }
