@@ -222,28 +222,28 @@ func (c *Call) nextAfter(r *rows.Row) any {
 }
 
 // sendApart sends the upsert of the statement's models and returns the rows that came back, in models of their own.
-func (c *Call) sendApart(next any) (written reflect.Value, built clause.OnConflict, affected int64, err error) {
-	if c.Model.Version.ByDatabase && c.Model.Compares() == nil {
-		defer c.leaveOut(c.withoutVersions())()
+func (u *upsert) sendApart(next any) (written reflect.Value, built clause.OnConflict, affected int64, err error) {
+	if u.Model.Version.ByDatabase && u.Model.Compares() == nil {
+		defer u.leaveOut(u.withoutVersions())()
 	}
-	numbered, err := c.numberInserted()
+	numbered, err := u.numberInserted()
 	defer numbered.putBack()
 	if err != nil {
 		return written, built, 0, err
 	}
-	built = c.buildUpsert(next)
-	written, affected, err = c.createApart()
+	built = u.buildUpsert(next)
+	written, affected, err = u.createApart()
 	return written, built, affected, err
 }
 
 // numberInserted gives the models of an upsert their first versions, unless the database does.
-func (c *Call) numberInserted() (numbering, error) {
-	if c.Model.Version.ByDatabase {
-		return numbering{c: c}, nil
+func (u *upsert) numberInserted() (numbering, error) {
+	if u.Model.Version.ByDatabase {
+		return numbering{c: u.Call}, nil
 	}
-	numbered, err := c.number()
+	numbered, err := u.number()
 	if err == nil {
-		c.bindInserted()
+		u.bindInserted()
 	}
 	return numbered, err
 }

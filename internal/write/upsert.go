@@ -37,11 +37,11 @@ func (c *Call) upsert(given clause.OnConflict) (int64, error) {
 		writeOthers := func() (int64, error) { return u.writeKnown(others) }
 		return c.allOrNone(func() (int64, error) { return inTurn(updateLoaded, writeOthers) })
 	case len(loaded) == 0:
-		return c.overwrite()
+		return u.overwrite()
 	case len(others) == 0 || c.DB.DryRun: // one statement is all that can be shown
 		return updateLoaded()
 	}
-	overwriteOthers := func() (int64, error) { return c.withModels(modelsOf(others), c.overwrite) }
+	overwriteOthers := func() (int64, error) { return c.withModels(modelsOf(others), u.overwrite) }
 	return c.allOrNone(func() (int64, error) { return inTurn(updateLoaded, overwriteOthers) })
 }
 
@@ -153,14 +153,14 @@ func (u *upsert) assignments() (set clause.Set, counts bool, err error) {
 }
 
 // keepUpdateTimes gives models the time of the update that GORM sets in their rows alone.
-func (c *Call) keepUpdateTimes(set clause.Set) error {
+func (u *upsert) keepUpdateTimes(set clause.Set) error {
 	for _, assignment := range set {
-		field := c.Model.LookUpField(assignment.Column.Name)
+		field := u.Model.LookUpField(assignment.Column.Name)
 		if field == nil || field.AutoUpdateTime == 0 || clauses.IsExpression(assignment.Value) {
 			continue
 		}
-		err := eachModel(c.Stmt.ReflectValue, func(_ int, model reflect.Value) error {
-			return field.Set(c.Ctx, model, assignment.Value)
+		err := eachModel(u.Stmt.ReflectValue, func(_ int, model reflect.Value) error {
+			return field.Set(u.Ctx, model, assignment.Value)
 		})
 		if err != nil {
 			return err
@@ -171,19 +171,19 @@ func (c *Call) keepUpdateTimes(set clause.Set) error {
 
 // proposedColumns returns the columns that the condition of an upsert may mean of the row that was to be inserted. Others are
 // left out: their names would make those of the table ambiguous.
-func (c *Call) proposedColumns(where clause.Where) (columns []rows.Column) {
+func (u *upsert) proposedColumns(where clause.Where) (columns []rows.Column) {
 	if len(where.Exprs) == 0 {
 		return nil
 	}
-	scratch := c.Scratch()
+	scratch := u.Scratch()
 	where.Build(scratch)
 	text := strings.ToLower(scratch.SQL.String())
 	if !strings.Contains(text, batch.Alias) {
 		return nil
 	}
-	for _, field := range c.insertedFields() {
+	for _, field := range u.insertedFields() {
 		if strings.Contains(text, strings.ToLower(field.DBName)) {
-			columns = append(columns, valueColumn(c, field.DBName, field))
+			columns = append(columns, valueColumn(u.Call, field.DBName, field))
 		}
 	}
 	return columns
@@ -191,24 +191,24 @@ func (c *Call) proposedColumns(where clause.Where) (columns []rows.Column) {
 
 // referredFields returns what the assignments of an upsert may take from the row that was to be inserted: one each, or any
 // where the caller wrote SQL.
-func (c *Call) referredFields(set clause.Set) (fields []*schema.Field) {
+func (u *upsert) referredFields(set clause.Set) (fields []*schema.Field) {
 	for _, assignment := range set {
 		column, isColumn := assignment.Value.(clause.Column)
 		switch {
 		case isColumn && column.Table == batch.Alias:
-			if field := c.Model.LookUpField(column.Name); field != nil && !slices.Contains(fields, field) {
+			if field := u.Model.LookUpField(column.Name); field != nil && !slices.Contains(fields, field) {
 				fields = append(fields, field)
 			}
-		case clauses.IsExpression(assignment.Value) && !c.isVersionColumn(assignment.Column.Name):
-			return c.insertedFields()
+		case clauses.IsExpression(assignment.Value) && !u.isVersionColumn(assignment.Column.Name):
+			return u.insertedFields()
 		}
 	}
 	return fields
 }
 
-func (c *Call) insertedFields() (fields []*schema.Field) {
-	for _, name := range c.Model.DBNames {
-		if field := c.Model.FieldsByDBName[name]; field.Creatable && field != c.Model.Version.Field {
+func (u *upsert) insertedFields() (fields []*schema.Field) {
+	for _, name := range u.Model.DBNames {
+		if field := u.Model.FieldsByDBName[name]; field.Creatable && field != u.Model.Version.Field {
 			fields = append(fields, field)
 		}
 	}
@@ -217,15 +217,15 @@ func (c *Call) insertedFields() (fields []*schema.Field) {
 
 // overwrite is the upsert that asks for no comparison: rows are inserted with their first version or, where they are
 // there already, updated and given their next one, never one from the payload. Memory learns which version it was.
-func (c *Call) overwrite() (int64, error) {
-	if c.switches.Unchecked {
-		c.Counters().Blind.Add(1)
+func (u *upsert) overwrite() (int64, error) {
+	if u.switches.Unchecked {
+		u.Counters().Blind.Add(1)
 	}
-	if c.Model.Version.ByDatabase && c.Model.Compares() == nil {
-		return c.overwriteByDatabase()
+	if u.Model.Version.ByDatabase && u.Model.Compares() == nil {
+		return u.overwriteByDatabase()
 	}
-	models := c.candidates()
-	numbered, err := c.number()
+	models := u.candidates()
+	numbered, err := u.number()
 	if err != nil {
 		return 0, err
 	}
@@ -235,117 +235,117 @@ func (c *Call) overwrite() (int64, error) {
 			numbered.putBack()
 		}
 	}()
-	c.bindInserted()
-	given := c.buildUpsert(nil)
-	send := func() (int64, error) { return c.sendUpsert(given, models, numbered) }
+	u.bindInserted()
+	given := u.buildUpsert(nil)
+	send := func() (int64, error) { return u.sendUpsert(given, models, numbered) }
 	affected := int64(0)
-	if c.returns() && c.Model.Compares() == nil {
+	if u.returns() && u.Model.Compares() == nil {
 		affected, err = send()
 	} else {
-		affected, err = c.within(send) // what is read afterwards must not be what somebody else has written
+		affected, err = u.within(send) // what is read afterwards must not be what somebody else has written
 	}
 	isPanic = false
 	return affected, err
 }
 
-func (c *Call) sendUpsert(conflict clause.OnConflict, models []rows.Row, numbered numbering) (int64, error) {
-	if target := c.Stmt.ReflectValue; len(models) > 0 && target.Kind() == reflect.Slice && c.returns() {
-		return c.overwriteSlice(conflict, target, numbered)
+func (u *upsert) sendUpsert(conflict clause.OnConflict, models []rows.Row, numbered numbering) (int64, error) {
+	if target := u.Stmt.ReflectValue; len(models) > 0 && target.Kind() == reflect.Slice && u.returns() {
+		return u.overwriteSlice(conflict, target, numbered)
 	}
-	affected, err := execute(c.DB, c.Plugin.Gorm.create)
+	affected, err := execute(u.DB, u.Plugin.Gorm.create)
 	switch {
-	case err != nil || c.DB.DryRun || affected == 0:
-		c.forgetKeys(models)
+	case err != nil || u.DB.DryRun || affected == 0:
+		u.forgetKeys(models)
 		numbered.putBack()
 	case len(models) == 0:
-	case c.returns():
-		err = c.learnUpserted(models)
+	case u.returns():
+		err = u.learnUpserted(models)
 	default:
-		err = c.learnUnreturned(conflict, models, affected, numbered)
+		err = u.learnUnreturned(conflict, models, affected, numbered)
 	}
 	return affected, err
 }
 
 // overwriteByDatabase is the upsert of rows whose versions the database writes: they are read before the transaction ends.
-func (c *Call) overwriteByDatabase() (int64, error) {
-	hand, maps := c.withoutVersions()
-	defer c.leaveOut(hand, maps)()
-	models, skips := c.candidates(), c.mayBeSkipped()
-	return c.within(func() (int64, error) {
-		given := c.buildUpsert(nil)
-		affected, err := execute(c.DB, c.Plugin.Gorm.create)
-		c.forgetDefaults(models) // and what RETURNING has shown, which may not be final
-		if err != nil || c.DB.DryRun || affected == 0 || skips {
+func (u *upsert) overwriteByDatabase() (int64, error) {
+	hand, maps := u.withoutVersions()
+	defer u.leaveOut(hand, maps)()
+	models, skips := u.candidates(), u.mayBeSkipped()
+	return u.within(func() (int64, error) {
+		given := u.buildUpsert(nil)
+		affected, err := execute(u.DB, u.Plugin.Gorm.create)
+		u.forgetDefaults(models) // and what RETURNING has shown, which may not be final
+		if err != nil || u.DB.DryRun || affected == 0 || skips {
 			return affected, err
 		}
-		if c.returns() && affected == int64(len(models)) {
-			return affected, c.inserted(models).learnInserted()
+		if u.returns() && affected == int64(len(models)) {
+			return affected, u.inserted(models).learnInserted()
 		}
-		return affected, c.learnByTarget(given, models)
+		return affected, u.learnByTarget(given, models)
 	})
 }
 
 // buildUpsert builds the statement ahead of GORM, because GORM decides on the columns of an UpdateAll while it builds. It
 // has rows that are there take the version that follows on theirs, or next.
-func (c *Call) buildUpsert(next any) clause.OnConflict {
-	stmt := c.Stmt
+func (u *upsert) buildUpsert(next any) clause.OnConflict {
+	stmt := u.Stmt
 	given, _ := stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	if !stmt.Unscoped {
-		for _, entry := range c.Model.CreateClauses {
+		for _, entry := range u.Model.CreateClauses {
 			stmt.AddClause(entry)
 		}
 	}
 	stmt.AddClauseIfNotExists(clause.Insert{})
 	stmt.AddClause(callbacks.ConvertToCreateValues(stmt))
 	built, _ := stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
-	set, counts := c.upsertAssignments(built.DoUpdates, given.UpdateAll)
-	built.DoUpdates = c.withNext(set, counts, next)
+	set, counts := u.upsertAssignments(built.DoUpdates, given.UpdateAll)
+	built.DoUpdates = u.withNext(set, counts, next)
 	built.DoNothing, built.UpdateAll = false, false
 	stmt.AddClause(built)
-	c.addReturning(built)
+	u.addReturning(built)
 	stmt.Build(stmt.BuildClauses...)
 	return built
 }
 
 // upsertAssignments returns the caller's without the version, which is never one from the payload. A change of nothing but
 // unversioned columns does not count, and a whole row leaves them alone.
-func (c *Call) upsertAssignments(given clause.Set, wholeRow bool) (set clause.Set, counts bool) {
+func (u *upsert) upsertAssignments(given clause.Set, wholeRow bool) (set clause.Set, counts bool) {
 	set, counts = make(clause.Set, 0, len(given)+1), len(given) == 0
 	for _, assignment := range given {
-		field := c.Model.LookUpField(assignment.Column.Name)
+		field := u.Model.LookUpField(assignment.Column.Name)
 		isFree := field != nil && kind.IsUnversioned(field)
 		switch {
-		case c.isVersionColumn(assignment.Column.Name):
+		case u.isVersionColumn(assignment.Column.Name):
 			counts = true
 		case !isFree || !wholeRow:
 			set = append(set, assignment)
-			counts = counts || !isFree && !c.isTimestamp(assignment)
+			counts = counts || !isFree && !u.isTimestamp(assignment)
 		}
 	}
 	return set, counts
 }
 
 // withNext adds the next version to the assignments of an upsert, unless the database writes it.
-func (c *Call) withNext(set clause.Set, counts bool, next any) clause.Set {
-	if inSQL := c.Model.Version.Kind.NextInSQL(c.Model.Version.Column()); next == nil && inSQL != nil {
+func (u *upsert) withNext(set clause.Set, counts bool, next any) clause.Set {
+	if inSQL := u.Model.Version.Kind.NextInSQL(u.Model.Version.Column()); next == nil && inSQL != nil {
 		next = inSQL
 	}
-	if !counts || next == nil || c.Model.Version.ByDatabase {
+	if !counts || next == nil || u.Model.Version.ByDatabase {
 		return set
 	}
-	return append(set, clause.Assignment{Column: clause.Column{Name: c.Model.Version.DBName}, Value: next})
+	return append(set, clause.Assignment{Column: clause.Column{Name: u.Model.Version.DBName}, Value: next})
 }
 
 // addReturning asks for what tells the written rows apart, their version, and what GORM asks for.
-func (c *Call) addReturning(conflict clause.OnConflict) {
-	if !slices.Contains(c.Stmt.BuildClauses, "RETURNING") {
+func (u *upsert) addReturning(conflict clause.OnConflict) {
+	if !slices.Contains(u.Stmt.BuildClauses, "RETURNING") {
 		return
 	}
-	if c.isOfPayloads() {
-		c.returnDefaults()
+	if u.isOfPayloads() {
+		u.returnDefaults()
 		return
 	}
-	if given, ok := c.Stmt.Clauses["RETURNING"].Expression.(clause.Returning); ok && len(given.Columns) == 0 {
+	if given, ok := u.Stmt.Clauses["RETURNING"].Expression.(clause.Returning); ok && len(given.Columns) == 0 {
 		return // all columns
 	}
 	var columns []clause.Column
@@ -354,55 +354,55 @@ func (c *Call) addReturning(conflict clause.OnConflict) {
 			columns = append(columns, clause.Column{Name: field.DBName})
 		}
 	}
-	for _, field := range slices.Concat(c.Model.PrimaryFields, c.Model.FieldsWithDefaultDBValue, c.conflictFields(conflict)) {
+	for _, field := range slices.Concat(u.Model.PrimaryFields, u.Model.FieldsWithDefaultDBValue, u.conflictFields(conflict)) {
 		add(field)
 	}
-	add(c.Model.Version.Field)
-	c.Stmt.AddClause(clause.Returning{Columns: columns})
+	add(u.Model.Version.Field)
+	u.Stmt.AddClause(clause.Returning{Columns: columns})
 }
 
 // returnDefaults asks for what GORM does: maps and structs of other types need not have the other columns.
-func (c *Call) returnDefaults() {
+func (u *upsert) returnDefaults() {
 	var columns []clause.Column
-	for _, field := range c.Stmt.Schema.FieldsWithDefaultDBValue {
+	for _, field := range u.Stmt.Schema.FieldsWithDefaultDBValue {
 		if field.Readable {
 			columns = append(columns, clause.Column{Name: field.DBName})
 		}
 	}
 	if len(columns) > 0 {
-		c.Stmt.AddClauseIfNotExists(clause.Returning{Columns: columns})
+		u.Stmt.AddClauseIfNotExists(clause.Returning{Columns: columns})
 	}
 }
 
 // createApart has GORM send an INSERT whose returned rows are scanned into models of their own: it takes the first row for
 // the first model, and keys that it has counted for those of rows.
-func (c *Call) createApart() (written reflect.Value, affected int64, err error) {
-	written = c.newModels()
-	stmt := c.Stmt
+func (u *upsert) createApart() (written reflect.Value, affected int64, err error) {
+	written = u.newModels()
+	stmt := u.Stmt
 	target, dest := stmt.ReflectValue, stmt.Dest
 	defer func() { stmt.ReflectValue, stmt.Dest = target, dest }()
 	stmt.ReflectValue, stmt.Dest = written, written.Addr().Interface()
-	affected, err = execute(c.DB, c.Plugin.Gorm.create)
+	affected, err = execute(u.DB, u.Plugin.Gorm.create)
 	return written, affected, err
 }
 
 // overwriteSlice gives each element of a slice the row that was written for it, where some may have been skipped.
-func (c *Call) overwriteSlice(conflict clause.OnConflict, target reflect.Value, numbered numbering) (int64, error) {
-	written, affected, err := c.createApart()
+func (u *upsert) overwriteSlice(conflict clause.OnConflict, target reflect.Value, numbered numbering) (int64, error) {
+	written, affected, err := u.createApart()
 	numbered.putBack()
-	if err != nil || c.DB.DryRun {
+	if err != nil || u.DB.DryRun {
 		return 0, err
 	}
-	found := c.rowsByElement(target, written, conflict)
+	found := u.rowsByElement(target, written, conflict)
 	var taken []rows.Row
 	for i := range target.Len() {
 		if model := value.Indirect(target.Index(i)); found[i].IsValid() {
-			c.takeOver(i, model, found[i])
-			taken = append(taken, rows.Row{Index: i, Model: model, Key: c.KeyOf(model)})
+			u.takeOver(i, model, found[i])
+			taken = append(taken, rows.Row{Index: i, Model: model, Key: u.KeyOf(model)})
 		}
 	}
-	if c.Model.Compares() != nil {
-		err = c.inserted(taken).learnInserted()
+	if u.Model.Compares() != nil {
+		err = u.inserted(taken).learnInserted()
 	}
 	return affected, err
 }
@@ -410,40 +410,40 @@ func (c *Call) overwriteSlice(conflict clause.OnConflict, target reflect.Value, 
 // rowsByElement finds the row of each element: they come back in the order of the elements where none was left out, else by
 // the conflict columns. What is left over then are elements that could not conflict, because the database gives them their
 // key, and their rows, in the same order. An element whose row was written twice has the last state of it.
-func (c *Call) rowsByElement(target, written reflect.Value, conflict clause.OnConflict) []reflect.Value {
+func (u *upsert) rowsByElement(target, written reflect.Value, conflict clause.OnConflict) []reflect.Value {
 	found := make([]reflect.Value, target.Len())
 	if written.Len() == target.Len() {
 		latest := map[string]reflect.Value{}
 		for i := range found {
-			latest[c.KeyText(written.Index(i).Elem(), c.Model.PrimaryFields)] = written.Index(i).Elem()
+			latest[u.KeyText(written.Index(i).Elem(), u.Model.PrimaryFields)] = written.Index(i).Elem()
 		}
 		for i := range found {
-			found[i] = latest[c.KeyText(written.Index(i).Elem(), c.Model.PrimaryFields)]
+			found[i] = latest[u.KeyText(written.Index(i).Elem(), u.Model.PrimaryFields)]
 		}
 		return found
 	}
-	if !c.isTargetKnown(conflict) {
+	if !u.isTargetKnown(conflict) {
 		return found
 	}
-	return c.rowsByTarget(target, written, c.conflictFields(conflict))
+	return u.rowsByTarget(target, written, u.conflictFields(conflict))
 }
 
-func (c *Call) rowsByTarget(target, written reflect.Value, fields []*schema.Field) []reflect.Value {
+func (u *upsert) rowsByTarget(target, written reflect.Value, fields []*schema.Field) []reflect.Value {
 	byKey, order := map[string]reflect.Value{}, []string{}
 	for i := range written.Len() {
 		row := written.Index(i).Elem()
-		key := c.KeyText(row, fields)
+		key := u.KeyText(row, fields)
 		byKey[key], order = row, append(order, key)
 	}
 	found, taken := make([]reflect.Value, target.Len()), map[string]bool{}
 	for i := range found {
-		key := c.KeyText(value.Indirect(target.Index(i)), fields)
+		key := u.KeyText(value.Indirect(target.Index(i)), fields)
 		found[i], taken[key] = byKey[key], true
 	}
 	left := slices.DeleteFunc(order, func(key string) bool { return taken[key] })
-	isOwnKey := slices.Equal(fields, c.Model.PrimaryFields)
+	isOwnKey := slices.Equal(fields, u.Model.PrimaryFields)
 	for i := range found {
-		if isOwnKey && !found[i].IsValid() && len(left) > 0 && !c.hasKey(value.Indirect(target.Index(i))) {
+		if isOwnKey && !found[i].IsValid() && len(left) > 0 && !u.hasKey(value.Indirect(target.Index(i))) {
 			found[i], left = byKey[left[0]], left[1:]
 		}
 	}
@@ -461,40 +461,40 @@ func (c *Call) takeOver(index int, model, stored reflect.Value) {
 }
 
 // learnUpserted remembers what GORM scanned into a single model.
-func (c *Call) learnUpserted(models []rows.Row) error {
+func (u *upsert) learnUpserted(models []rows.Row) error {
 	for i := range models {
-		c.remember(&models[i], false)
-		c.note(models[i].Model)
+		u.remember(&models[i], false)
+		u.note(models[i].Model)
 	}
-	if c.Model.Compares() == nil {
+	if u.Model.Compares() == nil {
 		return nil
 	}
-	return c.planOf(models).learnInserted()
+	return u.planOf(models).learnInserted()
 }
 
 // learnUnreturned gives models their keys and versions where the statement returns none. GORM has counted keys on from the
 // first one that was generated, which is right where all rows were inserted: each counts as one then, and one that was
 // updated as two.
-func (c *Call) learnUnreturned(conflict clause.OnConflict, models []rows.Row, affected int64, numbered numbering) error {
-	if !c.Dialect.ConflictTarget && affected == int64(len(models)) && c.sets(conflict) {
-		return c.learnUpserted(models)
+func (u *upsert) learnUnreturned(conflict clause.OnConflict, models []rows.Row, affected int64, numbered numbering) error {
+	if !u.Dialect.ConflictTarget && affected == int64(len(models)) && u.sets(conflict) {
+		return u.learnUpserted(models)
 	}
 	numbered.putBack()
-	return c.learnByTarget(conflict, models)
+	return u.learnByTarget(conflict, models)
 }
 
 // learnByTarget reads the rows of models by the columns of the conflict. A model whose row cannot be told is left without
 // the key that GORM has made up, and with the version that it had.
-func (c *Call) learnByTarget(conflict clause.OnConflict, models []rows.Row) error {
-	single := len(models) == 1 && models[0].Key == nil && c.KeyOf(models[0].Model) != nil
-	if isKeyed := slices.Equal(c.conflictFields(conflict), c.Model.PrimaryFields); !single || !isKeyed {
-		c.forgetKeys(models)
+func (u *upsert) learnByTarget(conflict clause.OnConflict, models []rows.Row) error {
+	single := len(models) == 1 && models[0].Key == nil && u.KeyOf(models[0].Model) != nil
+	if isKeyed := slices.Equal(u.conflictFields(conflict), u.Model.PrimaryFields); !single || !isKeyed {
+		u.forgetKeys(models)
 	}
-	by, err := c.target(conflict)
+	by, err := u.target(conflict)
 	if err != nil {
 		return nil
 	}
-	p := c.planOf(models)
+	p := u.planOf(models)
 	p.by = by
 	found := p.keyedByTarget()
 	states, err := p.read(found)
@@ -502,7 +502,7 @@ func (c *Call) learnByTarget(conflict clause.OnConflict, models []rows.Row) erro
 		return err
 	}
 	for i, r := range found {
-		if states[i].IsThere && c.isOwnRow(r.Model, states[i]) {
+		if states[i].IsThere && u.isOwnRow(r.Model, states[i]) {
 			p.learnWritten(r, reflect.Value{}, states[i])
 		}
 	}

@@ -91,13 +91,13 @@ func (u *upsert) sendPayload(next any) (int64, error) {
 }
 
 // payloads returns the elements of the statement, each with a model of its row.
-func (c *Call) payloads() (payloads []payload, err error) {
+func (u *upsert) payloads() (payloads []payload, err error) {
 	addMap := func(values map[string]any) error {
-		model, err := c.modelOfMap(values)
+		model, err := u.modelOfMap(values)
 		payloads = append(payloads, payload{reflect.ValueOf(values), values, model})
 		return err
 	}
-	switch dest := c.givenMaps().(type) {
+	switch dest := u.givenMaps().(type) {
 	case map[string]any:
 		err = addMap(dest)
 	case []map[string]any:
@@ -107,8 +107,8 @@ func (c *Call) payloads() (payloads []payload, err error) {
 			}
 		}
 	default:
-		err = eachModel(c.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
-			model, err := c.modelOfStruct(other)
+		err = eachModel(u.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
+			model, err := u.modelOfStruct(other)
 			payloads = append(payloads, payload{other, other.Addr().Interface(), model})
 			return err
 		})
@@ -117,10 +117,10 @@ func (c *Call) payloads() (payloads []payload, err error) {
 }
 
 // modelOfMap returns a model that has what a map says of the columns.
-func (c *Call) modelOfMap(values map[string]any) (reflect.Value, error) {
-	model := reflect.New(c.Model.ModelType).Elem()
+func (u *upsert) modelOfMap(values map[string]any) (reflect.Value, error) {
+	model := reflect.New(u.Model.ModelType).Elem()
 	for name, value := range values {
-		if err := c.setColumn(model, c.Model.LookUpField(name), value); err != nil {
+		if err := u.setColumn(model, u.Model.LookUpField(name), value); err != nil {
 			return model, err
 		}
 	}
@@ -128,11 +128,11 @@ func (c *Call) modelOfMap(values map[string]any) (reflect.Value, error) {
 }
 
 // modelOfStruct returns a model that has what another type's struct says of the columns.
-func (c *Call) modelOfStruct(other reflect.Value) (reflect.Value, error) {
-	model := reflect.New(c.Model.ModelType).Elem()
-	for _, field := range c.Stmt.Schema.FieldsByDBName {
-		if value, isZero := field.ValueOf(c.Ctx, other); !isZero {
-			if err := c.setColumn(model, c.Model.LookUpField(field.DBName), value); err != nil {
+func (u *upsert) modelOfStruct(other reflect.Value) (reflect.Value, error) {
+	model := reflect.New(u.Model.ModelType).Elem()
+	for _, field := range u.Stmt.Schema.FieldsByDBName {
+		if value, isZero := field.ValueOf(u.Ctx, other); !isZero {
+			if err := u.setColumn(model, u.Model.LookUpField(field.DBName), value); err != nil {
 				return model, err
 			}
 		}
@@ -140,9 +140,9 @@ func (c *Call) modelOfStruct(other reflect.Value) (reflect.Value, error) {
 	return model, nil
 }
 
-func (c *Call) setColumn(model reflect.Value, field *schema.Field, value any) error {
-	if field == nil || field == c.Model.Version.Field || value == nil || clauses.IsExpression(value) {
+func (u *upsert) setColumn(model reflect.Value, field *schema.Field, value any) error {
+	if field == nil || field == u.Model.Version.Field || value == nil || clauses.IsExpression(value) {
 		return nil
 	}
-	return field.Set(c.Ctx, model, value)
+	return field.Set(u.Ctx, model, value)
 }
