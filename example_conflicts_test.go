@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"os"
-	"strings"
-	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
@@ -257,29 +253,4 @@ func ExampleWithLockAfter() {
 	current, _ := occ.Current(db, &mine)
 	fmt.Println(current.Seats, err)
 	// Output: 3 <nil>
-}
-
-// Every snippet of docs/conflicts.md is part of an Example above, which runs.
-func TestTheSnippetsAboutConflictsRun(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("docs/conflicts.md")
-	require.NoError(t, err)
-	source, err := os.ReadFile("example_conflicts_test.go")
-	require.NoError(t, err)
-	snippets := strings.Split(string(page), "```go\n")[1:]
-	require.NotEmpty(t, snippets)
-	for _, snippet := range snippets {
-		code, _, closed := strings.Cut(snippet, "```")
-		require.True(t, closed)
-		require.Contains(t, flat(string(source)), flat(code))
-	}
-}
-
-// flat is code without its indentation.
-func flat(code string) string {
-	lines := strings.Split(strings.TrimSpace(code), "\n")
-	for i, line := range lines {
-		lines[i] = strings.TrimSpace(line)
-	}
-	return strings.Join(lines, "\n")
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -33,12 +34,43 @@ func showProduct(db *gorm.DB, id uint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		product := Product{}
 		err := db.First(&product, id).Error
-		hidden, _ := occform.Hidden(db, &product, "Title", "Price")
+		if err != nil {
+			http.Error(w, "no such product", http.StatusNotFound)
+			return
+		}
+		hidden, err := occform.Hidden(db, &product, "Title", "Price") // {{.Hidden}} in the <form>
 		if err == nil {
 			err = productForm.Execute(w, map[string]any{"Product": product, "Hidden": hidden})
 		}
 		if err != nil {
-			http.Error(w, "the product cannot be shown", http.StatusInternalServerError)
+			log.Print(err)
+		}
+	}
+}
+
+// saveProduct writes what the person has changed, or shows what somebody else has.
+func saveProduct(db *gorm.DB, id uint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		page := occform.Page{Title: "Product", Action: r.URL.Path}
+		edit, err := occform.Parse[Product](db, r, "Title", "Price") // the inputs have the same names
+		if invalid := (*occform.InputError)(nil); errors.As(err, &invalid) {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_ = invalid.Conflict.Render(w, page) // what was typed, and what is wrong with it
+			return
+		}
+		if err != nil {
+			http.Error(w, "this is not the form", http.StatusBadRequest)
+			return
+		}
+		conflict, err := edit.Save(db, &Product{ID: id})
+		switch {
+		case conflict != nil:
+			w.WriteHeader(http.StatusConflict)
+			_ = conflict.Render(w, page) // it was, yours, theirs
+		case err != nil:
+			http.Error(w, "try again", http.StatusInternalServerError)
+		default:
+			http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
 		}
 	}
 }
@@ -83,4 +115,25 @@ func Example() {
 	// saved: Desk lamp 35
 	// Title: it was Lamp, yours Table lamp, theirs Desk lamp
 	// occform: model Product: field Price is not a whole number
+}
+
+// The second of two people who change the title is shown both.
+func ExampleConflict_Render() {
+	db, remove := testdb.Example()
+	defer remove()
+	product := Product{Title: "Lamp", Price: 30}
+	if err := errors.Join(db.Use(occ.New()), db.AutoMigrate(&Product{}), db.Create(&product).Error); err != nil {
+		log.Fatal(err)
+	}
+	page := httptest.NewRecorder()
+	showProduct(db, product.ID)(page, httptest.NewRequest(http.MethodGet, "/products/1", nil))
+
+	for _, title := range []string{"Desk lamp", "Table lamp"} {
+		answer := httptest.NewRecorder()
+		saveProduct(db, product.ID)(answer, post(template.HTML(page.Body.String()), url.Values{"Title": {title}, "Price": {"30"}}))
+		fmt.Println(answer.Code, strings.Contains(answer.Body.String(), "Desk lamp"))
+	}
+	// Output:
+	// 303 false
+	// 409 true
 }

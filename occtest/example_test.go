@@ -2,8 +2,9 @@ package occtest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"testing"
+	"log"
 
 	"gorm.io/gorm"
 
@@ -12,30 +13,79 @@ import (
 	"github.com/gorm-occ/occ/occtest"
 )
 
+// ProductStore is the code under test.
+type ProductStore struct{ db *gorm.DB }
+
+// Rename loads a product, and writes its name.
+func (s ProductStore) Rename(ctx context.Context, id uint, name string) error {
+	var p Product
+	if err := s.db.WithContext(ctx).First(&p, id).Error; err != nil {
+		return err
+	}
+	return s.db.WithContext(ctx).Model(&p).Update("name", name).Error
+}
+
+// opened is a database with the plugin and a product.
+func opened(name string) (db *gorm.DB, p Product, t *recorder, end func()) {
+	db, remove := testdb.Example()
+	p = Product{Name: "old"}
+	if err := errors.Join(db.Use(occ.New()), db.AutoMigrate(&Product{}), db.Create(&p).Error); err != nil {
+		log.Fatal(err)
+	}
+	t = &recorder{name: name} // in a test this is its *testing.T
+	return db, p, t, func() { t.end(); remove() }
+}
+
 func ExampleRefusesStale() {
-	rename := func(ctx context.Context, db *gorm.DB, id uint) error {
-		var p Product
-		if err := db.WithContext(ctx).First(&p, id).Error; err != nil {
-			return err
+	db, p, t, end := opened("ExampleRefusesStale")
+	defer end()
+	products := ProductStore{db}
+
+	occtest.RefusesStale[Product](t, db, p.ID, func(ctx context.Context) error {
+		return products.Rename(ctx, p.ID, "mine")
+	})
+	fmt.Println("failed:", t.said)
+	// Output: failed: []
+}
+
+func ExampleSurvivesStale() {
+	db, p, t, end := opened("ExampleSurvivesStale")
+	defer end()
+
+	occtest.SurvivesStale(t, db, p.ID, func(ctx context.Context) error {
+		return occ.Retry(ctx, db, func(tx *gorm.DB) error { return ProductStore{tx}.Rename(ctx, p.ID, "mine") })
+	}, func(stored Product) error {
+		if stored.Name != "mine" {
+			return fmt.Errorf("the name is %q", stored.Name)
 		}
-		return db.WithContext(ctx).Model(&p).Update("name", "mine").Error
-	}
-	_ = func(t *testing.T, db *gorm.DB) { // TestRename
-		p := Product{Name: "old"}
-		db.Create(&p)
-		occtest.RefusesStale[Product](t, db, p.ID, func(ctx context.Context) error { return rename(ctx, db, p.ID) })
-	}
+		return nil
+	})
+	fmt.Println("failed:", t.said)
+	// Output: failed: []
+}
+
+func ExampleVersioned() {
+	db, _, t, end := opened("ExampleVersioned")
+	defer end()
+
+	occtest.Versioned(t, db, []any{&Product{}, &Note{}}, &Note{}) // every model but notes has a version
+	fmt.Println("failed:", t.said)
+	// Output: failed: []
+}
+
+func ExampleNoRawWrites() {
+	db, _, t, end := opened("ExampleNoRawWrites")
+	defer end()
+
+	occtest.NoRawWrites(t, db, &Product{})
+	db.Exec("UPDATE products SET name = 'raw'")
+	fmt.Println("failed:", len(t.said) > 0)
+	// Output: failed: true
 }
 
 func ExampleOvertake() {
-	db, remove := testdb.Example()
-	defer remove()
-	_ = db.Use(occ.New())
-	_ = db.AutoMigrate(&Product{})
-	p := Product{Name: "old"}
-	db.Create(&p)
-	t := &recorder{name: "ExampleOvertake"} // the *testing.T of a test
-	defer t.end()
+	db, p, t, end := opened("ExampleOvertake")
+	defer end()
 
 	o := occtest.Overtake(t, db, func(p *Product) { p.Name = "theirs" })
 	err := db.Model(&p).Update("name", "mine").Error

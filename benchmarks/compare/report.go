@@ -2,6 +2,8 @@ package main
 
 import (
 	_ "embed"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +12,8 @@ import (
 	"text/template"
 
 	"github.com/gorm-occ/occ/benchmarks/database"
+	"github.com/gorm-occ/occ/benchmarks/peers"
+	"github.com/gorm-occ/occ/benchmarks/race"
 	"github.com/gorm-occ/occ/benchmarks/work"
 )
 
@@ -20,20 +24,19 @@ var reportTemplate = template.Must(template.New("report").Parse(reportText))
 
 // report is what the document shows.
 type report struct {
+	Opening  string
+	First    *section // the chart that a reader sees at once
+	Others   []section
 	Machines []Machine
 	Dates    string
 	Verdicts string
-	Sections []section
 }
 
-// section is one piece of work: a chart, and the figures of every database and setting.
+// section is one piece of work: its chart, of every database.
 type section struct {
 	Name, Chart string
-	Figures     []figures
 	chart       *chart
 }
-
-type figures struct{ Database, Setting, Baseline, Table string }
 
 // titles are the databases as a document writes them.
 var titles = map[string]string{database.SQLite: "SQLite", database.PostgreSQL: "PostgreSQL", database.MariaDB: "MariaDB"}
@@ -48,7 +51,7 @@ func writeReport(r *Results, out string) error {
 	if err := os.WriteFile(filepath.Join(out, "benchmarks.md"), []byte(text.String()), 0o644); err != nil {
 		return err
 	}
-	for _, s := range made.Sections {
+	for _, s := range sections(r) {
 		if err := s.chart.write(filepath.Join(out, "benchmarks", s.Chart)); err != nil {
 			return err
 		}
@@ -57,32 +60,65 @@ func writeReport(r *Results, out string) error {
 }
 
 func newReport(r *Results) report {
-	made := report{Verdicts: markdownTable(verdicts(r, database.Names())), Dates: r.dates()}
+	made := report{Opening: opening(r), Verdicts: markdownTable(verdicts(r, database.Names())), Dates: r.dates()}
 	for _, name := range database.Names() {
 		if m, ok := r.Machines[name]; ok {
 			made.Machines = append(made.Machines, m)
 		}
 	}
-	for _, w := range work.All() {
-		if s := newSection(r, w.Name); len(s.Figures) > 0 {
-			made.Sections = append(made.Sections, s)
-		}
+	if all := sections(r); len(all) > 0 {
+		made.First, made.Others = &all[0], all[1:]
 	}
 	return made
 }
 
-func newSection(r *Results, work string) section {
-	s := section{Name: work, Chart: slug(work) + ".svg", chart: newChart(work)}
+// opening is what a reader asks first: what a compared write of one row costs, in all settings and on all databases.
+func opening(r *Results) string {
+	least, most := math.Inf(1), 0.0
+	var measured []string
 	for _, name := range database.Names() {
-		entries := r.find(name, work)
-		for _, e := range entries {
-			s.Figures = append(s.Figures, figures{titles[name], e.Setting, e.Baseline, markdownTable(table(e))})
+		ratios := costs(r, name)
+		if len(ratios) == 0 {
+			continue
 		}
-		if len(entries) > 0 {
-			s.chart.add(titles[name], entries[0])
+		measured = append(measured, titles[name])
+		least, most = min(least, slices.Min(ratios)), max(most, slices.Max(ratios))
+	}
+	if len(measured) == 0 {
+		return "What a compared write costs has not been measured yet."
+	}
+	return fmt.Sprintf("A compared Update or Save of one row takes %s to %s times as long as the same write with a check by hand (%s; the median in each setting).",
+		ratio(least), ratio(most), strings.Join(measured, ", "))
+}
+
+// costs are what single writes take on a database when the check by hand takes 1.
+func costs(r *Results, name string) []float64 {
+	var ratios []float64
+	for _, w := range singles() {
+		for _, e := range r.find(name, w) {
+			if s := e.timeRatio(peers.NameOcc, peers.NameByHand); s != (race.Spread{}) {
+				ratios = append(ratios, s.Median)
+			}
 		}
 	}
-	return s
+	return ratios
+}
+
+// sections are the work that has figures.
+func sections(r *Results) []section {
+	var all []section
+	for _, w := range work.All() {
+		s := section{Name: w.Name, Chart: slug(w.Name) + ".svg", chart: newChart(w.Name)}
+		for _, name := range database.Names() {
+			if entries := r.find(name, w.Name); len(entries) > 0 {
+				s.chart.add(titles[name], entries[0])
+			}
+		}
+		if len(s.chart.Panels) > 0 {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
