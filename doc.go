@@ -1,5 +1,5 @@
-// Package occ has GORM refuse writes that would silently overwrite what somebody else wrote: optimistic concurrency
-// control, as a plugin.
+// Package occ is a GORM plugin for optimistic concurrency control: it refuses writes that would silently overwrite what
+// somebody else wrote.
 //
 //	type Product struct {
 //		ID    uint
@@ -20,8 +20,8 @@
 // # The version
 //
 // The version of a model is its field of type [Version], embedded or named, or any integer column tagged
-// `gorm:"version"`, also in an embedded struct. A row starts at 1; every write that is made through GORM adds one, and
-// after the last value of the column's type it goes on at 1. The plugin writes it; do not assign to it. A column named
+// `gorm:"version"`, also in an embedded struct. A row starts at 1, and every write that is made through GORM adds 1. After
+// the largest value of the column's type it wraps around to 1. The plugin writes it; do not assign to it. A column named
 // "version" without the type or the tag is the application's own. A model without a version behaves as without the plugin.
 //
 // Times, UUIDs, versions of a [Generator] of your own, and versions that the database writes serve too; [Xmin] and
@@ -37,8 +37,8 @@
 //   - the model's own.
 //
 // Zero is what a model holds whose version was never loaded, or was left out of a Select. It is compared like any other
-// version: it matches a row whose column is NULL or 0, and such a row counts from 1 then. Any other row is refused, with
-// [ErrVersionMissing]. Save is an update of a loaded model, and never inserts a row that is gone; of a model whose version
+// version: it matches a row whose column is NULL or 0, and the write gives such a row version 1. Any other row is refused
+// with [ErrVersionMissing]. Save is an update of a loaded model, and never inserts a row that is gone; of a model whose version
 // is zero it inserts if the key is new, and is refused if it is not.
 //
 // [Unchecked] gives up the comparison for one write, [WithBlindWrites] for all writes whose version is zero. Both still
@@ -47,19 +47,20 @@
 // # Writes by condition
 //
 // A write without a key in the model and without a version, such as Model(&Product{}).Where(...).Update(...) and
-// Delete(&Product{}, ids), is not compared: nothing was read that it could be based on. Every row that it updates takes
+// Delete(&Product{}, ids), is not compared, since no row was loaded. Every row that it updates takes
 // its next version, so that holders of older copies are refused. Table("products") is such a write too, once the model has
 // been read or written.
 //
 // # Conditions of the caller's
 //
-// They are joined as (theirs) AND key AND version, whatever Or is in them. If the row is at the expected version and is
-// not written, the conditions did not hold: RowsAffected is 0, there is no error, and nothing is inserted.
+// The statement's condition is (the caller's) AND key AND version, even if the caller's contains Or. If the row is at the
+// expected version and is not written, the caller's conditions did not hold: RowsAffected is 0, there is no error, and
+// nothing is inserted.
 //
 // # After a write
 //
 // The model holds the version that is in the row, in AfterUpdate and AfterSave hooks already; a hard delete and a model
-// passed by value leave it as it was. If GORM's default transaction is rolled back, for whatever reason, the version is
+// passed by value leave it as it was. If GORM's default transaction is rolled back, for any reason, the version is
 // what it was before. For a transaction of your own, [Transaction] does the same.
 //
 // # After a refusal
@@ -67,8 +68,8 @@
 // The error matches [ErrStaleData], and [*StaleDataError] has the operation, the table, and every refused row with its
 // key, both versions and the [Reason]. The row is untouched, later callbacks do not run, and the model keeps its version,
 // so that a second try is refused too; its other fields hold what was refused. Load it again, have [Retry] do the whole
-// work again, or merge both with [Rebase]. The caller's transaction stays usable, unless the database reported the conflict itself; then
-// StaleDataError.Err is set.
+// work again, or merge both with [Rebase]. The caller's transaction stays usable, unless the database reported the
+// conflict itself; then StaleDataError.Err is set.
 //
 // # Several rows
 //
@@ -78,21 +79,21 @@
 //
 // # Associations
 //
-// An associated row that is saved with its owner is compared before it is overwritten, and a stale one refuses the whole
-// save. A row that is linked already is left alone, and so is a loaded one that is linked by belongs-to or many-to-many;
-// one whose foreign key changes is compared and takes its next version. Adding to a collection does not bump the owner:
-// tag the belongs-to field `gorm:"touch"` to have the version of an aggregate root advance with its parts. Association
+// An associated row that is saved with its owner is compared before it is overwritten. If one is stale, the whole save is
+// refused. A row that is linked already is left alone, and so is a loaded one that is linked by belongs-to or many-to-many;
+// one whose foreign key changes is compared and takes its next version. Adding to a collection does not change the
+// owner's version: tag the belongs-to field `gorm:"touch"` to have the version of an aggregate root advance with its parts. Association
 // mode's Delete, Replace and Clear are writes by condition: models that still hold those rows must be loaded again.
 //
-// # What is not counted
+// # What leaves the version as it is
 //
-// A write of nothing but automatic timestamps, or of columns tagged `gorm:"unversioned"`, neither compares nor writes the
-// next version.
+// A write of nothing but automatic timestamps, or of columns tagged `gorm:"unversioned"`, is not compared, and the version
+// stays the same.
 //
 // # What is not seen
 //
-// Exec, Raw and other programs; [CreateTriggers] covers them. A row that is deleted and inserted again under its old key
-// starts at 1 again; a UUID does not.
+// Exec, Raw and other programs are not seen; [CreateTriggers] has the database advance the versions for them. A row that is
+// deleted and inserted again under its old key starts at 1 again. A UUID version tells the two rows apart.
 //
 // # Cost
 //

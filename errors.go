@@ -57,14 +57,14 @@ const (
 )
 
 // StaleDataError is the [ErrStaleData] of one call: what was refused, and why. Use [errors.As] to get at it.
-// It is a value of its own, safe to keep and to read from several goroutines.
+// It is safe to keep, and to read from several goroutines.
 type StaleDataError struct {
 	Op    Op
 	Table string
 	// Rows are the refused rows in the order they were passed; there is at least one.
 	Rows []StaleRow
-	// Err is the database's own error where it reported the conflict itself, or that of the read that was to find the
-	// reason: a deadlock among them may have ended the caller's transaction. Else it is nil.
+	// Err is the database's own error where it reported the conflict itself, or the error of the read that was to find the
+	// reason. A deadlock among these may have ended the caller's transaction. Otherwise it is nil.
 	Err error
 }
 

@@ -32,7 +32,9 @@ func ExampleCheckSchema() {
 	}
 	// Output:
 	// <nil>
-	// x
+	// occ: the schema does not fit the versions:
+	// model Order, field Version: table `orders` has no column "version"
+	// 	ALTER TABLE `orders` ADD COLUMN `version` integer;
 }
 
 func ExampleCreateTriggers() {
@@ -61,7 +63,7 @@ func ExampleTriggerSQL() {
 
 	up, down, err := occ.TriggerSQL(db, &Product{})
 	fmt.Println(len(up), down, err)
-	// Output: 2 x
+	// Output: 2 [DROP TRIGGER IF EXISTS `occ_version_products`] <nil>
 }
 
 func ExampleDropTriggers() {

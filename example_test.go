@@ -2,6 +2,7 @@ package occ_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -45,6 +46,18 @@ func Example() {
 	// Output:
 	// <nil>
 	// true occ: stale data: update of "articles" refused: row id=1 changed: expected version 1, found 2
+}
+
+func ExampleNew() {
+	db, end := testdb.Example() // gorm.Open
+	defer end()
+
+	plugin := occ.New(
+		occ.WithLeanTransactions(),
+		occ.WithConflictHook(func(_ context.Context, refused *occ.StaleDataError) { log.Print(refused) }),
+	)
+	fmt.Println(db.Use(plugin))
+	// Output: <nil>
 }
 
 func Example_sql() {
@@ -151,6 +164,25 @@ func ExampleStaleDataError() {
 	// Output: update articles map[id:1] 1 <nil> deleted
 }
 
+func ExampleReason() {
+	db, end := shop()
+	defer end()
+
+	err := db.Model(&Article{ID: 2, Version: 1}).Update("stock", 8).Error
+	var stale *occ.StaleDataError
+	if errors.As(err, &stale) {
+		switch stale.Rows[0].Reason {
+		case occ.ReasonChanged:
+			fmt.Println("somebody has changed the article")
+		case occ.ReasonDeleted:
+			fmt.Println("somebody has deleted the article")
+		default:
+			fmt.Println("load the article again")
+		}
+	}
+	// Output: somebody has deleted the article
+}
+
 func ExampleErrVersionMissing() {
 	db, end := shop()
 	defer end()
@@ -187,6 +219,17 @@ func ExamplePlugin_Stats() {
 
 	fmt.Printf("%+v\n", plugin.Stats()["articles"])
 	// Output: {Checked:2 Refused:1 Blind:0 Retried:0}
+}
+
+func ExampleVersion_json() {
+	type Product struct {
+		ID          uint             `json:"id"`
+		occ.Version `json:"version"` // without the tag it is called Version
+	}
+
+	text, err := json.Marshal(Product{ID: 1, Version: 3})
+	fmt.Println(string(text), err)
+	// Output: {"id":1,"version":3} <nil>
 }
 
 func ExampleVersion() {

@@ -2,6 +2,7 @@ package occ_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -77,4 +78,50 @@ func ExampleWithRetryReport() {
 		return tx.Model(&Article{}).Where("id = ?", 1).Update("stock", 9).Error
 	})
 	// Output: attempts: 1 error: <nil>
+}
+
+func ExampleWithMaxAttempts() {
+	db, end := shop()
+	defer end()
+
+	err := occ.Retry(context.Background(), db, func(tx *gorm.DB) error {
+		return tx.Model(&Article{}).Where("id = ?", 1).Update("stock", 9).Error
+	}, occ.WithMaxAttempts(3))
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+func ExampleWithRetryHook() {
+	db, end := shop()
+	defer end()
+	others := 0
+
+	err := occ.Retry(context.Background(), db, func(tx *gorm.DB) error {
+		var article Article
+		if err := tx.First(&article, 1).Error; err != nil {
+			return err
+		}
+		others++
+		if others == 1 { // somebody else writes the row meanwhile
+			tx.Model(&Article{}).Where("id = ?", 1).Update("stock", 5)
+		}
+		return tx.Model(&article).Update("stock", article.Stock-1).Error
+	}, occ.WithRetryHook(func(attempt int, err error, wait time.Duration) {
+		fmt.Println("attempt", attempt, "was refused:", errors.Is(err, occ.ErrStaleData))
+	}))
+	fmt.Println(err)
+	// Output:
+	// attempt 1 was refused: true
+	// <nil>
+}
+
+func ExampleWithTxOptions() {
+	db, end := shop()
+	defer end()
+
+	err := occ.Retry(context.Background(), db, func(tx *gorm.DB) error {
+		return tx.Model(&Article{}).Where("id = ?", 1).Update("stock", 9).Error
+	}, occ.WithTxOptions(&sql.TxOptions{Isolation: sql.LevelSerializable}))
+	fmt.Println(err)
+	// Output: <nil>
 }

@@ -64,7 +64,9 @@ func ExampleSnapshot() {
 	err := db.Model(&p).Update("price", 12).Error
 	fmt.Println(err)
 	fmt.Println(db.Model(&stale).Update("price", 11).Error)
-	// Output: x
+	// Output:
+	// <nil>
+	// occ: stale data: update of "products" refused: row id=1 changed since it was loaded: price
 }
 
 func ExampleVersionText() {

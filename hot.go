@@ -1,9 +1,8 @@
 package occ
 
-// WithAdaptiveLock has every attempt lock the rows on which this process was refused a moment ago, within the last 2
-// seconds, as fc reads them: many writers of one row then wait for their turns from the first attempt on, and nobody waits
-// for rows that are not contended. It needs no number to be found by trying, as [WithLockAfter] does, and may be combined
-// with it.
+// WithAdaptiveLock has every attempt lock those rows, as fc reads them, on which this process was refused within the last 2
+// seconds. Many writers of one row then wait for each other from the first attempt on, and nobody waits for rows that are not
+// contended. Unlike [WithLockAfter] it needs no number to be found by trying. The two may be combined.
 //
 // A row is known by its primary key: in First(&m, id), Where("id = ?", id), the key of the model that is read into, Preload,
 // and their likes. A query that names several keys locks all of its rows if one of them is contended; queries by other

@@ -1,17 +1,17 @@
 package occ
 
-// WithLeanTransactions has a write that is a single statement by nature go without GORM's default transaction: one round
-// trip instead of three. That is the Create, Update, Updates, Save or Delete of one model with a version, or an update or
+// WithLeanTransactions leaves out GORM's default transaction for writes that are a single statement: one round trip instead
+// of three. Use it where you would set SkipDefaultTransaction. Such a write is the Create, Update, Updates, Save or Delete of one model with a version, or an update or
 // delete by condition, where no hook of the model runs, no association is saved or deleted along with it, no parent is
 // touched and no callback of another plugin is registered between GORM's begin and commit. Such a statement is written whole
-// or not at all without a transaction too. What needs several statements has its transaction as ever, and so has all of
-// which the plugin cannot tell: slices, upserts, RETURNING, [Unchecked], models with a Snapshot or with versions that the
+// or not at all without a transaction too. A write that needs several statements keeps its transaction. So do those for which
+// the plugin cannot know it: slices, upserts, RETURNING, [Unchecked], models with a Snapshot or with versions that the
 // database writes, a Save of a model that was never loaded, columns whose defaults the database makes, a connection of
-// one's own (gorm.DB.Connection), and a gorm.Config.DefaultTransactionTimeout, which is one of the transaction. Writes of
-// models without a version are GORM's alone.
+// one's own (gorm.DB.Connection), and a gorm.Config.DefaultTransactionTimeout, which is one of the transaction. The option does not
+// change writes of models without a version.
 //
-// One thing is different, and why this is not the default: where the context ends, or the connection breaks, during the
-// one statement, it is open whether the row was written, since the database may have carried it out already. With a
+// It is not the default because of one difference: where the context ends, or the connection breaks, during the one
+// statement, it is unknown whether the row was written, since the database may have carried it out already. With a
 // transaction it is rolled back, unless that happens during COMMIT. The model keeps its version, so that a second try is
 // refused if the first was carried out.
 //

@@ -21,8 +21,8 @@ import (
 	"github.com/gorm-occ/occ/internal/write"
 )
 
-// Plugin has GORM compare versions. Make one with [New] for each gorm.DB and register it with db.Use. It is safe for
-// concurrent use.
+// Plugin is the GORM plugin that compares versions. Make one with [New] for each gorm.DB and register it with db.Use, before
+// or after other plugins. It is safe for concurrent use.
 type Plugin struct {
 	conflictHooks []func(context.Context, *StaleDataError)
 	retryReports  []func(context.Context, RetryReport)
@@ -83,7 +83,7 @@ func New(opts ...Option) *Plugin {
 }
 
 // WithConflictHook has hook called once for every refused write, after the call's own transaction has ended, with the
-// context of the statement: the place to log or to count. It is called on the goroutine that wrote, possibly on several
+// context of the statement. It is for logging and counting. It is called on the goroutine that wrote, possibly on several
 // at once. Given several times, the hooks are called in order; nil is none.
 func WithConflictHook(hook func(context.Context, *StaleDataError)) Option {
 	return func(p *Plugin) {
@@ -93,7 +93,7 @@ func WithConflictHook(hook func(context.Context, *StaleDataError)) Option {
 	}
 }
 
-// WithBlindWrites has writes whose version is zero, because it was never loaded, not compared, as if each were given
+// WithBlindWrites turns the comparison off for writes whose version is zero because it was never loaded, as if each were given
 // [Unchecked]. It is for existing code that writes models it has not read; such writes can overwrite what others wrote.
 func WithBlindWrites() Option {
 	return func(p *Plugin) { p.blindWrites = true }

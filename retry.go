@@ -16,26 +16,26 @@ import (
 	"github.com/gorm-occ/occ/internal/write"
 )
 
-// Retry runs fc in a [Transaction], and again in a new one as long as another transaction got in its way: for
-// read-modify-write work that can be done anew from what is stored now, such as moving money or counting. So fc must
-// load what it writes, through its tx, and must leave nothing behind outside the database that may not happen twice.
-// What a person has edited is not for Retry: show them the conflict, see [Rebase].
+// Retry runs fc in a [Transaction], and runs it again in a new one where it failed because of another transaction. It is
+// for work that reads, computes and writes, such as moving money or counting, and that can be done again from what is stored
+// now. So fc must load what it writes, through its tx, and must have no effect outside the database that may not happen
+// twice. Do not use Retry for what a person has edited: show them the conflict, see [Rebase].
 //
-// It runs fc again after [ErrStaleData] and after what databases report in its place: serialization failures, deadlocks,
-// lock timeouts, conflicts of clusters and SQLite's busy, from a statement or from COMMIT; and where no transaction could
-// be begun because the server was not to be reached, took no more connections, or its node was out of its cluster (Galera's
-// 1047, which is taken for that from a statement too). It does not after any other error, among them [ErrVersionMissing] and
-// [ErrMergeConflict], which would only repeat themselves, an end of a context, and a connection that was lost once the
-// transaction had begun: if that happened in COMMIT, it may have been carried out; [WithCommitCheck] finds out.
+// It runs fc again after [ErrStaleData], and also after serialization failures, deadlocks, lock timeouts, conflicts of
+// clusters and SQLite's busy, whether a statement or COMMIT reports them. It also does where no transaction could begin,
+// because the server could not be reached, accepted no more connections, or its node was out of its cluster (Galera's 1047,
+// from a statement too). It does not run fc again after any other error. Among those are [ErrVersionMissing] and
+// [ErrMergeConflict], which would only occur again, the end of a context, and a connection that was lost once the transaction
+// had begun. If it was lost in COMMIT, the transaction may have been carried out; [WithCommitCheck] finds out.
 //
-// It gives up after 10 attempts ([WithMaxAttempts]), when the backoff says so ([WithBackOff]), when three attempts were
-// refused at the same version of the same row, which fc then has not loaded anew, and as soon as ctx ends, also while it
-// waits. Every error after the first attempt has begun is a [*RetryError], which wraps the last attempt's
-// and, where ctx has ended, ctx.Err() too. Every failed attempt is rolled back as [Transaction] says.
+// It gives up after 10 attempts ([WithMaxAttempts]), when the backoff says so ([WithBackOff]), and as soon as ctx ends, also
+// while it waits. It also gives up when three attempts in a row were refused at the same version of the same row: fc then does
+// not load it again. Every error after the first attempt has begun is a [*RetryError], which wraps the last attempt's and,
+// where ctx has ended, ctx.Err() too. Every failed attempt is rolled back as [Transaction] says.
 //
 // Inside an open transaction, which it cannot run again, it returns [gorm.ErrInvalidTransaction] and runs nothing. With
-// gorm.io/plugin/dbresolver the transaction is one of the primary's, also where db was set to read.
-func Retry(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts ...RetryOption) (err error) {
+// gorm.io/plugin/dbresolver the transaction runs on the primary, also where db was set to read.
+func Retry(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts ...RetryOption) error {
 	p, err := pluginOf(db)
 	if err != nil {
 		return err
@@ -72,43 +72,43 @@ func (r *retry) start(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) err
 	return r.run(ctx, onPrimary(db.WithContext(ctx)), fc)
 }
 
-// RetryOption changes how [Retry] goes about it.
+// RetryOption configures one call of [Retry].
 type RetryOption func(*retry)
 
 // WithMaxAttempts has Retry give up after n attempts, the first one included; the default is 10. Less than 1 is an error
 // of Retry, which then runs nothing.
 func WithMaxAttempts(n int) RetryOption { return func(r *retry) { r.maxAttempts = n } }
 
-// WithBackOff has Retry wait as a new BackOff of each call says, which ends the retrying by [backoff.Stop]. The default
-// is exponential with full jitter: a wait between 0 and 4 ms after the first attempt, and a range twice as wide after each
-// further one, up to 1 s. Where no server was there to begin on, the default waits longer, 0.1 s at first and then up to 1 s,
-// so that a failover of 4 seconds is over before 10 attempts are.
+// WithBackOff sets how long Retry waits between attempts. Each call of Retry makes a new BackOff; [backoff.Stop] ends the
+// call. The default is exponential with full jitter: between 0 and 4 ms after the first attempt, and a range twice as wide
+// after each further one, up to 1 s. Where no transaction could begin, because there was no server, the default waits longer:
+// 0.1 s at first, and up to 1 s later. So 10 attempts outlast a failover of 4 seconds.
 func WithBackOff(newBackOff func() backoff.BackOff) RetryOption {
 	return func(r *retry) { r.newBackOff, r.reconnect = newBackOff, nil }
 }
 
-// WithLockAfter has attempts after the n-th, all of them where n is 0, lock the rows of versioned models as fc reads
-// them: optimistic first, pessimistic where there is contention. Such an attempt waits for its turn, and is then not
+// WithLockAfter has attempts after the n-th lock the rows of versioned models as fc reads them; if n is 0, all attempts do.
+// The first attempts are optimistic, later ones pessimistic. An attempt that locks waits for other writers, and is then not
 // refused for a row that it has read: under READ COMMITTED, and on MariaDB and SQLite at any isolation level. On
 // PostgreSQL under REPEATABLE READ and SERIALIZABLE, a row that was written since the transaction began is still an error
 // that is retried. The default is not to lock. A negative n is an error of Retry.
 //
-// Locked is what GORM reads into the rows' own model: First, Take, Last, Find, Preload, their likes in gorm.G. Joins,
-// grouped, distinct and aggregate queries, sub-queries, raw SQL and Rows are left as they are, and so is a query with a
+// It locks what GORM reads into the rows' own model: by First, Take, Last, Find and Preload, and the same calls of gorm.G.
+// Joins, grouped, distinct and aggregate queries, sub-queries, raw SQL and Rows are left as they are, and so is a query with a
 // locking clause of its own. Transactions that lock several rows in different orders can meet in a deadlock, which is
 // retried. SQLite has no locks on rows: there, such an attempt begins by taking the lock on the whole database.
 func WithLockAfter(n int) RetryOption {
 	return func(r *retry) { r.lockAfter, r.mayLock = n, true }
 }
 
-// WithRetryHook has hook called before each wait, on Retry's goroutine: the place to log or to count. Attempt is the one
-// that failed, counted from 1, with err, and wait what is going to be waited before the next one. It is not called for
-// an attempt that no other follows.
+// WithRetryHook has hook called before each wait, on Retry's goroutine, to log or to count. Attempt is the number of the
+// attempt that failed, counted from 1; err is its error; wait is the time until the next one. It is not called after the last
+// attempt.
 func WithRetryHook(hook func(attempt int, err error, wait time.Duration)) RetryOption {
 	return func(r *retry) { r.hook = hook }
 }
 
-// WithTxOptions has Retry begin its transactions with opts, an isolation level say; nil is the default ones.
+// WithTxOptions has Retry begin its transactions with opts, for an isolation level for example. Nil is the default.
 func WithTxOptions(opts *sql.TxOptions) RetryOption {
 	return func(r *retry) { r.txOptions = opts }
 }
@@ -139,7 +139,7 @@ type RetryReport struct {
 }
 
 // WithRetryReport has report called once for each call of [Retry] on the plugin's gorm.DB, when it has ended, on the
-// goroutine that called it and with its context, which may have ended: the place to measure attempts and waits. Given
+// goroutine that called it and with its context, which may have ended. It is for measuring attempts and waits. Given
 // several times, all are called in order; nil is none. Where fc panics, Err says that it did not return.
 func WithRetryReport(report func(context.Context, RetryReport)) Option {
 	return func(p *Plugin) {

@@ -4,12 +4,12 @@ import (
 	"github.com/gorm-occ/occ/internal/stats"
 )
 
-// Stats are counters by table. A table that goes by an alias is counted under its own name. Of names that are made at run
-// time (db.Table("orders_2031")), the first 1,000 have counters of their own; what is written under further ones is
-// counted with the table of the model. So Stats does not grow without bound, and its sums are exact.
+// Stats are counters by table. A table with an alias is counted under its own name. Of names that are made at run time
+// (db.Table("orders_2031")), the first 1,000 have counters of their own; writes under further names are counted with the
+// table of the model. So Stats does not grow without bound, and its sums are exact.
 type Stats map[string]TableStats
 
-// TableStats counts calls, not rows, since start; writes by condition are in none of them.
+// TableStats counts calls, not rows, since the plugin was made. Writes by condition are not counted.
 type TableStats struct {
 	Checked int64 // compared with a version, refused ones included
 	Refused int64 // refused with ErrStaleData
@@ -19,7 +19,7 @@ type TableStats struct {
 	Retried int64
 }
 
-// Stats gives a copy of the counters since start. It is safe to call at any time.
+// Stats returns a copy of the counters. It is safe to call at any time.
 func (p *Plugin) Stats() Stats {
 	counted := Stats{}
 	if p.engine == nil {

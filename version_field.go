@@ -19,13 +19,15 @@ import (
 //		occ.Version
 //	}
 //
-// or give it a name and tags of your own. Its column is "version" unless a tag says otherwise, NOT NULL DEFAULT 1, so
+// or give it a name and tags of your own. The name of its column is made of the field's name, as for any field, unless a tag
+// gives another: "version" where the type is embedded, "revision" for a field Revision. The column is NOT NULL DEFAULT 1, so
 // AutoMigrate adds it to a table with rows. The zero value is a version that was never loaded. Do not assign to it: the
-// plugin keeps it equal to the row's.
+// plugin keeps it equal to the row's. In JSON it is a number, called "Version" unless a json tag gives another name.
 type Version int64
 
 // CreateClauses is called by GORM while it parses a model, the one moment before a migration at which the column can be
-// given its default. Its clause has writes fail without the plugin. Embedding promotes it to the model, so it minds fields of type Version alone.
+// given its default. Its clause has writes fail without the plugin. Embedding makes it a method of the model, so that GORM
+// also calls it for other fields; it acts on fields of type Version alone.
 func (Version) CreateClauses(field *schema.Field) []clause.Interface {
 	if field.FieldType != reflect.TypeFor[Version]() {
 		return versionClauses[Version](field)

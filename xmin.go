@@ -19,13 +19,14 @@ import (
 //		occ.Xmin
 //	}
 //
-// It needs no column and no migration; the plugin has every query of the model read it, unless the query selects columns
-// of its own without it. Raw SQL has to name it: SELECT *, xmin FROM invoices. Two copies that were loaded inside the
+// It needs no column and no migration. The plugin adds it to every query of the model, unless the query selects columns of
+// its own. Raw SQL has to name it: SELECT *, xmin FROM invoices. Two copies that were loaded inside the
 // transaction that last wrote the row cannot be told apart. On another database a model with it is an error at first use.
 type Xmin uint32
 
 // CreateClauses is called by GORM while it parses a model, the one moment before a migration at which the field can be
-// made the system column. Its clause has writes fail without the plugin. Embedding promotes it to the model, so it minds fields of type Xmin alone.
+// made the system column. Its clause has writes fail without the plugin. Embedding makes it a method of the
+// model, so that GORM also calls it for other fields; it acts on fields of type Xmin alone.
 func (Xmin) CreateClauses(field *schema.Field) []clause.Interface {
 	if field.IndirectFieldType != reflect.TypeFor[Xmin]() || kind.IsIgnored(field) {
 		return nil

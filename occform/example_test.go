@@ -137,3 +137,22 @@ func ExampleConflict_Render() {
 	// 303 false
 	// 409 true
 }
+
+// Hidden and Parse take the version and the values that were shown through the client.
+func ExampleParse() {
+	db, remove := testdb.Example()
+	defer remove()
+	product := Product{Title: "Lamp", Price: 30}
+	if err := errors.Join(db.Use(occ.New()), db.AutoMigrate(&Product{}), db.Create(&product).Error); err != nil {
+		log.Fatal(err)
+	}
+
+	hidden, err := occform.Hidden(db, &product, "Title", "Price")
+	fmt.Println(err)
+	sent := post(hidden, url.Values{"Title": {"Desk lamp"}, "Price": {"30"}})
+	edit, err := occform.Parse[Product](db, sent, "Title", "Price")
+	fmt.Println(edit.Base.Title, "became", edit.Mine.Title, err)
+	// Output:
+	// <nil>
+	// Lamp became Desk lamp <nil>
+}

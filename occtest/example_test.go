@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
 	"github.com/gorm-occ/occ/internal/testdb"
+	"github.com/gorm-occ/occ/occhttp"
 	"github.com/gorm-occ/occ/occtest"
 )
 
@@ -25,14 +30,19 @@ func (s ProductStore) Rename(ctx context.Context, id uint, name string) error {
 	return s.db.WithContext(ctx).Model(&p).Update("name", name).Error
 }
 
+// exampleT stands for the *testing.T of a test.
+type exampleT struct{ *recorder }
+
+func (exampleT) Context() context.Context { return context.Background() }
+
 // opened is a database with the plugin and a product.
-func opened(name string) (db *gorm.DB, p Product, t *recorder, end func()) {
+func opened(name string) (db *gorm.DB, p Product, t exampleT, end func()) {
 	db, remove := testdb.Example()
 	p = Product{Name: "old"}
 	if err := errors.Join(db.Use(occ.New()), db.AutoMigrate(&Product{}), db.Create(&p).Error); err != nil {
 		log.Fatal(err)
 	}
-	t = &recorder{name: name} // in a test this is its *testing.T
+	t = exampleT{&recorder{name: name}}
 	return db, p, t, func() { t.end(); remove() }
 }
 
@@ -92,4 +102,32 @@ func ExampleOvertake() {
 
 	fmt.Println(o.Happened(), err)
 	// Output: true occ: stale data: update of "products" refused: row id=1 changed: expected version 1, found 2
+}
+
+func ExampleHandler() {
+	db, p, t, end := opened("ExampleHandler")
+	defer end()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /products/{id}", func(w http.ResponseWriter, r *http.Request) {
+		var p Product
+		err := db.First(&p, r.PathValue("id")).Error
+		tag, _ := occhttp.TagOf(db, &p)
+		if err == nil && !occhttp.NotModified(w, r, tag) {
+			fmt.Fprint(w, p.Name)
+		}
+	})
+	mux.HandleFunc("PUT /products/{id}", func(w http.ResponseWriter, r *http.Request) {
+		name, _ := io.ReadAll(r.Body)
+		err := db.Model(&Product{}).Clauses(occhttp.IfMatch(r)).Where("id = ?", r.PathValue("id")).Update("name", string(name)).Error
+		if problem := occhttp.ProblemOf(r, err); problem != nil {
+			problem.ServeHTTP(w, r)
+		}
+	})
+
+	occtest.Handler[Product](t, db, mux, occtest.HandlerCase{
+		Key: p.ID, Get: httptest.NewRequest(http.MethodGet, "/products/1", nil), Write: httptest.NewRequest(http.MethodPut, "/products/1", nil),
+		Body: func() io.Reader { return strings.NewReader("mine") },
+	})
+	fmt.Println("failed:", t.said)
+	// Output: failed: []
 }
