@@ -78,7 +78,7 @@ func (s Switches) VersionFor(version *kind.Field) (any, error) {
 	if rv := reflect.ValueOf(s.expected); rv.Kind() == reflect.Pointer && rv.IsNil() {
 		return nil, fmt.Errorf("occ: model %s, field %s: Expect was given a nil pointer: pass the version", version.Schema.Name, version.Name)
 	}
-	return version.Convert(s.expected, "what Expect was given")
+	return version.Convert(s.expected, "the version given to Expect")
 }
 
 func Of(stmt *gorm.Statement) (s Switches, err error) {

@@ -70,7 +70,7 @@ func (c Clock) Convert(version any) (any, error) {
 	if text, ok := textIn(version); ok {
 		t, err := time.Parse(time.RFC3339Nano, text)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no time: %w", text, err)
+			return nil, fmt.Errorf("%q is not a time: %w", text, err)
 		}
 		return c.hold(reflect.ValueOf(t)), nil
 	}

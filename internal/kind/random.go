@@ -107,7 +107,7 @@ func (r Random) Convert(version any) (any, error) {
 	case r.core.Kind() != reflect.String:
 		return r.fromColumn(text)
 	case r.Form == dialect.UUIDNative && text != "" && uuid.Validate(text) != nil:
-		return nil, fmt.Errorf("%q is no UUID, which the column asks for", text)
+		return nil, fmt.Errorf("%q is not a UUID, which the column needs", text)
 	}
 	return r.holdText(text), nil
 }

@@ -115,7 +115,7 @@ func (f *Field) Scanned(ctx context.Context, value any) (any, error) {
 func (f *Field) Convert(version any, source string) (any, error) {
 	converted, err := f.Kind.Convert(version)
 	if err != nil {
-		return nil, fmt.Errorf("occ: model %s, field %s: %s is no version: %w", f.Schema.Name, f.Name, source, err)
+		return nil, fmt.Errorf("occ: model %s, field %s: %s is not valid: %w", f.Schema.Name, f.Name, source, err)
 	}
 	return converted, nil
 }

@@ -45,7 +45,7 @@ func IsOfSoftDelete(c clause.Interface) bool {
 // RegisteredFor reports as the statement's error that a clause is of no use without the plugin.
 func RegisteredFor(stmt *gorm.Statement, name string) {
 	if err := registration(stmt.DB); err != nil {
-		_ = stmt.DB.AddError(fmt.Errorf("occ: %s has nobody to act on it: %w", name, err))
+		_ = stmt.DB.AddError(fmt.Errorf("occ: %s has no effect: %w", name, err))
 	}
 }
 
