@@ -119,22 +119,21 @@ func TestExpectOnReads(t *testing.T) {
 
 func TestExpectOnReadsOfEveryKind(t *testing.T) {
 	t.Parallel()
-	for _, kind := range append(kinds(), kindOf[snapshotPart]("occ.Snapshot"), kindOf[dirtyPart]("snapshot:dirty")) {
-		kind.behaviours = kind.reads
-		kind.runOn(t, testdb.All())
+	for _, kind := range kindsAndSnapshots() {
+		kind.runOn(t, testdb.All(), readBehaviours)
 	}
 }
 
-func readBehaviours[M any, P partOf[M]]() []behaviour {
+func readBehaviours(k partKind) []behaviour {
 	return []behaviour{
 		{"a text finds the row at its version, and no other", func(t *testing.T, db *gorm.DB) {
-			m := new(M)
-			P(m).part().Name = "pen"
+			m := k.new()
+			m.part().Name = "pen"
 			require.NoError(t, db.Create(m).Error)
 			first := textOf(t, db, m)
-			read := func(text string) (*M, error) {
-				row := new(M)
-				return row, db.Clauses(occ.ExpectText(text)).First(row, P(m).part().ID).Error
+			read := func(text string) (partOfKind, error) {
+				row := k.new()
+				return row, db.Clauses(occ.ExpectText(text)).First(row, m.part().ID).Error
 			}
 
 			row, err := read(first)

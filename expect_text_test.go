@@ -1,7 +1,6 @@
 package occ_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,12 +28,14 @@ type (
 func (snapshotPart) TableName() string { return "parts" }
 func (dirtyPart) TableName() string    { return "parts" }
 
+func kindsAndSnapshots() []kindCase {
+	return append(kinds(), throughG[snapshotPart](kindOf[snapshotPart]("occ.Snapshot")), kindOf[dirtyPart]("snapshot:dirty"))
+}
+
 func TestVersionTextOfEveryKind(t *testing.T) {
 	t.Parallel()
-	all := append(kinds(), kindOf[snapshotPart]("occ.Snapshot"), kindOf[dirtyPart]("snapshot:dirty"))
-	for _, kind := range all {
-		kind.behaviours = kind.texts
-		kind.runOn(t, testdb.All())
+	for _, kind := range kindsAndSnapshots() {
+		kind.runOn(t, testdb.All(), textBehaviours)
 	}
 }
 
@@ -45,27 +46,11 @@ func textOf(t testing.TB, db *gorm.DB, model any) string {
 	return text
 }
 
-func textBehaviours[M any, P partOf[M]]() []behaviour {
-	newPart := func(t *testing.T, db *gorm.DB) *M {
-		m := new(M)
-		P(m).part().Name, P(m).part().Price = "pen", 10
-		require.NoError(t, db.Create(m).Error)
-		return m
-	}
-	stored := func(t *testing.T, db *gorm.DB, m *M) *M {
-		row := new(M)
-		require.NoError(t, db.Unscoped().First(row, P(m).part().ID).Error)
-		return row
-	}
-	byID := func(m *M) *M { // what a client's request makes of a row: its key alone
-		bare := new(M)
-		P(bare).part().ID = P(m).part().ID
-		return bare
-	}
-	price := func(t *testing.T, db *gorm.DB, m *M) int { return P(stored(t, db, m)).part().Price }
+func textBehaviours(k partKind) []behaviour {
+	price := func(t *testing.T, db *gorm.DB, m partOfKind) int { return k.stored(t, db, m).part().Price }
 	return []behaviour{
 		{"the text of a version is ASCII that fits an entity tag, and the same for every reader", func(t *testing.T, db *gorm.DB) {
-			m := newPart(t, db)
+			m := k.newPart(t, db)
 
 			text := textOf(t, db, m)
 
@@ -75,51 +60,50 @@ func textBehaviours[M any, P partOf[M]]() []behaviour {
 				require.True(t, c > ' ' && c <= '~', "%q", text)
 				require.NotContains(t, `",;`, string(c), "%q", text)
 			}
-			require.Equal(t, text, textOf(t, db, stored(t, db, m)))
-			require.Equal(t, text, textOf(t, db, *stored(t, db, m)))
-			require.Empty(t, textOf(t, db, new(M)))
+			require.Equal(t, text, textOf(t, db, k.stored(t, db, m)))
+			require.Equal(t, text, textOf(t, db, valueOf(k.stored(t, db, m))))
+			require.Empty(t, textOf(t, db, k.new()))
 		}},
 		{"a write with the row's text is carried out, and the model has the next version", func(t *testing.T, db *gorm.DB) {
-			m := newPart(t, db)
+			m := k.newPart(t, db)
 			first := textOf(t, db, m)
 
-			request := byID(m)
+			request := k.byID(m)
 			result := db.Model(request).Clauses(occ.ExpectText(first)).Update("price", 20)
 
 			require.NoError(t, result.Error)
 			require.EqualValues(t, 1, result.RowsAffected)
 			require.Equal(t, 20, price(t, db, m))
-			require.NotEqual(t, first, textOf(t, db, stored(t, db, m)))
-			require.Equal(t, textOf(t, db, stored(t, db, m)), textOf(t, db, request))
+			require.NotEqual(t, first, textOf(t, db, k.stored(t, db, m)))
+			require.Equal(t, textOf(t, db, k.stored(t, db, m)), textOf(t, db, request))
 		}},
 		{"a write with an older text is refused and writes nothing", func(t *testing.T, db *gorm.DB) {
-			m := newPart(t, db)
+			m := k.newPart(t, db)
 			first := textOf(t, db, m)
 			require.NoError(t, db.Model(m).Update("price", 30).Error)
 			for name, write := range map[string]func() error{
-				"update": func() error { return db.Model(byID(m)).Clauses(occ.ExpectText(first)).Update("price", 70).Error },
-				"save":   func() error { return db.Clauses(occ.ExpectText(first)).Save(byID(m)).Error },
-				"delete": func() error { return db.Clauses(occ.ExpectText(first)).Delete(byID(m)).Error },
+				"update": func() error { return db.Model(k.byID(m)).Clauses(occ.ExpectText(first)).Update("price", 70).Error },
+				"save":   func() error { return db.Clauses(occ.ExpectText(first)).Save(k.byID(m)).Error },
+				"delete": func() error { return db.Clauses(occ.ExpectText(first)).Delete(k.byID(m)).Error },
 				"by condition": func() error {
-					return db.Model(new(M)).Where("id = ?", P(m).part().ID).Clauses(occ.ExpectText(first)).Update("price", 70).Error
+					return db.Model(k.new()).Where("id = ?", m.part().ID).Clauses(occ.ExpectText(first)).Update("price", 70).Error
 				},
 				"one of two": func() error {
-					return db.Model(byID(m)).Clauses(occ.ExpectText(first, "0815")).Update("price", 70).Error
+					return db.Model(k.byID(m)).Clauses(occ.ExpectText(first, "0815")).Update("price", 70).Error
 				},
 				"gorm.G": func() error {
-					_, err := gorm.G[M](db, occ.ExpectText(first)).Where("id = ?", P(m).part().ID).Update(context.Background(), "price", 70)
-					return err
+					return k.updatePrice(db, m.part().ID, 70, occ.ExpectText(first))
 				},
 			} {
 				row := stale(t, write())
 				require.Equal(t, occ.ReasonChanged, row.Reason, name)
-				require.Equal(t, P(m).part().ID, row.PrimaryKey["id"], name)
+				require.Equal(t, m.part().ID, row.PrimaryKey["id"], name)
 				require.NotNil(t, row.Actual, name)
 				require.Equal(t, 30, price(t, db, m), name)
 			}
 		}},
 		{"what is no version is at no row: refused, and no other error", func(t *testing.T, db *gorm.DB) {
-			m := newPart(t, db)
+			m := k.newPart(t, db)
 			text := textOf(t, db, m)
 			wrong := []string{
 				"0" + text, "+" + text, text + " ", " " + text, text + "x", strings.ToUpper(text) + "Z", "x", "-", "%", "%0", "%zz", "%00", "%ff",
@@ -131,9 +115,9 @@ func textBehaviours[M any, P partOf[M]]() []behaviour {
 					continue
 				}
 				for _, write := range []func() error{
-					func() error { return db.Model(byID(m)).Clauses(occ.ExpectText(given)).Update("price", 70).Error },
-					func() error { return db.Clauses(occ.ExpectText(given)).Delete(byID(m)).Error },
-					func() error { return db.Model(byID(m)).Clauses(occ.ExpectText(given, "y")).Update("price", 70).Error },
+					func() error { return db.Model(k.byID(m)).Clauses(occ.ExpectText(given)).Update("price", 70).Error },
+					func() error { return db.Clauses(occ.ExpectText(given)).Delete(k.byID(m)).Error },
+					func() error { return db.Model(k.byID(m)).Clauses(occ.ExpectText(given, "y")).Update("price", 70).Error },
 				} {
 					err := write()
 					row := stale(t, err)
@@ -141,16 +125,16 @@ func textBehaviours[M any, P partOf[M]]() []behaviour {
 					require.NotErrorIs(t, err, occ.ErrVersionMissing, "%q", given)
 				}
 				require.Equal(t, 10, price(t, db, m), "%q", given)
-				require.Equal(t, text, textOf(t, db, stored(t, db, m)), "%q", given)
+				require.Equal(t, text, textOf(t, db, k.stored(t, db, m)), "%q", given)
 			}
 		}},
 		{"no text, and an empty one, are a version that was never loaded", func(t *testing.T, db *gorm.DB) {
-			m := newPart(t, db)
+			m := k.newPart(t, db)
 			for _, none := range [][]string{nil, {""}, {"", ""}} {
 				for _, write := range []func() error{
-					func() error { return db.Model(byID(m)).Clauses(occ.ExpectText(none...)).Update("price", 70).Error },
-					func() error { return db.Clauses(occ.ExpectText(none...)).Save(byID(m)).Error },
-					func() error { return db.Clauses(occ.ExpectText(none...)).Delete(byID(m)).Error },
+					func() error { return db.Model(k.byID(m)).Clauses(occ.ExpectText(none...)).Update("price", 70).Error },
+					func() error { return db.Clauses(occ.ExpectText(none...)).Save(k.byID(m)).Error },
+					func() error { return db.Clauses(occ.ExpectText(none...)).Delete(k.byID(m)).Error },
 				} {
 					err := write()
 					require.ErrorIs(t, err, occ.ErrVersionMissing)
@@ -160,50 +144,50 @@ func textBehaviours[M any, P partOf[M]]() []behaviour {
 			}
 		}},
 		{"of several texts the row has to be at one", func(t *testing.T, db *gorm.DB) {
-			m := newPart(t, db)
+			m := k.newPart(t, db)
 			first := textOf(t, db, m)
 			require.NoError(t, db.Model(m).Update("price", 30).Error)
 			second := textOf(t, db, m)
 
-			require.NoError(t, db.Model(byID(m)).Clauses(occ.ExpectText("x", first, second)).Update("price", 40).Error)
+			require.NoError(t, db.Model(k.byID(m)).Clauses(occ.ExpectText("x", first, second)).Update("price", 40).Error)
 			require.Equal(t, 40, price(t, db, m))
-			require.ErrorIs(t, db.Model(byID(m)).Clauses(occ.ExpectText("x", first, second)).Update("price", 50).Error, occ.ErrStaleData)
+			require.ErrorIs(t, db.Model(k.byID(m)).Clauses(occ.ExpectText("x", first, second)).Update("price", 50).Error, occ.ErrStaleData)
 			require.Equal(t, 40, price(t, db, m))
 		}},
 		{"AnyVersion writes a row that is there, whatever its version, and inserts none", func(t *testing.T, db *gorm.DB) {
-			m := newPart(t, db)
+			m := k.newPart(t, db)
 			require.NoError(t, db.Model(m).Update("price", 30).Error)
 			before := textOf(t, db, m)
 
-			require.NoError(t, db.Model(byID(m)).Clauses(occ.ExpectText(occ.AnyVersion)).Update("price", 40).Error)
+			require.NoError(t, db.Model(k.byID(m)).Clauses(occ.ExpectText(occ.AnyVersion)).Update("price", 40).Error)
 			require.Equal(t, 40, price(t, db, m))
-			require.NotEqual(t, before, textOf(t, db, stored(t, db, m)))
-			require.NoError(t, db.Model(new(M)).Where("id = ?", P(m).part().ID).Clauses(occ.ExpectText("x", occ.AnyVersion)).Update("price", 41).Error)
+			require.NotEqual(t, before, textOf(t, db, k.stored(t, db, m)))
+			require.NoError(t, db.Model(k.new()).Where("id = ?", m.part().ID).Clauses(occ.ExpectText("x", occ.AnyVersion)).Update("price", 41).Error)
 			require.Equal(t, 41, price(t, db, m))
-			saved := stored(t, db, m)
-			P(saved).part().Price = 42
+			saved := k.stored(t, db, m)
+			saved.part().Price = 42
 			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Save(saved).Error)
 			require.Equal(t, 42, price(t, db, m))
-			require.Equal(t, textOf(t, db, stored(t, db, m)), textOf(t, db, saved))
-			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(byID(m)).Error)
+			require.Equal(t, textOf(t, db, k.stored(t, db, m)), textOf(t, db, saved))
+			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(k.byID(m)).Error)
 
 			for _, write := range []func() error{
 				func() error {
-					return db.Model(byID(m)).Clauses(occ.ExpectText(occ.AnyVersion)).Update("price", 50).Error
+					return db.Model(k.byID(m)).Clauses(occ.ExpectText(occ.AnyVersion)).Update("price", 50).Error
 				},
-				func() error { return db.Clauses(occ.ExpectText(occ.AnyVersion)).Save(byID(m)).Error },
-				func() error { return db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(byID(m)).Error },
+				func() error { return db.Clauses(occ.ExpectText(occ.AnyVersion)).Save(k.byID(m)).Error },
+				func() error { return db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(k.byID(m)).Error },
 			} {
 				require.Equal(t, occ.ReasonDeleted, stale(t, write()).Reason)
 			}
-			require.NoError(t, db.Unscoped().Delete(new(M), P(m).part().ID).Error)
-			require.Equal(t, occ.ReasonDeleted, stale(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Save(byID(m)).Error).Reason)
-			require.ErrorIs(t, db.Unscoped().First(new(M), P(m).part().ID).Error, gorm.ErrRecordNotFound)
+			require.NoError(t, db.Unscoped().Delete(k.new(), m.part().ID).Error)
+			require.Equal(t, occ.ReasonDeleted, stale(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Save(k.byID(m)).Error).Reason)
+			require.ErrorIs(t, db.Unscoped().First(k.new(), m.part().ID).Error, gorm.ErrRecordNotFound)
 		}},
 		{"own conditions hold beside a text", func(t *testing.T, db *gorm.DB) {
-			m := newPart(t, db)
+			m := k.newPart(t, db)
 			for _, text := range []string{textOf(t, db, m), occ.AnyVersion} {
-				result := db.Model(byID(m)).Where("price > ? OR price > ?", 100, 200).Clauses(occ.ExpectText(text)).Update("price", 40)
+				result := db.Model(k.byID(m)).Where("price > ? OR price > ?", 100, 200).Clauses(occ.ExpectText(text)).Update("price", 40)
 
 				require.NoError(t, result.Error)
 				require.Zero(t, result.RowsAffected)
@@ -211,15 +195,15 @@ func textBehaviours[M any, P partOf[M]]() []behaviour {
 			}
 		}},
 		{"every row of a slice has to be at one of the texts", func(t *testing.T, db *gorm.DB) {
-			first, second := newPart(t, db), newPart(t, db)
+			first, second := k.newPart(t, db), k.newPart(t, db)
 			require.NoError(t, db.Model(second).Update("price", 30).Error)
 			texts := []string{textOf(t, db, first), textOf(t, db, second)}
-			slice := func() *[]*M { return &[]*M{byID(first), byID(second)} }
+			slice := func() any { return k.slice(k.byID(first), k.byID(second)) }
 
 			require.NoError(t, db.Model(slice()).Clauses(occ.ExpectText(texts...)).Update("price", 40).Error)
 			require.Equal(t, []int{40, 40}, []int{price(t, db, first), price(t, db, second)})
-			require.NoError(t, db.Model(stored(t, db, second)).Update("price", 41).Error)
-			texts = []string{textOf(t, db, stored(t, db, first)), textOf(t, db, stored(t, db, second)) + "x"}
+			require.NoError(t, db.Model(k.stored(t, db, second)).Update("price", 41).Error)
+			texts = []string{textOf(t, db, k.stored(t, db, first)), textOf(t, db, k.stored(t, db, second)) + "x"}
 			err := db.Model(slice()).Clauses(occ.ExpectText(texts...)).Update("price", 50).Error
 			require.Equal(t, 1, stale(t, err).Index)
 			require.Equal(t, []int{40, 41}, []int{price(t, db, first), price(t, db, second)})
