@@ -1,6 +1,7 @@
 package occ
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,6 +67,8 @@ type StaleDataError struct {
 	// Err is the database's own error where it reported the conflict itself, or the error of the read that was to find the
 	// reason. A deadlock among these may have ended the caller's transaction. Otherwise it is nil.
 	Err error
+
+	text string // of the version that a single row has; integers go without
 }
 
 // StaleRow is one refused row.
@@ -238,6 +241,24 @@ func (e *StaleDataError) Is(target error) bool {
 	return target == ErrStaleData
 }
 
+// As serves package occhttp: it gives the version that a single refused row has as [VersionText] has it.
+func (e *StaleDataError) As(target any) bool {
+	current, ok := target.(*conflict.Current)
+	if !ok || len(e.Rows) != 1 {
+		return false
+	}
+	*current = conflict.Current(cmp.Or(e.text, integerText(e.Rows[0].Actual)))
+	return *current != ""
+}
+
+// integerText is the text of a version that is an integer; "" for others, and for the zero value.
+func integerText(version any) string {
+	if rv := value.Dereferenced(version); rv.IsValid() && !rv.IsZero() && (rv.CanInt() || rv.CanUint()) {
+		return fmt.Sprint(logged(version))
+	}
+	return ""
+}
+
 // Unwrap gives the database's own error, if there is one.
 func (e *StaleDataError) Unwrap() error { return e.Err }
 
@@ -251,6 +272,9 @@ func staleData(refusal *conflict.Refusal) error {
 		}
 	}
 	stale := &StaleDataError{Op: Op(refusal.Op), Table: refusal.Table, Rows: rows, Err: refusal.Err}
+	if single := refusal.Rows[0]; len(rows) == 1 && integerText(single.Actual) == "" {
+		stale.text = single.Text
+	}
 	if refusal.NoVersion {
 		stale.Err = errNoText
 	}

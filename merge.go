@@ -6,6 +6,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/merge"
 )
 
@@ -26,6 +27,8 @@ type MergeConflictError struct {
 	PrimaryKey map[string]any  // column name to value
 	Fields     []FieldConflict // in the order of the model's fields; there is at least one
 	Theirs     any             // the row as it is stored, a pointer to the model's type
+
+	text string // of the version of theirs
 }
 
 // Error is one line for a log: table, key and the fields in conflict. It holds no row contents.
@@ -40,6 +43,15 @@ func (e *MergeConflictError) Error() string {
 // Is matches [ErrMergeConflict] and [ErrStaleData].
 func (e *MergeConflictError) Is(target error) bool {
 	return target == ErrMergeConflict || target == ErrStaleData
+}
+
+// As serves package occhttp: it gives the version of Theirs as [VersionText] has it.
+func (e *MergeConflictError) As(target any) bool {
+	current, ok := target.(*conflict.Current)
+	if ok {
+		*current = conflict.Current(e.text)
+	}
+	return ok && e.text != ""
 }
 
 // Merge applies to theirs what turned base into mine, column by column, as git merges two branches. Base is the row as

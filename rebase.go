@@ -38,8 +38,9 @@ func Rebase[T any](db *gorm.DB, base, mine *T) error {
 	theirs, stored := new(T), new(T)
 	err = s.Rebase(base, mine, theirs, stored)
 	if unresolved := (*merge.Unresolved)(nil); errors.As(err, &unresolved) {
+		text, _ := VersionText(db, theirs) // a type that has none
 		return &MergeConflictError{
-			Table: unresolved.Table, PrimaryKey: unresolved.Key, Fields: fieldConflicts(unresolved.Fields), Theirs: theirs,
+			Table: unresolved.Table, PrimaryKey: unresolved.Key, Fields: fieldConflicts(unresolved.Fields), Theirs: theirs, text: text,
 		}
 	}
 	if err != nil {

@@ -1,14 +1,22 @@
 package occhttp_test
 
 import (
+	"bufio"
+	"database/sql"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -115,35 +123,102 @@ func TestTextThatIsNoTag(t *testing.T) {
 	}
 }
 
-// textNote has versions that the application makes up.
-type textNote = typedNote[string]
+// noteAt makes notes of a kind at the versions that a fuzzer makes up.
+type noteAt struct {
+	name string
+	note func() any
+}
+
+func notesAt(bits uint64, text string) []noteAt {
+	signed, instant := int64(bits), time.Unix(int64(bits%253402300799), int64(bits%1e9)).UTC()
+	id, name := uuid.UUID{}, revision(text)
+	binary.BigEndian.PutUint64(id[:8], bits)
+	copy(id[8:], text)
+	return []noteAt{
+		{"int8", func() any { return &typedNote[int8]{Rev: int8(signed)} }},
+		{"int64", func() any { return &typedNote[int64]{Rev: signed} }},
+		{"occ.Version", func() any { return &typedNote[occ.Version]{Rev: occ.Version(signed)} }},
+		{"uint64", func() any { return &typedNote[uint64]{Rev: bits >> 1} }},
+		{"*int64", func() any { return &typedNote[*int64]{Rev: &signed} }},
+		{"sql.NullInt32", func() any { return &typedNote[sql.NullInt32]{Rev: sql.NullInt32{Int32: int32(signed), Valid: true}} }},
+		{"time.Time", func() any { return &typedNote[time.Time]{Rev: instant} }},
+		{"sql.NullTime", func() any { return &typedNote[sql.NullTime]{Rev: sql.NullTime{Time: instant, Valid: true}} }},
+		{"string", func() any { return &typedNote[string]{Rev: text} }},
+		{"pointer to a named string", func() any { return &typedNote[*revision]{Rev: &name} }},
+		{"generated", func() any { return &generatedNote[revision]{Rev: name} }},
+		{"uuid.UUID", func() any { return &typedNote[uuid.UUID]{Rev: id} }},
+		{"16 bytes", func() any { return &typedNote[bareID]{Rev: bareID(id)} }},
+		{"snapshot", func() any { return &snapshotNote{Note: Note{Text: text}} }},
+		{"token", func() any { return &tokenNote{Text: text, Likes: int(bits % 100)} }},
+		{"composite key", func() any { return &pageNote[string]{ID: uint(bits >> 2), Page: len(text), Rev: text} }},
+	}
+}
+
+// sentBack is the request of a client that sends a tag back, as a server reads it from the wire.
+func sentBack(t *testing.T, header string) *http.Request {
+	t.Helper()
+	wire := "PUT / HTTP/1.1\r\nHost: example.org\r\nIf-Match: " + header + "\r\n\r\n"
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire)))
+	require.NoError(t, err, "%q", header)
+	return r
+}
+
+// check requires that the tag of whatever version a row has finds the row, once, and no row at another version.
+func (k noteAt) check(t *testing.T, db *gorm.DB, other noteAt, variant string) {
+	mine, theirs := k.note(), other.note()
+	if db.Create(mine).Error != nil || db.Create(theirs).Error != nil {
+		return // the column cannot hold it, or the key is there already
+	}
+	tag, errMine := occhttp.TagOf(db, mine)
+	otherTag, errTheirs := occhttp.TagOf(db, theirs)
+	require.NoError(t, errors.Join(errMine, errTheirs))
+	if tag == "" {
+		return // the zero value
+	}
+	header := tag.Variant(variant).String()
+	r := sentBack(t, `"%no", W/"y",`+header)
+	text := time.Now().String() // other than any text that the fuzzer makes up
+	write := func(row any) error {
+		return db.Model(byKey(row)).Clauses(occhttp.IfMatch(r)).Update("text", text).Error
+	}
+
+	require.NoError(t, occhttp.Check(r, tag), "%s %q", k.name, header)
+	if tag != otherTag {
+		require.ErrorIs(t, write(theirs), occ.ErrStaleData, "%s: %q is not at %q", k.name, otherTag, header)
+		require.ErrorIs(t, occhttp.Check(r, otherTag), occ.ErrStaleData, "%s: %q is not at %q", k.name, otherTag, header)
+	}
+	require.NoError(t, write(mine), "%s %q", k.name, header)
+	require.ErrorIs(t, write(mine), occ.ErrStaleData, "%s: %q is used", k.name, header)
+}
+
+// byKey is what a request makes of a row: its key alone.
+func byKey(row any) any {
+	bare, stored := reflect.New(reflect.TypeOf(row).Elem()), reflect.ValueOf(row).Elem()
+	for _, part := range []string{"ID", "Page"} {
+		if field := bare.Elem().FieldByName(part); field.IsValid() {
+			field.Set(stored.FieldByName(part))
+		}
+	}
+	return bare.Interface()
+}
 
 func FuzzAVersionSurvivesTheWayThroughAClient(f *testing.F) {
-	d := testdb.One(f, "sqlite")
-	db := d.Open(f)
-	require.NoError(f, db.Use(occ.New()))
-	require.NoError(f, db.AutoMigrate(&textNote{}))
-	for _, version := range []string{"7", "a,b", `a"b`, "a b", "*", "%", "%2A", "é", "7;html", "7-gzip", `W/"7"`, "\t", "a\nb"} {
-		f.Add(version)
+	var dbs []*gorm.DB
+	for _, kind := range notesAt(1, "") {
+		db := testdb.One(f, "sqlite").Open(f)
+		require.NoError(f, db.Use(occ.New(occ.WithGenerator("mine", &numbers{}))))
+		require.NoError(f, db.AutoMigrate(kind.note()))
+		dbs = append(dbs, db)
 	}
-	f.Fuzz(func(t *testing.T, version string) {
-		if version == "" || strings.ToValidUTF8(version, "") != version || strings.Contains(version, "\x00") {
-			t.Skip("no version of a row")
+	for i, version := range []string{"7", "a,b", `a"b`, "a b", "*", "%", "%2A", "é", "7;html", "7-gzip", `W/"7"`, "\t", "a\nb", "", "\xff", "a\x00b"} {
+		f.Add(uint64(1)<<(4*i)-1, version, "html")
+		f.Add(uint64(i+1), "rev-1", version)
+	}
+	f.Fuzz(func(t *testing.T, bits uint64, text, variant string) {
+		others := notesAt(bits+1, text+"x")
+		for i, kind := range notesAt(bits, text) {
+			kind.check(t, dbs[i], others[i], variant)
 		}
-		note := textNote{Note: Note{Text: "as created"}, Rev: version}
-		other := textNote{Note: Note{Text: "as created"}, Rev: version + "x"}
-		require.NoError(t, db.Create(&note).Error)
-		require.NoError(t, db.Create(&other).Error)
-		tag, err := occhttp.TagOf(db, note)
-		require.NoError(t, err)
-		r := httptest.NewRequest("PUT", "/", nil)
-		r.Header.Set("If-Match", tag.Variant("html").String())
-
-		require.NoError(t, occhttp.Check(r, tag))
-		require.NoError(t, db.Model(&textNote{Note: Note{ID: note.ID}}).Clauses(occhttp.IfMatch(r)).Update("text", "mine").Error)
-		err = db.Model(&textNote{Note: Note{ID: other.ID}}).Clauses(occhttp.IfMatch(r)).Update("text", "mine").Error
-
-		require.ErrorIs(t, err, occ.ErrStaleData)
 	})
 }
 

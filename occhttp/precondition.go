@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/conflict"
 )
 
 // ErrPreconditionRequired reports that a request has no If-Match, so that nothing says which version its writer has seen; or
@@ -74,7 +75,7 @@ func (refused) Build(clause.Builder) {}
 // sides, and * matches whatever was loaded.
 //
 // A tag that does not match is an error that matches [occ.ErrStaleData]; the others are those of [IfMatch]. Check sends no
-// SQL. The row can still be written between Check and Save, so the save must be a compared one of the model that current
+// SQL. [occ.Retry] does not run its function again for it. The row can still be written between Check and Save, so the save must be a compared one of the model that current
 // is from.
 func Check(r *http.Request, current Tag, opts ...Option) error {
 	wanted, err := ifMatch(r, opts)
@@ -97,8 +98,19 @@ func (e *mismatch) Error() string {
 	return fmt.Sprintf("occhttp: stale data: the resource is at %s, which If-Match does not name", e.current)
 }
 
-// Is matches [occ.ErrStaleData].
-func (e *mismatch) Is(target error) bool { return target == occ.ErrStaleData }
+// Is matches [occ.ErrStaleData]. [occ.Retry] is told that the client would be asking for the same version again.
+func (e *mismatch) Is(target error) bool {
+	return target == occ.ErrStaleData || target == conflict.ErrFinal
+}
+
+// As gives the tag for [Problem].
+func (e *mismatch) As(target any) bool {
+	current, ok := target.(*conflict.Current)
+	if ok {
+		*current = conflict.Current(e.current)
+	}
+	return ok && e.current != ""
+}
 
 // precondition is what an If-Match field asks for.
 type precondition struct {
@@ -204,7 +216,7 @@ func NotModified(w http.ResponseWriter, r *http.Request, t Tag) bool {
 		w.Header().Del("Content-Length")
 		w.WriteHeader(http.StatusNotModified)
 	case list.any:
-		exists().ServeHTTP(w, r)
+		exists(t).ServeHTTP(w, r)
 	default:
 		ProblemOf(r, &mismatch{t}).ServeHTTP(w, r)
 	}

@@ -1,17 +1,14 @@
 package occhttp
 
 import (
-	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"net/http"
-	"reflect"
-	"strconv"
-	"strings"
 
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/dialect"
 )
 
@@ -50,10 +47,11 @@ type Representation struct {
 //   - [*occ.RetryError] on a conflict, deadlock or lock timeout: 503 with Retry-After: 1, urn:occ:busy; but one on a refusal
 //     is urn:occ:stale as above where the request has a conditional header, which no further try can fulfil
 //
-// Where the error says at which version the row is (an integer, a string or a UUID; any tag after [Check]), Current has
-// that tag. [Problem.With] sets it for other kinds, and shows the row.
+// Current has the tag that the row is at in a 412 or 409, where the error knows it: after every refusal that has read its one
+// row, whatever the kind of version, after a merge conflict and after [Check]. It does not where nothing was read (a weak
+// tag, a duplicate key), or the row could not be. [Problem.With] sets it, and shows the row.
 func ProblemOf(r *http.Request, err error) *Problem {
-	conflict := (*occ.MergeConflictError)(nil)
+	unresolved := (*occ.MergeConflictError)(nil)
 	switch {
 	case err == nil:
 		return nil
@@ -63,10 +61,10 @@ func ProblemOf(r *http.Request, err error) *Problem {
 		return weakTag()
 	case errors.Is(err, ErrPreconditionRequired):
 		return preconditionRequired("")
-	case errors.As(err, &conflict):
-		return mergeConflict(conflict)
+	case errors.As(err, &unresolved):
+		return mergeConflict(unresolved).at(currentIn(err))
 	case createsOnly(r) && (isDuplicate(err) || errors.Is(err, occ.ErrVersionMissing)):
-		return exists()
+		return exists(currentIn(err))
 	case errors.Is(err, occ.ErrStaleData):
 		return refusal(r, err)
 	case isRetryError(err) && dialect.IsTransient(err):
@@ -102,8 +100,8 @@ func refusal(r *http.Request, err error) *Problem {
 		return busy()
 	}
 	p := stale(isConditional(r))
-	p.Reason, p.Current = reasonOf(refused), currentIn(err, refused)
-	return p
+	p.Reason = reasonOf(refused)
+	return p.at(currentIn(err))
 }
 
 func isGone(refused *occ.StaleDataError) bool {
@@ -131,47 +129,19 @@ func reasonOf(refused *occ.StaleDataError) occ.Reason {
 	return occ.ReasonUnknown
 }
 
-// currentIn returns the tag that an error knows; nil where it knows none.
-func currentIn(err error, refused *occ.StaleDataError) *Representation {
-	var current Tag
-	if checked := (*mismatch)(nil); errors.As(err, &checked) {
-		current = checked.current
-	} else if refused != nil && len(refused.Rows) == 1 {
-		current = tagOfVersion(refused.Rows[0].Actual)
-	}
-	if current == "" {
-		return nil
-	}
-	return &Representation{ETag: current}
+// currentIn returns the tag of the version that the row has, as an error knows it; "" where it does not.
+func currentIn(err error) Tag {
+	var current conflict.Current
+	_ = errors.As(err, &current)
+	return Tag(current)
 }
 
-// tagOfVersion returns the tag of a version whose text does not depend on its column; "" for others, such as times.
-func tagOfVersion(version any) Tag {
-	if valuer, ok := version.(driver.Valuer); ok && indirect(version).IsValid() {
-		plain, err := valuer.Value()
-		if err != nil {
-			return ""
-		}
-		version = plain
+// at is the problem with the tag of the version that the row has, if it is known.
+func (p *Problem) at(t Tag) *Problem {
+	if t == "" {
+		return p
 	}
-	rv := indirect(version)
-	switch {
-	case !rv.IsValid() || rv.IsZero():
-		return ""
-	case rv.CanInt():
-		return Tag(strconv.FormatInt(rv.Int(), 10))
-	case rv.CanUint():
-		return Tag(strconv.FormatUint(rv.Uint(), 10))
-	case rv.Kind() == reflect.String && isPlain(rv.String()):
-		return Tag(rv.String())
-	}
-	return ""
-}
-
-// isPlain reports whether occ.VersionText leaves a string as it is.
-func isPlain(text string) bool {
-	isEscaped := func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`",;%`, c) }
-	return text != occ.AnyVersion && strings.IndexFunc(text, isEscaped) < 0
+	return p.With(t, nil)
 }
 
 func malformed() *Problem {
@@ -215,19 +185,20 @@ func deleted() *Problem {
 	}
 }
 
-func exists() *Problem {
-	return &Problem{
+func exists(current Tag) *Problem {
+	p := &Problem{
 		Type: "urn:occ:exists", Title: "Exists already", Status: http.StatusPreconditionFailed,
 		Detail: "If-None-Match: * asks for a new resource, and there is one. Nothing was written. GET it to change it.",
 	}
+	return p.at(current)
 }
 
-func mergeConflict(conflict *occ.MergeConflictError) *Problem {
+func mergeConflict(unresolved *occ.MergeConflictError) *Problem {
 	p := &Problem{
 		Type: "urn:occ:merge-conflict", Title: "Merge conflict", Status: http.StatusConflict, Reason: occ.ReasonChanged,
 		Detail: "The fields have been changed to other values since the resource was read. Nothing was written. Decide which values stay.",
 	}
-	for _, field := range conflict.Fields {
+	for _, field := range unresolved.Fields {
 		p.Fields = append(p.Fields, field.Field)
 	}
 	return p

@@ -233,14 +233,65 @@ func TestAVersionInTheBodyDecidesNothing(t *testing.T) {
 
 func TestARefusalSaysWhereTheRowIs(t *testing.T) {
 	t.Parallel()
-	testdb.Each(t, func(t *testing.T, db *gorm.DB) {
-		newFixture[typedNote[int64]](t, db)
-		h := resource[typedNote[int64], *typedNote[int64]]{db: db}.mux()
-		require.Equal(t, 200, request(h, "PUT", "/notes/1", `{"Text":"mine"}`, `If-Match: "1"`).Code)
+	eachKind(t, func(t *testing.T, x fixture) {
+		tag := func() string { return request(x.h, "GET", "/notes/1", "").Header().Get("ETag") }
+		first := tag()
+		require.Equal(t, 200, request(x.h, "PUT", "/notes/1", `{"Text":"changed"}`, "If-Match: "+first).Code)
+		current := map[string]any{"etag": tag()}
 		for _, method := range []string{"PUT", "PATCH", "DELETE"} {
-			w := request(h, method, "/notes/1", `{"Text":"theirs"}`, `If-Match: "1"`)
-			require.Equal(t, map[string]any{"etag": `"2"`}, problemIn(t, w)["current"], method)
+			for _, list := range []string{first, first + `, "x"`, `"x"`} {
+				w := request(x.h, method, "/notes/1", `{"Text":"mine"}`, "If-Match: "+list)
+				require.Equal(t, 412, w.Code)
+				require.Equal(t, current, problemIn(t, w)["current"], "%s %s", method, list)
+			}
 		}
+		require.Equal(t, current, problemIn(t, problemOf(t, x.bare(), "If-None-Match: *"))["current"])
+		conflict := problemOf(t, x.stale(t))
+		require.Equal(t, 409, conflict.Code)
+		require.Equal(t, map[string]any{"etag": tag()}, problemIn(t, conflict)["current"])
+	})
+}
+
+func TestAMergeConflictSaysWhereTheRowIs(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, x fixture) {
+		w := problemOf(t, x.merge(t))
+
+		require.Equal(t, 409, w.Code)
+		require.Equal(t, "urn:occ:merge-conflict", problemIn(t, w)["type"])
+		tag := request(x.h, "GET", "/notes/1", "").Header().Get("ETag")
+		require.Equal(t, map[string]any{"etag": tag}, problemIn(t, w)["current"])
+		require.Equal(t, "theirs", x.text(t))
+	})
+}
+
+// A tag that was current when it was sent is not when the function runs again, so there is nothing to try again for.
+func TestRetryEndsWithAFailedCheck(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *gorm.DB) {
+		x := newFixture[typedNote[int64]](t, db)
+		r := httptest.NewRequest("PATCH", "/notes/1", nil)
+		r.Header.Set("If-Match", `"x"`)
+		attempts := 0
+
+		err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
+			attempts++
+			var note typedNote[int64]
+			require.NoError(t, tx.First(&note, 1).Error)
+			tag, err := occhttp.TagOf(tx, &note)
+			require.NoError(t, err)
+			if err := occhttp.Check(r, tag); err != nil {
+				return fmt.Errorf("patching: %w", err)
+			}
+			return tx.Model(&note).Update("text", "mine").Error
+		})
+
+		require.ErrorIs(t, err, occ.ErrStaleData)
+		require.Equal(t, 1, attempts)
+		p := occhttp.ProblemOf(r, err)
+		require.Equal(t, 412, p.Status)
+		require.Equal(t, occhttp.Tag("1"), p.Current.ETag)
+		require.Equal(t, "as created", x.text(t))
 	})
 }
 

@@ -1,7 +1,10 @@
 // Package conflict is what is known of a refused write, as plain data: the root package makes the public error of it.
 package conflict
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Op is the operation that was refused.
 type Op string
@@ -44,9 +47,20 @@ type Row struct {
 	PrimaryKey map[string]any // column name to value
 	Expected   any            // the version that was compared
 	Actual     any            // the version the row has now; nil where it is gone or could not be read
+	Text       string         // Actual as text for clients; "" where it has none
 	Reason     Reason
 	Blame      map[string]any // who has written the row, and when, by column name
 }
+
+// Current is the version that a refused row has, as text for clients. It is an error for the sake of errors.As alone: the
+// public errors hand it over by their As methods.
+type Current string
+
+func (c Current) Error() string { return string(c) }
+
+// ErrFinal is matched by errors that no further attempt can go without, though they are about stale data: what a client
+// has asked for does not change.
+var ErrFinal = errors.New("occ: refused for good")
 
 // Face is how the engine speaks to those outside: what it finds out, it hands over as plain data.
 type Face struct {

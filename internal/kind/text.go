@@ -19,6 +19,15 @@ func (f *Field) Text(version any) (string, error) {
 	return text, nil
 }
 
+// TextIfAny is the text of a version that was read from a row; "" where there is none.
+func (f *Field) TextIfAny(version any) string {
+	if version == nil {
+		return ""
+	}
+	text, _ := f.Text(version)
+	return text
+}
+
 // FromText is the version whose text this is; ok is false where it is that of none. Text is taken as it is written: of two
 // forms of one number at most one is a version.
 func (f *Field) FromText(text string) (version any, ok bool) {

@@ -113,6 +113,7 @@ func (r readRow) compare() error {
 
 func (r readRow) refusal(expected, actual any, given bool) error {
 	row := conflict.Row{PrimaryKey: map[string]any{}, Expected: expected, Actual: actual, Reason: r.reason(expected, actual)}
+	row.Text = r.model.Version.TextIfAny(actual)
 	for _, field := range r.model.PrimaryFields {
 		row.PrimaryKey[field.DBName] = valueIn(r.stmt, field)
 	}

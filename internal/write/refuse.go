@@ -24,6 +24,10 @@ func (p *plan) refuse(reported error, stale ...conflict.Row) error {
 
 func (c *Call) refusing(refusal *conflict.Refusal) error {
 	refusal.Table = c.tableName()
+	for i := range refusal.Rows {
+		stale := &refusal.Rows[i]
+		stale.Text = c.Model.Version.TextIfAny(stale.Actual)
+	}
 	c.heat(refusal)
 	c.refusal = c.Plugin.Face.Refused(refusal)
 	return c.refusal
