@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -25,11 +27,27 @@ type (
 	}
 )
 
+// TokenColumns are those of Part, of which one is a token.
+type TokenColumns struct {
+	ID        uint
+	Name      string
+	Price     int `gorm:"token"`
+	DeletedAt gorm.DeletedAt
+}
+
+func (c *TokenColumns) part() *Part { return (*Part)(c) }
+
+type tokenPart struct {
+	TokenColumns
+	occ.Snapshot
+}
+
 func (snapshotPart) TableName() string { return "parts" }
 func (dirtyPart) TableName() string    { return "parts" }
+func (tokenPart) TableName() string    { return "parts" }
 
 func kindsAndSnapshots() []kindCase {
-	return append(kinds(), throughG[snapshotPart](kindOf[snapshotPart]("occ.Snapshot")), kindOf[dirtyPart]("snapshot:dirty"))
+	return append(kinds(), throughG[snapshotPart](kindOf[snapshotPart]("occ.Snapshot")), kindOf[dirtyPart]("snapshot:dirty"), kindOf[tokenPart]("token"))
 }
 
 func TestVersionTextOfEveryKind(t *testing.T) {
@@ -208,6 +226,110 @@ func textBehaviours(k partKind) []behaviour {
 			require.Equal(t, 1, stale(t, err).Index)
 			require.Equal(t, []int{40, 41}, []int{price(t, db, first), price(t, db, second)})
 			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(slice()).Error)
+		}},
+	}
+}
+
+func TestTheTextOfATokenIsOfItAlone(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{
+		{"another column does not change it", func(t *testing.T, db *gorm.DB) {
+			mine := tokenPart{TokenColumns: TokenColumns{Name: "pen", Price: 10}}
+			require.NoError(t, db.Create(&mine).Error)
+			text := textOf(t, db, &mine)
+
+			require.NoError(t, db.Model(&mine).Update("name", "pencil").Error)
+			require.Equal(t, text, textOf(t, db, &mine))
+			request := tokenPart{TokenColumns: TokenColumns{ID: mine.ID}}
+			require.NoError(t, db.Model(&request).Clauses(occ.ExpectText(text)).Update("price", 20).Error)
+			require.NotEqual(t, text, textOf(t, db, &request))
+			require.ErrorIs(t, db.Model(&mine).Clauses(occ.ExpectText(text)).Update("name", "quill").Error, occ.ErrStaleData)
+
+			stored := reload[tokenPart](t, db, mine.ID)
+			require.Equal(t, TokenColumns{ID: mine.ID, Name: "pencil", Price: 20}, stored.TokenColumns)
+			require.Equal(t, textOf(t, db, &request), textOf(t, db, &stored))
+		}},
+	}, &tokenPart{})
+}
+
+// Verse has a key of two columns.
+type Verse struct {
+	Book uint `gorm:"primaryKey;autoIncrement:false"`
+	Line uint `gorm:"primaryKey;autoIncrement:false"`
+	Text string
+}
+
+type (
+	typedVerse[V any] struct {
+		Verse
+		Version V `gorm:"version"`
+	}
+	snapshotVerse struct {
+		Verse
+		occ.Snapshot
+	}
+)
+
+func (typedVerse[V]) TableName() string { return "verses" }
+func (v *Verse) verse() *Verse          { return v }
+
+func TestVersionTextOfACompositeKey(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), verseBehaviours[typedVerse[int64]](), &typedVerse[int64]{})
+	run(t, testdb.All(), verseBehaviours[typedVerse[time.Time]](), &typedVerse[time.Time]{})
+	run(t, testdb.All(), verseBehaviours[typedVerse[uuid.UUID]](), &typedVerse[uuid.UUID]{})
+	run(t, testdb.All(), verseBehaviours[snapshotVerse](), &snapshotVerse{})
+}
+
+func verseBehaviours[M any, P interface {
+	*M
+	verse() *Verse
+}]() []behaviour {
+	at := func(line uint) *M {
+		m := new(M)
+		P(m).verse().Book, P(m).verse().Line = 1, line
+		return m
+	}
+	text := func(t *testing.T, db *gorm.DB, line uint) (text, version string) {
+		m := new(M)
+		require.NoError(t, db.First(m, "book = ? AND line = ?", 1, line).Error)
+		return P(m).verse().Text, textOf(t, db, m)
+	}
+	texts := func(t *testing.T, db *gorm.DB) (texts [2]string) {
+		texts[0], _ = text(t, db, 1)
+		texts[1], _ = text(t, db, 2)
+		return texts
+	}
+	return []behaviour{
+		{"a text is compared at the row that the whole key names", func(t *testing.T, db *gorm.DB) {
+			first, second := at(1), at(2)
+			P(first).verse().Text, P(second).verse().Text = "a", "b"
+			require.NoError(t, db.Create(first).Error)
+			require.NoError(t, db.Create(second).Error)
+			_, old := text(t, db, 1)
+
+			require.NoError(t, db.Model(at(1)).Clauses(occ.ExpectText(old)).Update("text", "c").Error)
+			require.Equal(t, [2]string{"c", "b"}, texts(t, db))
+			_, now := text(t, db, 1)
+			require.NoError(t, db.Model(new(M)).Where("book = ? AND line = ?", 1, 1).Clauses(occ.ExpectText(now)).Update("text", "d").Error)
+			require.Equal(t, [2]string{"d", "b"}, texts(t, db))
+			for _, write := range []func() error{
+				func() error { return db.Model(at(1)).Clauses(occ.ExpectText(old)).Update("text", "e").Error },
+				func() error { return db.Model(at(1)).Clauses(occ.ExpectText(old, now)).Update("text", "e").Error },
+				func() error { return db.Clauses(occ.ExpectText(old)).Save(at(1)).Error },
+				func() error { return db.Clauses(occ.ExpectText(old)).Delete(at(1)).Error },
+				func() error {
+					return db.Model(new(M)).Where("book = ? AND line = ?", 1, 1).Clauses(occ.ExpectText(old)).Update("text", "e").Error
+				},
+			} {
+				row := stale(t, write())
+				require.Equal(t, occ.ReasonChanged, row.Reason)
+				require.Equal(t, map[string]any{"book": uint(1), "line": uint(1)}, row.PrimaryKey)
+				require.Equal(t, [2]string{"d", "b"}, texts(t, db))
+			}
+			row := stale(t, db.Model(at(0)).Clauses(occ.ExpectText(now)).Update("text", "e").Error)
+			require.Equal(t, occ.ReasonDeleted, row.Reason, "a part of the key is no key")
+			require.Equal(t, [2]string{"d", "b"}, texts(t, db))
 		}},
 	}
 }

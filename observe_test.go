@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +113,30 @@ func TestWhoIsTold(t *testing.T) {
 			require.EqualValues(t, 2000, stats["products"].Checked)
 		}},
 	}, &Product{})
+}
+
+// An exporter of figures may ask for them while the application is starting.
+func TestStatsWhileThePluginIsRegistered(t *testing.T) {
+	t.Parallel()
+	db, plugin := testdb.One(t, "sqlite").Open(t), occ.New()
+	var asking sync.WaitGroup
+	registered := make(chan struct{})
+	asking.Go(func() {
+		for {
+			require.Empty(t, plugin.Stats())
+			select {
+			case <-registered:
+				return
+			default:
+			}
+		}
+	})
+
+	require.NoError(t, db.Use(plugin))
+	close(registered)
+	asking.Wait()
+
+	require.Empty(t, plugin.Stats())
 }
 
 type contextKey struct{}

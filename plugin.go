@@ -32,8 +32,7 @@ type Plugin struct {
 
 	leanTransactions bool
 
-	initialized atomic.Bool
-	engine      *write.Engine
+	engine atomic.Pointer[write.Engine] // nil until Initialize
 }
 
 func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *write.Engine {
@@ -119,12 +118,12 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	if err != nil {
 		return fmt.Errorf("occ: %w; occ.WithDialect names the one that the database behaves like", err)
 	}
-	if !p.initialized.Swap(true) {
-		p.engine = p.newEngine(db, &d)
-	} else if db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != p.engine.Dialect.Name {
+	isFirst := p.engine.CompareAndSwap(nil, p.newEngine(db, &d))
+	engine := p.engine.Load()
+	if !isFirst && (db.Plugins[p.Name()] != gorm.Plugin(p) || d.Name != engine.Dialect.Name) {
 		return errors.New("occ: the plugin is registered already: call occ.New for each gorm.DB")
 	}
-	return errors.Join(p.engine.Register(db)...)
+	return errors.Join(engine.Register(db)...)
 }
 
 // pluginOf finds the plugin that db was given.
@@ -142,7 +141,7 @@ func engineOf(db *gorm.DB) (*write.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.engine, nil
+	return p.engine.Load(), nil
 }
 
 // WithGenerator adds a kind of version of the user's own: fields tagged `gorm:"version:name"` take their versions from g.

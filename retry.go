@@ -22,21 +22,12 @@ import (
 // now. So fc must load what it writes, through its tx, and must have no effect outside the database that may not happen
 // twice. Do not use Retry for what a person has edited: show them the conflict, see [Rebase].
 //
-<<<<<<< HEAD
 // It runs fc again after [ErrStaleData], and also after serialization failures, deadlocks, lock timeouts, conflicts of
 // clusters and SQLite's busy, whether a statement or COMMIT reports them. It also does where no transaction could begin,
 // because the server could not be reached, accepted no more connections, or its node was out of its cluster (Galera's 1047,
-// from a statement too). It does not run fc again after any other error. Among those are [ErrVersionMissing] and
-// [ErrMergeConflict], which would only occur again, the end of a context, and a connection that was lost once the transaction
-// had begun. If it was lost in COMMIT, the transaction may have been carried out; [WithCommitCheck] finds out.
-=======
-// It runs fc again after [ErrStaleData] and after what databases report in its place: serialization failures, deadlocks,
-// lock timeouts, conflicts of clusters and SQLite's busy, from a statement or from COMMIT; and where no transaction could
-// be begun because the server was not to be reached, took no more connections, or its node was out of its cluster (Galera's
-// 1047, which is taken for that from a statement too). It does not after any other error, among them [ErrVersionMissing],
-// [ErrMergeConflict] and that of occhttp.Check, which would only repeat themselves, an end of a context, and a connection that was lost once the
-// transaction had begun: if that happened in COMMIT, it may have been carried out; [WithCommitCheck] finds out.
->>>>>>> 7c0f6ad (occhttp: show the current tag of every kind of version, and end Retry with a failed Check)
+// from a statement too). It does not run fc again after any other error. Among those are [ErrVersionMissing],
+// [ErrMergeConflict] and the error of occhttp.Check, which would only occur again, the end of a context, and a connection that
+// was lost once the transaction had begun. If it was lost in COMMIT, the transaction may have been carried out; [WithCommitCheck] finds out.
 //
 // It gives up after 10 attempts ([WithMaxAttempts]), when the backoff says so ([WithBackOff]), and as soon as ctx ends, also
 // while it waits. It also gives up when three attempts in a row were refused at the same version of the same row: fc then does
@@ -50,7 +41,7 @@ func Retry(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts ..
 	if err != nil {
 		return err
 	}
-	r := &retry{plugin: p.engine, reports: p.retryReports, maxAttempts: 10, newBackOff: fullJitter, reconnect: reconnecting()}
+	r := &retry{plugin: p.engine.Load(), reports: p.retryReports, maxAttempts: 10, newBackOff: fullJitter, reconnect: reconnecting()}
 	err = errNoReturn // a panic or runtime.Goexit in fc
 	defer func() { r.end(ctx, err) }()
 	err = r.start(ctx, db, fc, opts)

@@ -19,13 +19,14 @@ type TableStats struct {
 	Retried int64
 }
 
-// Stats returns a copy of the counters. It is safe to call at any time.
+// Stats returns a copy of the counters. It is safe to call at any time, also before and while the plugin is registered.
 func (p *Plugin) Stats() Stats {
 	counted := Stats{}
-	if p.engine == nil {
+	engine := p.engine.Load()
+	if engine == nil {
 		return counted // not registered yet
 	}
-	p.engine.Counters.Each(func(table string, c *stats.TableCounters) {
+	engine.Counters.Each(func(table string, c *stats.TableCounters) {
 		counted[table] = TableStats{
 			Checked: c.Checked.Load(), Refused: c.Refused.Load(),
 			Blind: c.Blind.Load(), Retried: c.Retried.Load(),
