@@ -27,7 +27,8 @@ import (
 // because the server could not be reached, accepted no more connections, or its node was out of its cluster (Galera's 1047,
 // from a statement too). It does not run fc again after any other error. Among those are [ErrVersionMissing],
 // [ErrMergeConflict] and the error of occhttp.Check, which would only occur again, the end of a context, and a connection that
-// was lost once the transaction had begun. If it was lost in COMMIT, the transaction may have been carried out; [WithCommitCheck] finds out.
+// was lost once the transaction had begun. If it was lost in COMMIT, the transaction may have been carried out;
+// [WithCommitCheck] finds out.
 //
 // It gives up after 10 attempts ([WithMaxAttempts]), when the backoff says so ([WithBackOff]), and as soon as ctx ends, also
 // while it waits. It also gives up when three attempts in a row were refused at the same version of the same row: fc then does
