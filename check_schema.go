@@ -12,12 +12,12 @@ import (
 // CheckSchema compares the database with what the versions of the models need, for a start-up without AutoMigrate: the
 // table and the column of the version are there; the column has a type that can hold the versions, and is not narrower than
 // the model says; it holds no NULL where the model says NOT NULL, on which AutoMigrate would fail; and a trigger of
-// [CreateTriggers], where there is one, is the one that it would make today. It returns nil where all of it fits. Else one
-// error names all that does not, each with its model and field and the statement that mends it.
+// [CreateTriggers], where there is one, is the one that it would make today. It returns nil where all of it fits. Otherwise one
+// error names everything that does not, each with its model and field and the statement that repairs it.
 //
-// It only reads: the catalog, and for a column that is nullable though it should not be whether there is a NULL, which may
-// go through the table. What has no column is not looked at: models without a version, [Snapshot], [Xmin]. Nor is the range
-// of what a [Generator] or the database writes. Tables are found as [CreateTriggers] does it.
+// It only reads. Where a column is nullable and should not be, it looks for a NULL, which may scan the table; everything else is
+// in the catalog. It does not check models without a version, [Snapshot] and [Xmin], which have no column, nor the range of
+// what a [Generator] or the database writes. Tables are named as for [CreateTriggers].
 func CheckSchema(db *gorm.DB, models ...any) error {
 	p, err := schemasOf(db)
 	if err != nil {

@@ -58,9 +58,9 @@ func (e *MergeConflictError) As(target any) bool {
 // mine was loaded, theirs the row as it is now, from [Current]; in a model that embeds a [Snapshot], nil stands for what that
 // holds. The three are only read, and no SQL is run.
 //
-// A column that both changed to different values is a conflict, and holds theirs in merged. Both having changed it to the
-// same value is none: times are compared as instants, NULL is not the zero value, JSON and decimal columns are compared by
-// what they mean, fields with a serializer by what is stored. A soft delete is a change of its column.
+// A column that both changed to different values is a conflict, and holds theirs in merged. If both changed it to the same
+// value, there is no conflict. Times are compared as instants, NULL is not the zero value, JSON and decimal columns are
+// compared by what they mean, fields with a serializer by what is stored. A soft delete is a change of its column.
 //
 // Everything else in merged is theirs: primary keys, the version, automatic timestamps, columns that GORM does not update
 // or that are tagged `gorm:"unversioned"`, associations and fields that are not stored. So merged can be saved, and is then

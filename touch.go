@@ -4,8 +4,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// Touch writes the next version of rows and nothing else, timestamps included: whoever holds an older copy is refused from
-// then on. It is for a row that stands for others that were read or written with it, as JPA's
+// Touch writes the next version of rows and nothing else, not even timestamps. Writes of older copies are refused from then on.
+// Use it where one row stands for others that were read or written with it, as JPA's
 // LockModeType.OPTIMISTIC_FORCE_INCREMENT.
 //
 // Models are pointers to structs, or slices of structs or of pointers, with their keys and versions; they may be of several
@@ -13,8 +13,8 @@ import (
 // not current fails the call with a [*StaleDataError] of [OpTouch], whose Index counts the models in the order they were
 // passed. A model that is nil, has no key, or is of a type without a version is an error; so is one whose version the
 // database writes, if it does not do so for an UPDATE that changes nothing. It sends one UPDATE for each table; hooks do
-// not run. With no models it does nothing. The table, scopes and settings of db hold, and the database that
-// gorm.io/plugin/dbresolver is to use; a table is for models of one type.
+// not run. With no models it does nothing. The table, scopes and settings of db apply, and so does the database that
+// was chosen for gorm.io/plugin/dbresolver. With a table, the models have to be of one type.
 func Touch(db *gorm.DB, models ...any) error {
 	e, err := engineOf(db)
 	if err != nil {

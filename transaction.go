@@ -14,29 +14,30 @@ import (
 	"github.com/gorm-occ/occ/internal/write"
 )
 
-// Transaction is db.Transaction that also rolls memory back: fc runs in a transaction, which is committed if fc returns
-// nil and rolled back if it returns an error, panics or calls runtime.Goexit, or if the commit fails. Whenever it is
+// Transaction is db.Transaction that also restores the versions in memory when it is rolled back. It runs fc in a transaction,
+// which is committed if fc returns nil. It is rolled back if fc returns an error, panics or calls runtime.Goexit, or if the
+// commit fails. Whenever it is
 // rolled back, the version of every model that was written in it, through slices and associations too, is what it was
 // before; the models' other fields keep what the caller assigned.
 //
 // Inside a transaction it is a savepoint: an error undoes what fc has written, in the database and in memory, and no
 // more; if the outer one is an occ.Transaction too, its rollback undoes the rest. With DisableNestedTransaction, fc runs
 // in the outer transaction as it is, and an error undoes nothing before that one ends. In a transaction that was begun
-// by db.Begin or db.Transaction, what comes after the savepoint is not followed.
+// by db.Begin or db.Transaction, versions are not restored when that one is rolled back later.
 //
 // Going back to a savepoint that was set inside fc, by gorm.DB.Transaction, SavePoint and RollbackTo, or raw SQL, also
 // puts versions back.
 //
 // Some errors of a statement end the whole transaction: deadlocks (1213) and, under innodb_snapshot_isolation, changed
 // records (1020) on MariaDB and MySQL, any error on PostgreSQL until fc goes back to a savepoint, a full disk or an
-// interrupt on SQLite. Transaction then returns an error that wraps the statement's, even if fc returned nil, and where
-// the database would carry out further statements by themselves they are refused. This is seen for what goes through
-// GORM, raw SQL included, but not for statements sent through tx.Statement.ConnPool, or for what Scan reports of a
-// gorm.DB.Row: return those errors.
+// interrupt on SQLite. Transaction then returns an error that wraps the statement's, even if fc returned nil. Where
+// the database would carry out further statements outside of a transaction, they are refused. This works for all statements
+// that go through GORM, raw SQL included. It does not for statements sent through tx.Statement.ConnPool, nor for errors that
+// Scan of a gorm.DB.Row reports: return those errors.
 //
-// As with db.Transaction, tx is for one goroutine at a time. A db without the plugin is an error, and fc is not run. An
-// error of the commit itself leaves open what became of the transaction if the connection was lost in it; the versions
-// are put back, so that a write that is tried again is refused if the first one was carried out.
+// As with db.Transaction, tx is for one goroutine at a time. A db without the plugin is an error, and fc is not run. If
+// the connection was lost in the commit, it is unknown whether the transaction was carried out. The versions are restored, so
+// that a write that is tried again is refused if the first one was carried out.
 func Transaction(db *gorm.DB, fc func(tx *gorm.DB) error, opts ...*sql.TxOptions) error {
 	p, err := engineOf(db)
 	if err != nil {

@@ -9,23 +9,24 @@ import (
 	"github.com/gorm-occ/occ/internal/dialect"
 )
 
-// CreateTriggers has the database itself advance the versions of the models' rows when something else than the plugin
-// changes them: raw SQL, another program, a migration. An UPDATE that changes a versioned column and leaves the version
+// CreateTriggers creates triggers that advance the versions of the models' rows when something other than the plugin changes
+// them: raw SQL, another program, a migration. An UPDATE that changes a versioned column and leaves the version
 // alone gets the next version; one that writes the version, as the plugin's do, is left as it is. Columns tagged
-// `gorm:"unversioned"` and automatic update times do not count as a change; columns that a model does not have neither,
-// nor those that GORM neither writes nor migrates (`gorm:"->;-:migration"`), which may be no columns at all.
+// `gorm:"unversioned"` and automatic update times do not count as a change. Neither do columns that a model does not
+// have, nor fields that GORM neither writes nor migrates (`gorm:"->;-:migration"`), since they may not be columns at all.
 //
-// It is for counters, times and UUIDs, written by the plugin or, with version:database, by the trigger alone. A model
-// without a version, or with one that the database cannot make (a generator's, [Xmin]), is an error that names model and
-// field; so is a column that is missing in the table. Then nothing is created.
+// It serves counters, times and UUIDs, written by the plugin or, with version:database, by the trigger alone. A model without a
+// version, or with one that the database cannot make (a generator's, [Xmin]), is an error that names model and field. So is a
+// column that is missing in the table. After such an error nothing is created.
 //
 // Call it after the migration, as often as you like, from several instances at once. What is there as it should be is left
 // alone, so that a second call changes nothing and takes no lock on the tables. Triggers that a model, or a table, has left behind
-// under an earlier shape or name are replaced; a table whose former name another one has now has to be in the same call.
+// under an earlier shape or name are replaced. If a table was renamed and another one has its former name now, name the models of
+// both in the same call.
 // The table is the model's, or the one that db.Table names, with its schema. On SQLite and PostgreSQL all of it is done or
 // none; on MariaDB and MySQL each statement commits, also what went before it in a transaction of yours. MariaDB replaces
-// a trigger in one step; MySQL drops it first, and an UPDATE in between is not counted. Times that SQLite's trigger writes
-// count milliseconds. PostgreSQL has to be 14 or later. [TriggerSQL] has the statements, [CheckSchema] says what does not
+// a trigger in one step; MySQL drops it first, and an UPDATE in between leaves the version as it is. Times that SQLite's
+// trigger writes have milliseconds. PostgreSQL has to be 14 or later. [TriggerSQL] has the statements, [CheckSchema] says what does not
 // fit.
 func CreateTriggers(db *gorm.DB, models ...any) error {
 	p, err := schemasOf(db)
@@ -74,9 +75,9 @@ func DropTriggers(db *gorm.DB, models ...any) error {
 }
 
 // TriggerSQL gives the statements that [CreateTriggers] and [DropTriggers] run for these models, in their order, for a
-// migration that is reviewed: up creates the triggers or replaces them, down removes them. It takes what they take and
-// fails as they do, but sends nothing: it goes by the models alone, so that it neither knows of missing columns nor leaves
-// out what is there already, and what a renamed table has left behind is not in it. Each statement is one string, has
+// migration that is reviewed: up creates or replaces the triggers, down removes them. It takes the same models and fails for the
+// same ones, but sends nothing. It knows only the models: it does not notice missing columns, does not leave out triggers that
+// exist already, and does not remove those that a renamed table has left behind. Each statement is one string, has
 // semicolons within it and none at its end: a tool that splits a file at semicolons has to be told where one ends
 // (docs/schema.md says how for goose and golang-migrate).
 func TriggerSQL(db *gorm.DB, models ...any) (up, down []string, err error) {

@@ -157,7 +157,7 @@ func (c Counter) less(m, n uint64) bool {
 
 func (c Counter) Convert(version any) (any, error) {
 	if version == nil {
-		return nil, fmt.Errorf("nil is no %s", c.typ)
+		return nil, fmt.Errorf("nil does not fit %s", c.typ)
 	}
 	n, err := c.decode(version)
 	if err != nil {
