@@ -31,7 +31,7 @@ func TestTheSnippetsInTheDocumentsAreExamples(t *testing.T) {
 		"docs/conflicts.md":         {"example_conflicts_test.go"},
 		"docs/schema.md":            {"example_schema_test.go"},
 		"docs/versions.md":          {"example_versions_test.go"},
-		"docs/testing-your-code.md": {"occtest/example_test.go", "occtest/example_memory_test.go"},
+		"docs/testing-your-code.md": {"occtest/example_test.go", "occtest/example_memory_test.go", "examples/adopting/sqlmock_test.go"},
 		"docs/forms.md":             {"occform/example_test.go"},
 	} {
 		source := ""
