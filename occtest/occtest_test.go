@@ -305,6 +305,128 @@ func TestNoRawWrites(t *testing.T) {
 	})
 }
 
+// Mistyped has a version that no kind serves, Twice has two.
+type (
+	Mistyped struct {
+		ID      uint
+		Version bool `gorm:"version"`
+	}
+	Twice struct {
+		ID     uint
+		First  occ.Version
+		Second occ.Version
+	}
+)
+
+func TestVersionedTakesModelsInAnyForm(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *gorm.DB) {
+		product, none := &Product{}, (*Product)(nil)
+		occtest.Versioned(t, db, []any{Product{}, product, &product, none, Label{}})
+		occtest.Versioned(t, db, nil)
+		occtest.Versioned(t, db, nil, &Note{})
+		occtest.Versioned(t, db, []any{&Note{}, &Note{}}, (*Note)(nil))
+		for _, tt := range []struct {
+			model any
+			said  string
+		}{
+			{Note{}, "Note are not compared"}, {&Mistyped{}, "field Version"}, {&Twice{}, "two version fields"},
+			{nil, "got <nil>"}, {[]Product{}, "got []occtest_test.Product"}, {"products", "got string"},
+		} {
+			r := &recorder{TB: t}
+			occtest.Versioned(r, db, []any{&Product{}, tt.model}, nil, 7, "products")
+			require.Len(t, r.said, 1, "%T", tt.model)
+			require.Contains(t, r.said[0], tt.said)
+		}
+	})
+}
+
+func TestVersionedFailsWithoutThePlugin(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *gorm.DB) {
+		r := &recorder{TB: t}
+		occtest.Versioned(r, db, []any{&Product{}, &Label{}})
+		require.Len(t, r.said, 2)
+		require.Contains(t, r.said[0], "db.Use(occ.New())")
+		require.Contains(t, r.said[1], "db.Use(occ.New())")
+	})
+}
+
+// rawSQL are statements, some of which a database does not know; it is told what it has been sent.
+var rawSQL = map[string]bool{ // whether it writes products
+	`UPDATE "products" SET name = 'a'`:                                                 true,
+	"UPDATE `main`.`products` SET name = 'a'":                                          true,
+	"UPDATE [dbo].[products] SET name = 'a'":                                           true,
+	"update only PRODUCTS set name = 'a'":                                              true,
+	"UPDATE/* a comment */products SET name = 'a'":                                     true,
+	"SELECT 1; UPDATE products SET name = 'a'":                                         true,
+	"WITH n AS (SELECT 1) UPDATE products SET name = 'a'":                              true,
+	"WITH d AS (DELETE FROM products RETURNING 1) SELECT 1":                            true,
+	"REPLACE INTO products (id) VALUES (1)":                                            true,
+	"INSERT OR REPLACE INTO products (id) VALUES (1)":                                  true,
+	"INSERT IGNORE INTO products (id) VALUES (1)":                                      true,
+	"DELETE LOW_PRIORITY QUICK FROM products":                                          true,
+	"TRUNCATE TABLE products":                                                          true,
+	"MERGE INTO products USING notes ON 1 = 1 WHEN MATCHED THEN UPDATE SET name = 'a'": true,
+	"INSERT INTO products (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = 'a'":   true,
+
+	"SELECT name FROM products FOR UPDATE":                                        false,
+	"SELECT 'it''s; UPDATE products'":                                             false,
+	"SELECT 1 -- ; UPDATE products":                                               false,
+	`UPDATE notes SET text = 'x' WHERE "text" = 'UPDATE products'`:                false,
+	"UPDATE notes SET text = (SELECT max(name) FROM products)":                    false,
+	"INSERT INTO notes (text) SELECT name FROM products":                          false,
+	"DELETE FROM notes WHERE id IN (SELECT id FROM products)":                     false,
+	"UPDATE products_of_old SET name = 'a'":                                       false,
+	"UPDATE products.notes SET text = 'a'":                                        false,
+	"CREATE INDEX products_update ON products (name)":                             false,
+	"MERGE INTO notes USING products ON 1 = 1 WHEN MATCHED THEN DELETE":           false,
+	"INSERT INTO notes (id) VALUES (1) ON DUPLICATE KEY UPDATE text = 'products'": false,
+}
+
+func TestNoRawWritesReadsSQL(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *gorm.DB) {
+		r := &recorder{TB: t}
+		occtest.NoRawWrites(r, db, &Product{})
+		for sql, writes := range rawSQL {
+			r.said = nil
+			_ = db.Exec(sql)
+			require.Equal(t, writes, len(r.said) == 1, "%s: %v", sql, r.said)
+		}
+		r.end()
+	})
+}
+
+func TestNoRawWritesSeesEveryWayOfRawSQL(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Create(&[]Product{{Name: "old"}, {Name: "old"}}).Error)
+		r := &recorder{TB: t}
+		occtest.NoRawWrites(r, db, &Product{})
+		const sql = "DELETE FROM products WHERE id = ?"
+		for i, call := range []func(){
+			func() { require.NoError(t, db.Exec(sql, 99).Error) },
+			func() { require.NoError(t, db.WithContext(t.Context()).Exec(sql, 99).Error) },
+			func() { require.NoError(t, db.Transaction(func(tx *gorm.DB) error { return tx.Exec(sql, 99).Error })) },
+			func() { _ = gorm.G[Product](db).Exec(t.Context(), sql, 99) },
+			func() { _ = db.Raw(sql, 99).Row().Scan(new(int)) },
+		} {
+			call()
+			require.Len(t, r.said, i+1)
+			require.Contains(t, r.said[i], "raw SQL writes table products of Product")
+		}
+		require.NoError(t, occ.CreateTriggers(db, &Product{}))
+		require.NoError(t, occ.DropTriggers(db, &Product{}))
+		require.NoError(t, db.AutoMigrate(&Product{}))
+		require.NoError(t, db.Where("id > 0").Delete(&Product{}).Error)
+		require.Len(t, r.said, 5, "what GORM and occ write is theirs")
+		r.end()
+		occtest.NoRawWrites(r, db, 7)
+		require.Len(t, r.said, 6, "what is no model")
+	})
+}
+
 // resource is a handler of /products/{id}, with a mistake to be found.
 func resource(db *gorm.DB, id uint, mistake string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -69,11 +69,12 @@ func writtenTables(sql string) (tables []string) {
 	return tables
 }
 
-// namesTable reports whether a table to be written follows the token: not so after FOR UPDATE, DO UPDATE and ON DUPLICATE KEY UPDATE.
+// namesTable reports whether a table to be written follows the token: not so after FOR UPDATE, DO UPDATE, ON DUPLICATE KEY UPDATE and
+// INSERT OR REPLACE, whose INSERT has told of it.
 func namesTable(tokens []string, i int) bool {
 	switch tokens[i] {
 	case "insert", "delete", "replace", "merge", "truncate":
-		return i == 0 || tokens[i-1] != "then"
+		return i == 0 || !words("or then")[tokens[i-1]]
 	case "update":
 		return i == 0 || !words("for do key then")[tokens[i-1]]
 	}
