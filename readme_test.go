@@ -33,6 +33,7 @@ func TestTheSnippetsInTheDocumentsAreExamples(t *testing.T) {
 		"docs/versions.md":          {"example_versions_test.go"},
 		"docs/testing-your-code.md": {"occtest/example_test.go", "occtest/example_memory_test.go", "examples/adopting/sqlmock_test.go"},
 		"docs/forms.md":             {"occform/example_test.go"},
+		"docs/observing.md":         {"example_observing_test.go", "occotel/example_prometheus_test.go"},
 	} {
 		source := ""
 		for _, file := range examples {

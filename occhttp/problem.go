@@ -49,7 +49,8 @@ type Representation struct {
 //
 // Current has the tag that the row is at in a 412 or 409, where the error knows it: after every refusal that has read its one
 // row, whatever the kind of version, after a merge conflict and after [Check]. It does not where nothing was read (a weak
-// tag, a duplicate key), or the row could not be. [Problem.With] sets it, and shows the row.
+// tag, a duplicate key), or the row could not be. [Problem.With] sets it, and shows the row; it has to where a resource is
+// made of several rows, whose tag a refusal of one of them does not know.
 func ProblemOf(r *http.Request, err error) *Problem {
 	unresolved := (*occ.MergeConflictError)(nil)
 	switch {

@@ -76,6 +76,22 @@ func TestTheDashboardShowsWhatThereIs(t *testing.T) {
 	require.Empty(t, unseen, "metrics that the dashboard does not show")
 }
 
+// The page about the figures has a line for each panel.
+func TestThePageExplainsEveryPanel(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("dashboard.json")
+	require.NoError(t, err)
+	page, err := os.ReadFile("../docs/observing.md")
+	require.NoError(t, err)
+	var shown dashboard
+	require.NoError(t, json.Unmarshal(text, &shown))
+	require.NotEmpty(t, shown.Panels)
+
+	for _, panel := range shown.Panels {
+		require.Contains(t, string(page), " | "+panel.Title+" |\n")
+	}
+}
+
 func requireLabels(t *testing.T, labels map[string]map[string]bool, query string) {
 	t.Helper()
 	for _, found := range matcher.FindAllStringSubmatch(query, -1) {
