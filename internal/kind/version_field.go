@@ -173,6 +173,9 @@ func (f *Field) IsAtColumn(expected clause.Column, zero bool) clause.Expression 
 	return clause.Or(same, clause.And(isZero, clause.Eq{Column: f.Column()}))
 }
 
+// IsCounter reports whether versions are integers that are compared with =.
+func (f *Field) IsCounter() bool { return f.isPlain }
+
 // IsAdvancedInSQL tells a version that a statement moves on without knowing which it is.
 func (f *Field) IsAdvancedInSQL() bool {
 	return f.ByDatabase || f.Kind.NextInSQL(f.Column()) != nil
@@ -216,6 +219,7 @@ func (k *Kinds) FindVersionField(s *schema.Schema) (*Field, error) {
 		found = version
 		found.boxed = found.Column()
 		_, found.isPlain = found.Kind.(Counter)
+		readAsInteger(found)
 	}
 	return found, nil
 }

@@ -15,6 +15,7 @@ import (
 func (m *Model) addLean() {
 	m.IsLean = m.Err == nil && m.Version != nil && !m.Version.ByDatabase &&
 		m.Snapshot == nil && len(m.Touches) == 0 && hasOnlyKnownClauses(m.Schema)
+	m.HasPlainStatements = m.IsLean && m.Version.IsCounter() && m.Base == nil
 	m.IsInsertLean = true
 	for _, field := range m.FieldsWithDefaultDBValue { // what INSERT reads back may not fit the field
 		isSerial := field == m.PrioritizedPrimaryField && kind.IntegerIn(field.FieldType) != nil

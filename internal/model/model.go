@@ -26,14 +26,15 @@ type Model struct {
 	Snapshot *snapshot.Plan // nil: the model embeds no Snapshot
 	Base     *kind.Field    // the Snapshot, whether it is what is compared or not
 
-	Blame          []*schema.Field        // columns that say who wrote a row, and when
-	Touches        []*schema.Relationship // the parents that a write of the model touches
-	KeyColumns     []any                  // the columns of the primary key, as WriteQuoted takes them
-	HasUnversioned bool                   // some columns are tagged unversioned
-	HasTimestamps  bool                   // GORM sets some columns to the current time
-	hasHooks       bool
-	IsLean         bool // its writes can be single statements; see WithLeanTransactions
-	IsInsertLean   bool // an INSERT reads nothing back but the generated key
+	Blame              []*schema.Field        // columns that say who wrote a row, and when
+	Touches            []*schema.Relationship // the parents that a write of the model touches
+	KeyColumns         []any                  // the columns of the primary key, as WriteQuoted takes them
+	HasUnversioned     bool                   // some columns are tagged unversioned
+	HasTimestamps      bool                   // GORM sets some columns to the current time
+	hasHooks           bool
+	IsLean             bool // its writes can be single statements; see WithLeanTransactions
+	HasPlainStatements bool // the statement of one row can be one whose text is kept
+	IsInsertLean       bool // an INSERT reads nothing back but the generated key
 	// relations are its associations, apart from the map in which GORM also notes those of models that it parses later
 	Relations []*schema.Relationship
 
@@ -41,6 +42,7 @@ type Model struct {
 	reaches bool // see reachesVersions
 
 	Indexes sync.Map // names of indexes by which rows are found, by indexKey
+	Texts   Texts    // of the plain statements that write one row
 }
 
 // IsInvolved tells whether there is anything for the plugin to do when the model is written.

@@ -8,9 +8,13 @@ import (
 	"gorm.io/gorm"
 )
 
-// aborting is a callback whose panic ends the call.
+// aborting is a callback whose panic ends the call, where there is one.
 func (e *Engine) aborting(callback func(*gorm.DB)) func(*gorm.DB) {
 	return func(db *gorm.DB) {
+		if _, isCall := db.Statement.Clauses[callClause]; !isCall {
+			callback(db)
+			return
+		}
 		returned := false
 		defer func() {
 			if !returned {
@@ -19,5 +23,14 @@ func (e *Engine) aborting(callback func(*gorm.DB)) func(*gorm.DB) {
 		}()
 		callback(db)
 		returned = true
+	}
+}
+
+// ofAssociations is a callback of GORM's that saves or deletes associations, without the models that have none.
+func (e *Engine) ofAssociations(callback func(*gorm.DB)) func(*gorm.DB) {
+	return func(db *gorm.DB) {
+		if s := db.Statement.Schema; s == nil || len(e.ModelOfSchema(s).Relations) > 0 {
+			callback(db)
+		}
 	}
 }

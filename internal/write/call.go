@@ -46,6 +46,7 @@ type Call struct {
 		set       clauses.Set
 
 		assignments clause.Set // of what the statement sets; kept from call to call
+		columns     []string   // that it sets; kept likewise
 	}
 }
 
@@ -55,8 +56,9 @@ var pool = sync.Pool{New: func() any { return new(Call) }}
 func (c *Call) free() {
 	assignments := c.room.assignments[:cap(c.room.assignments)]
 	clear(assignments)
+	columns := c.room.columns[:0]
 	*c = Call{}
-	c.room.assignments = assignments
+	c.room.assignments, c.room.columns = assignments, columns
 	pool.Put(c)
 }
 

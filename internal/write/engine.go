@@ -41,7 +41,7 @@ func (e *Engine) CallbacksOf(db *gorm.DB) gormCallbacks {
 func (e *Engine) Register(db *gorm.DB) []error {
 	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	query, row := db.Callback().Query(), db.Callback().Row()
-	return append(slices.Concat(e.registerLean(db), e.registerWatch(db), e.registerAborts(db)),
+	return append(slices.Concat(e.registerBegin(db), e.registerWatch(db), e.registerAborts(db)),
 		create.Before("gorm:before_create").Register("occ:open_create", e.open(conflict.OpUpsert)),
 		create.Replace("gorm:create", e.aborting(e.guardCreate)),
 		create.After("gorm:create").Before("gorm:save_after_associations").Register("occ:guarded_create", e.guarded),

@@ -3,6 +3,7 @@ package write
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"reflect"
 	"runtime"
 	"slices"
@@ -27,12 +28,11 @@ type Lean struct {
 	pools  sync.Map // pool of connections to whether they commit by themselves
 }
 
-// registerLean puts the decision before GORM's begin. Under SkipDefaultTransaction there is none.
-func (e *Engine) registerLean(db *gorm.DB) (errs []error) {
-	if e.Lean == nil {
-		return nil
+// registerBegin puts the plugin before GORM's begin.
+func (e *Engine) registerBegin(db *gorm.DB) (errs []error) {
+	if e.Lean != nil {
+		e.Lean.knows(db)
 	}
-	e.Lean.knows(db)
 	processors := db.Callback()
 	for _, path := range []*leanPath{
 		{op: conflict.OpUpsert, processor: processors.Create()},
@@ -43,7 +43,8 @@ func (e *Engine) registerLean(db *gorm.DB) (errs []error) {
 			continue
 		}
 		fns, ok := functionsOf(path.processor)
-		path.lean, path.hidesForeign = e.Lean, !ok || !areFrom(fns, gormBegin, gormPackage)
+		path.engine, path.hidesForeign = e, !ok || !areFrom(fns, gormBegin, gormPackage)
+		path.isGorms = functionName(reflect.ValueOf(path.gormBegin)) == gormBegin
 		errs = append(errs, path.processor.Replace(beginCallback, path.begin))
 	}
 	return errs
@@ -53,9 +54,10 @@ const beginCallback = "gorm:begin_transaction"
 
 // leanPath is one of GORM's ways of a write, with the plugin in front of its begin.
 type leanPath struct {
-	lean      *Lean
+	engine    *Engine
 	op        conflict.Op
 	gormBegin func(*gorm.DB)
+	isGorms   bool // gormBegin is what GORM has registered itself
 	processor interface {
 		Get(name string) func(*gorm.DB)
 		Replace(name string, fn func(*gorm.DB)) error
@@ -71,17 +73,50 @@ type seenCallbacks struct {
 	isOurs bool // those between begin and commit are GORM's and the plugin's alone
 }
 
-// begin is GORM's, unless the write is a single statement.
+// begin begins GORM's default transaction, unless the write is a single statement and may go without.
 func (p *leanPath) begin(db *gorm.DB) {
-	if db.Error != nil || db.SkipDefaultTransaction || db.Statement.Schema == nil || !p.isSingle(db) {
-		p.gormBegin(db)
+	if db.Error != nil || db.SkipDefaultTransaction {
+		return
+	}
+	isOurs := false
+	if s := db.Statement.Schema; s != nil {
+		m := p.engine.ModelOfSchema(s)
+		if isOurs = m.Version != nil; isOurs && p.engine.Lean != nil && p.isSingle(db, m) {
+			return
+		}
+	}
+	if isOurs && p.isGorms && db.DefaultTransactionTimeout == 0 {
+		beginDefault(db)
+		return
+	}
+	p.gormBegin(db)
+}
+
+// beginDefault does what GORM's own callback does, which copies statement, settings and configuration for it.
+func beginDefault(db *gorm.DB) {
+	stmt := db.Statement
+	var begun gorm.ConnPool
+	var err error
+	switch beginner := stmt.ConnPool.(type) {
+	case gorm.TxBeginner:
+		begun, err = beginner.BeginTx(stmt.Context, nil)
+	case gorm.ConnPoolBeginner:
+		begun, err = beginner.BeginTx(stmt.Context, nil)
+	default:
+		return // it is in a transaction already
+	}
+	switch {
+	case err == nil:
+		stmt.ConnPool = begun
+		db.InstanceSet("gorm:started_transaction", true)
+	case !errors.Is(err, gorm.ErrInvalidTransaction):
+		_ = db.AddError(err)
 	}
 }
 
-func (p *leanPath) isSingle(db *gorm.DB) bool {
-	m := p.lean.Engine.ModelOfSchema(db.Statement.Schema)
-	call := leanCall{db: db, stmt: db.Statement, model: m, op: p.op, isBlind: p.lean.Engine.BlindWrites}
-	return m.IsLean && call.isSingle() && !p.hidesForeign && p.hasOurs() && p.lean.commits(db)
+func (p *leanPath) isSingle(db *gorm.DB, m *model.Model) bool {
+	call := leanCall{db: db, stmt: db.Statement, model: m, op: p.op, isBlind: p.engine.BlindWrites}
+	return m.IsLean && call.isSingle() && !p.hidesForeign && p.hasOurs() && p.engine.Lean.commits(db)
 }
 
 // hasOurs reports whether nothing but callbacks of GORM's and the plugin's run between begin and commit. GORM makes the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -20,24 +21,30 @@ import (
 // stays open, and with it the connection. So do a unit and the journal of the plugin's. The callbacks between open and
 // close are therefore wrapped: a panic ends the call before it goes on its way.
 
-// hookCallbacks are GORM's callbacks that run code of the models', besides those that the plugin goes round.
+// hookCallbacks are GORM's callbacks that run hooks of the models', besides those that the plugin goes round.
 var hookCallbacks = []string{
 	"gorm:before_create", "gorm:before_update", "gorm:before_delete",
-	"gorm:save_before_associations", "gorm:save_after_associations", "gorm:delete_before_associations",
 	"gorm:after_create", "gorm:after_update", "gorm:after_delete",
 }
 
+// associationCallbacks are GORM's callbacks that write associations, and so run hooks of theirs.
+var associationCallbacks = []string{"gorm:save_before_associations", "gorm:save_after_associations", "gorm:delete_before_associations"}
+
 func (e *Engine) registerAborts(db *gorm.DB) (errs []error) {
 	callbacks := db.Callback()
-	create, update, remove := callbacks.Create(), callbacks.Update(), callbacks.Delete()
-	for _, name := range hookCallbacks {
-		for _, processor := range []interface {
-			Get(string) func(*gorm.DB)
-			Replace(string, func(*gorm.DB)) error
-		}{create, update, remove} {
-			if callback := processor.Get(name); callback != nil {
-				errs = append(errs, processor.Replace(name, e.aborting(callback)))
+	for _, processor := range []interface {
+		Get(string) func(*gorm.DB)
+		Replace(string, func(*gorm.DB)) error
+	}{callbacks.Create(), callbacks.Update(), callbacks.Delete()} {
+		for _, name := range slices.Concat(hookCallbacks, associationCallbacks) {
+			callback := processor.Get(name)
+			if callback == nil {
+				continue
 			}
+			if slices.Contains(associationCallbacks, name) {
+				callback = e.ofAssociations(callback)
+			}
+			errs = append(errs, processor.Replace(name, e.aborting(callback)))
 		}
 	}
 	return errs

@@ -33,11 +33,11 @@ func (p *plan) namesRows() error {
 
 // writeOne sends the statement with the version in its conditions, and settles it.
 func (v byVersion) writeOne(p *plan, set clause.Set, send func(*gorm.DB)) (int64, error) {
-	p.whereRow(true)
 	if p.Model.Version.ByDatabase {
+		p.whereRow(true)
 		return p.writeByDatabase(set, send)
 	}
-	return p.settle(p.run(set, send))
+	return p.settle(p.runCompared(set, send))
 }
 
 // run has GORM build and send the statement.
