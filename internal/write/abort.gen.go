@@ -26,11 +26,20 @@ func (e *Engine) aborting(callback func(*gorm.DB)) func(*gorm.DB) {
 	}
 }
 
-// ofAssociations is a callback of GORM's that saves or deletes associations, without the models that have none.
+// ofAssociations is a callback of GORM's that saves or deletes associations, without the models that have none. It is one
+// frame of the stack with aborting: GORM looks at a few frames alone.
 func (e *Engine) ofAssociations(callback func(*gorm.DB)) func(*gorm.DB) {
 	return func(db *gorm.DB) {
-		if s := db.Statement.Schema; s == nil || len(e.ModelOfSchema(s).Relations) > 0 {
-			callback(db)
+		if s := db.Statement.Schema; s != nil && len(e.ModelOfSchema(s).Relations) == 0 {
+			return
 		}
+		returned := false
+		defer func() {
+			if !returned {
+				e.abort(db)
+			}
+		}()
+		callback(db)
+		returned = true
 	}
 }

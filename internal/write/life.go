@@ -37,14 +37,13 @@ func (e *Engine) registerAborts(db *gorm.DB) (errs []error) {
 		Replace(string, func(*gorm.DB)) error
 	}{callbacks.Create(), callbacks.Update(), callbacks.Delete()} {
 		for _, name := range slices.Concat(hookCallbacks, associationCallbacks) {
-			callback := processor.Get(name)
-			if callback == nil {
-				continue
-			}
+			wrap := e.aborting
 			if slices.Contains(associationCallbacks, name) {
-				callback = e.ofAssociations(callback)
+				wrap = e.ofAssociations
 			}
-			errs = append(errs, processor.Replace(name, e.aborting(callback)))
+			if callback := processor.Get(name); callback != nil {
+				errs = append(errs, processor.Replace(name, wrap(callback)))
+			}
 		}
 	}
 	return errs
