@@ -40,5 +40,8 @@
 //
 // If-Unmodified-Since is ignored. Its dates have whole seconds, and two changes within one look the same.
 //
+// Of a request, only its method and its header are read. A framework that has no [http.Request] makes one of these, with every
+// line of If-Match: examples/frameworks has chi, gin, echo, fiber and huma.
+//
 // The functions are safe for concurrent use. The database needs the plugin: db.Use(occ.New()).
 package occhttp
