@@ -2,6 +2,7 @@ package occ_test
 
 import (
 	"fmt"
+	"reflect"
 	"runtime"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/logger"
 
+	"github.com/gorm-occ/occ"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -119,4 +121,65 @@ func requireAll(t *testing.T, line string, l *lines, count int) {
 	require.GreaterOrEqual(t, len(l.seen), count)
 	require.Equal(t, slices.Repeat([]string{line}, len(l.seen)), l.seen)
 	l.seen = nil
+}
+
+// leaf has a version that SQL cannot make, and twig one that is no column.
+type (
+	leaf struct {
+		ID   uint
+		Name string
+		V    string `gorm:"version:uuid;size:36"`
+	}
+	twig struct {
+		ID   uint
+		Name string
+		occ.Snapshot
+	}
+)
+
+// sentByPlugin are calls on rows of db of which the plugin sends something itself.
+func sentByPlugin(t *testing.T, db *gorm.DB) map[string]func(*gorm.DB) error {
+	mine, _ := pair(t, db)
+	cart := createCart(t, db, Line{}, Line{})
+	leaves, twigs := []leaf{{Name: "a"}, {Name: "b"}}, []twig{{Name: "a"}, {Name: "b"}}
+	require.NoError(t, db.Create(&leaves).Error)
+	require.NoError(t, db.Create(&twigs).Error)
+	return map[string]func(*gorm.DB) error{
+		"a refusal":              func(db *gorm.DB) error { return db.Save(&mine).Error },
+		"a slice":                func(db *gorm.DB) error { return db.Save(&leaves).Error },
+		"a slice of snapshots":   func(db *gorm.DB) error { return db.Save(&twigs).Error },
+		"a snapshot":             func(db *gorm.DB) error { return db.Delete(&twigs[0]).Error },
+		"new snapshots":          func(db *gorm.DB) error { return db.Create(&[]twig{{}, {}}).Error },
+		"rows by condition":      func(db *gorm.DB) error { return db.Model(&leaf{}).Where("1 = 1").Update("name", "x").Error },
+		"a new child that bumps": func(db *gorm.DB) error { return db.Create(&Line{CartID: &cart.ID}).Error },
+		"a child that bumps":     func(db *gorm.DB) error { return db.Model(&cart.Lines[0]).Update("pieces", 3).Error },
+		"children in a graph":    func(db *gorm.DB) error { return db.Save(&Cart{Lines: cart.Lines}).Error },
+		"Unchecked":              func(db *gorm.DB) error { return db.Clauses(occ.Unchecked()).Model(&mine).Update("name", "x").Error },
+		"ExpectText":             func(db *gorm.DB) error { return db.Clauses(occ.ExpectText("*")).Model(&mine).Update("name", "x").Error },
+		"Touch":                  func(db *gorm.DB) error { return occ.Touch(db, &cart, &leaves[0]) },
+		"Verify":                 func(db *gorm.DB) error { return occ.Verify(db, &cart, leaves) },
+		"Current":                func(db *gorm.DB) error { _, err := occ.Current(db, &mine); return err },
+		"Rebase":                 func(db *gorm.DB) error { return occ.Rebase(db, &Product{ID: mine.ID, Name: "y"}, &mine) },
+		"CheckSchema":            func(db *gorm.DB) error { return occ.CheckSchema(db, &Product{}) },
+		"in a transaction": func(db *gorm.DB) error {
+			return db.Transaction(func(tx *gorm.DB) error { return tx.Save(&mine).Error })
+		},
+	}
+}
+
+func TestStatementsOfThePluginAreLoggedWithTheLineOfTheCaller(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{{"whatever it sends them for", func(t *testing.T, db *gorm.DB) {
+		for name := range sentByPlugin(t, db) {
+			call := sentByPlugin(t, db)[name]
+			db, l := logLines(db)
+			_ = call(db) // refused or not
+			f := runtime.FuncForPC(reflect.ValueOf(call).Pointer())
+			file, line := f.FileLine(f.Entry())
+			require.NotEmpty(t, l.seen, name)
+			for _, seen := range l.seen {
+				require.Contains(t, []string{fmt.Sprintf("%s:%d", file, line), fmt.Sprintf("%s:%d", file, line+1)}, seen, name)
+			}
+		}
+	}}}, &Product{}, &Cart{}, &Line{}, &leaf{}, &twig{})
 }

@@ -2,13 +2,14 @@ package write
 
 // Nothing here is generated. What GORM logs of a statement begins with the file and line that sent it: those of the
 // first caller that is neither in GORM nor in a file named *.gen.go, as utils.CallerFrame in gorm.io/gorm has it. The
-// statements that save associations are sent below the plugin's wrapper, and the line to be found is the application's.
+// statements that save associations are sent below the plugin's wrapper, those that the plugin sends itself are logged by it,
+// and the line to be found is the application's.
 
 import (
 	"gorm.io/gorm"
 )
 
-// aborting is a callback whose panic ends the call, where there is one.
+// aborting is a callback whose panic ends the call, where there is one. What the plugin has sent meanwhile is logged.
 func (e *Engine) aborting(callback func(*gorm.DB)) func(*gorm.DB) {
 	return func(db *gorm.DB) {
 		if _, isCall := db.Statement.Clauses[callClause]; !isCall {
@@ -23,6 +24,9 @@ func (e *Engine) aborting(callback func(*gorm.DB)) func(*gorm.DB) {
 		}()
 		callback(db)
 		returned = true
+		if c, ok := db.Statement.Clauses[callClause].Expression.(*Call); ok {
+			c.room.log.Flush()
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/registration"
 	"github.com/gorm-occ/occ/internal/rows"
+	"github.com/gorm-occ/occ/internal/session"
 	"github.com/gorm-occ/occ/internal/stats"
 	"github.com/gorm-occ/occ/internal/tx"
 )
@@ -44,6 +45,8 @@ type Call struct {
 		where     [2]clause.Expression
 		condition rows.Condition
 		set       clauses.Set
+		config    gorm.Config // that of the db while the plugin's own part runs
+		log       session.Log // of what it sends itself
 
 		assignments clause.Set // of what the statement sets; kept from call to call
 		columns     []string   // that it sets; kept likewise
@@ -108,7 +111,17 @@ func (c *Call) guard(write func() (int64, error), names ...string) {
 	c.isGuarded = true
 	c.keepClauses(names...)
 	defer c.giveBackClauses()
-	c.finish(write())
+	c.finish(c.logging(write))
+}
+
+// logging has sessions that write makes keep what they send for the log, until the callback has ended.
+func (c *Call) logging(write func() (int64, error)) (int64, error) {
+	given := c.DB.Config
+	defer func() { c.DB.Config = given }()
+	c.room.config = *given
+	c.room.log.Keep(&c.room.config)
+	c.DB.Config = &c.room.config
+	return write()
 }
 
 // execute has GORM build and send a statement, and takes the error off db. Nothing else calls GORM's callbacks.

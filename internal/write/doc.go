@@ -19,7 +19,7 @@
 // upsert_payloads.go, slice.go (Save of a slice), link.go (children that associations link), found.go (rows found by conditions), texts.go
 // (versions as text), touch.go (the version alone) and parents.go (the parents of touching children). Statements of several rows are built by
 // batch_update.go and batch_delete.go; stmt.go gives GORM the WHERE and the SET of one row; lean.go decides whether GORM's default
-// transaction is needed; engine.go registers the callbacks; abort.gen.go ends a call that panics.
+// transaction is needed; engine.go registers the callbacks; abort.gen.go ends a call that panics, and logs what the plugin has sent itself.
 //
 // No phase reads what another has left in db.Error or RowsAffected: execute takes them off db, finish sets them once. A comparison is by
 // version or by snapshot, and brings its own way to write one row and several. Rows are read by internal/rows alone; what is written as a whole

@@ -56,6 +56,7 @@ func (e *Engine) abort(db *gorm.DB) {
 		return
 	}
 	delete(db.Statement.Clauses, callClause)
+	c.room.log.Flush()
 	started := c.startedTransaction()
 	if started {
 		_ = tx.RollBack(db.Statement.ConnPool)

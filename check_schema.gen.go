@@ -1,5 +1,8 @@
 package occ
 
+// Nothing here is generated: what the functions of a file of this name send is logged with the line of their caller, see
+// [gorm.io/gorm/utils.CallerFrame].
+
 import (
 	"errors"
 	"fmt"
@@ -7,6 +10,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ/internal/ddl"
+	"github.com/gorm-occ/occ/internal/session"
 )
 
 // CheckSchema compares the database with what the versions of the models need, for a start-up without AutoMigrate: the
@@ -19,6 +23,9 @@ import (
 // in the catalog. It does not check models without a version, [Snapshot] and [Xmin], which have no column, nor the range of
 // what a [Generator] or the database writes. Tables are named as for [CreateTriggers].
 func CheckSchema(db *gorm.DB, models ...any) error {
+	log := &session.Log{}
+	db = log.KeepOf(db)
+	defer log.Flush()
 	p, err := schemasOf(db)
 	if err != nil {
 		return err

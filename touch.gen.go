@@ -1,7 +1,12 @@
 package occ
 
+// Nothing here is generated: what the functions of a file of this name send is logged with the line of their caller, see
+// [gorm.io/gorm/utils.CallerFrame].
+
 import (
 	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/session"
 )
 
 // Touch writes the next version of rows and nothing else, not even timestamps. Writes of older copies are refused from then on.
@@ -16,6 +21,9 @@ import (
 // not run. With no models it does nothing. The table, scopes and settings of db apply, and so does the database that
 // was chosen for gorm.io/plugin/dbresolver. With a table, the models have to be of one type.
 func Touch(db *gorm.DB, models ...any) error {
+	log := &session.Log{}
+	db = log.KeepOf(db)
+	defer log.Flush()
 	e, err := engineOf(db)
 	if err != nil {
 		return err
@@ -30,6 +38,9 @@ func Touch(db *gorm.DB, models ...any) error {
 // Models are as for [Touch]. A row that is not current fails the call with a [*StaleDataError] of [OpVerify]. It sends one
 // SELECT for each table.
 func Verify(db *gorm.DB, models ...any) error {
+	log := &session.Log{}
+	db = log.KeepOf(db)
+	defer log.Flush()
 	e, err := engineOf(db)
 	if err != nil {
 		return err

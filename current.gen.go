@@ -1,7 +1,12 @@
 package occ
 
+// Nothing here is generated: what the functions of a file of this name send is logged with the line of their caller, see
+// [gorm.io/gorm/utils.CallerFrame].
+
 import (
 	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/session"
 )
 
 // Current reads the row of model as it is now: what a refused write ran into. It finds the row by the primary key in
@@ -13,6 +18,9 @@ import (
 // and MariaDB it waits for writers of the row and holds a share lock on it until the transaction ends. PostgreSQL under
 // REPEATABLE READ or SERIALIZABLE and SQLite show a transaction nothing newer than its snapshot.
 func Current[T any](db *gorm.DB, model *T) (*T, error) {
+	log := &session.Log{}
+	db = log.KeepOf(db)
+	defer log.Flush()
 	s, err := subjectIn[T](db)
 	if err != nil {
 		return nil, err

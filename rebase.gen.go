@@ -1,11 +1,15 @@
 package occ
 
+// Nothing here is generated: what the functions of a file of this name send is logged with the line of their caller, see
+// [gorm.io/gorm/utils.CallerFrame].
+
 import (
 	"errors"
 
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ/internal/merge"
+	"github.com/gorm-occ/occ/internal/session"
 )
 
 // Rebase saves mine on top of what others have written since: it reads the row, merges what turned base into mine with it
@@ -28,6 +32,9 @@ import (
 // Table, conditions and context of db apply as in [Current]. In a transaction on MySQL and MariaDB, the row is locked as it
 // is read. Rebase costs a read, and a transaction or savepoint with the write and another read.
 func Rebase[T any](db *gorm.DB, base, mine *T) error {
+	log := &session.Log{}
+	db = log.KeepOf(db)
+	defer log.Flush()
 	s, err := subjectIn[T](db)
 	if err != nil {
 		return err

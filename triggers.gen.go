@@ -1,5 +1,8 @@
 package occ
 
+// Nothing here is generated: what the functions of a file of this name send is logged with the line of their caller, see
+// [gorm.io/gorm/utils.CallerFrame].
+
 import (
 	"fmt"
 
@@ -7,6 +10,7 @@ import (
 
 	"github.com/gorm-occ/occ/internal/ddl"
 	"github.com/gorm-occ/occ/internal/dialect"
+	"github.com/gorm-occ/occ/internal/session"
 )
 
 // CreateTriggers creates triggers that advance the versions of the models' rows when something other than the plugin changes
@@ -29,6 +33,9 @@ import (
 // trigger writes have milliseconds. PostgreSQL has to be 14 or later. [TriggerSQL] has the statements, [CheckSchema] says what does not
 // fit.
 func CreateTriggers(db *gorm.DB, models ...any) error {
+	log := &session.Log{}
+	db = log.KeepOf(db)
+	defer log.Flush()
 	p, err := schemasOf(db)
 	if err != nil {
 		return err
@@ -52,6 +59,9 @@ func CreateTriggers(db *gorm.DB, models ...any) error {
 // DropTriggers removes what [CreateTriggers] has created, also under a former name of the table. Where nothing is there it
 // does nothing. The table is the model's, or the one that db.Table names.
 func DropTriggers(db *gorm.DB, models ...any) error {
+	log := &session.Log{}
+	db = log.KeepOf(db)
+	defer log.Flush()
 	p, err := schemasOf(db)
 	if err != nil {
 		return err
