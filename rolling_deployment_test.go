@@ -1,6 +1,7 @@
 package occ_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -43,7 +44,7 @@ func oldDeposits(db *gorm.DB) error {
 }
 
 // newDeposits are made by the new code, which reads, adds and saves the whole row.
-func newDeposits(t *testing.T, db *gorm.DB) error {
+func newDeposits(t *testing.T, db *gorm.DB, opts ...occ.RetryOption) error {
 	for range deposits {
 		err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
 			var account newAccount
@@ -52,7 +53,7 @@ func newDeposits(t *testing.T, db *gorm.DB) error {
 			}
 			account.Balance++
 			return tx.Save(&account).Error
-		}, occ.WithMaxAttempts(1000))
+		}, append(opts, occ.WithMaxAttempts(1000))...)
 		if err != nil {
 			return err
 		}
@@ -96,4 +97,56 @@ func TestRollingDeployment(t *testing.T) {
 			require.Equal(t, newAccount{ID: 1, Balance: 7 * deposits, Version: 1 + 5*deposits}, reload[newAccount](t, now, 1))
 		})
 	}
+}
+
+// TestRollingDeploymentUnderLoad has the old code read and write without a pause: the column is added, the triggers are made, the new code comes
+// and goes, and all of it is taken back.
+func TestRollingDeploymentUnderLoad(t *testing.T) {
+	t.Parallel()
+	for _, database := range append(testdb.Like(testdb.Transactions(), "sqlite"), testdb.Of("postgres", "mariadb")...) {
+		t.Run(database.Name, func(t *testing.T) {
+			t.Parallel()
+			old := database.Open(t, &gorm.Config{QueryFields: true}) // PostgreSQL's plan of SELECT * does not outlive another column
+			require.NoError(t, old.AutoMigrate(&oldAccount{}))
+			require.NoError(t, old.Create(&oldAccount{ID: 1}).Error)
+			now := reopen(t, old, gorm.Config{QueryFields: true}, occ.New())
+			made := deposit(t, old)
+
+			require.NoError(t, now.AutoMigrate(&newAccount{}))
+			require.NoError(t, occ.CreateTriggers(now, &newAccount{}))
+			before := reload[newAccount](t, now, 1)
+			require.NoError(t, newDeposits(t, now, occ.WithLockAfter(2)))
+			after := reload[newAccount](t, now, 1)
+			require.NoError(t, occ.DropTriggers(now, &newAccount{}))
+			require.NoError(t, now.Exec("ALTER TABLE accounts DROP COLUMN version").Error)
+
+			require.Equal(t, after.Balance-before.Balance, int(after.Version-before.Version), "each deposit has moved the version")
+			deposited, err := made()
+			require.NoError(t, err)
+			require.Equal(t, deposited+deposits, reload[oldAccount](t, old, 1).Balance, "no deposit is lost")
+		})
+	}
+}
+
+// deposit has the old code make deposits until it is asked how many there are.
+func deposit(t *testing.T, db *gorm.DB) (made func() (int, error)) {
+	ctx, stop := context.WithCancel(t.Context())
+	var program sync.WaitGroup
+	var deposited int
+	var err error
+	program.Go(func() {
+		for ctx.Err() == nil && err == nil {
+			if err = db.Model(&oldAccount{ID: 1}).Update("balance", gorm.Expr("balance + 1")).Error; err == nil {
+				deposited++
+				err = db.First(&oldAccount{}, 1).Error
+			}
+		}
+	})
+	made = func() (int, error) {
+		stop()
+		program.Wait()
+		return deposited, err
+	}
+	t.Cleanup(func() { _, _ = made() })
+	return made
 }
