@@ -17,9 +17,9 @@ func TestSQLOfSlices(t *testing.T) {
 	notes := []Note{{ID: 1, Version: 1}, {ID: 2, Version: 1}}
 	for database, want := range map[string][]string{
 		"sqlite": {
-			"UPDATE `products` SET `version`=`excluded`.`occ_next`,`name`=`excluded`.`name`,`price`=? FROM (SELECT `id` AS `occ_key_1`,`version` AS `occ_expected`,`version` AS `occ_next`,`name` AS `name` FROM `products` WHERE 1 = 0 UNION ALL SELECT value ->> 0,value ->> 1,value ->> 2,value ->> 3 FROM json_each(?)) AS `excluded` WHERE `products`.`id` = `excluded`.`occ_key_1` AND `products`.`version` = `excluded`.`occ_expected`",
-			"UPDATE `products` SET `price`=?,`version`=`excluded`.`occ_next` FROM (SELECT `id` AS `occ_key_1`,`version` AS `occ_expected`,`version` AS `occ_next` FROM `products` WHERE 1 = 0 UNION ALL SELECT value ->> 0,value ->> 1,value ->> 2 FROM json_each(?)) AS `excluded` WHERE (price > ? OR price < ?) AND `products`.`id` = `excluded`.`occ_key_1` AND `products`.`version` = `excluded`.`occ_expected`",
-			"UPDATE `notes` SET `text`=?,`version`=? FROM (SELECT `id` AS `occ_key_1` FROM `notes` WHERE 1 = 0 UNION ALL SELECT value ->> 0 FROM json_each(?)) AS `excluded` WHERE `notes`.`id` = `excluded`.`occ_key_1` AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
+			"UPDATE `products` SET `version`=?,`name`=?,`price`=? WHERE `products`.`id` = ? AND `products`.`version` = ?",
+			"UPDATE `products` SET `price`=?,`version`=? WHERE (price > ? OR price < ?) AND `products`.`id` = ? AND `products`.`version` = ?",
+			"UPDATE `notes` SET `text`=?,`version`=? WHERE `notes`.`id` = ? AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
 			"DELETE FROM `products` WHERE (`products`.`id` = ? AND `products`.`version` = ? OR `products`.`id` = ? AND `products`.`version` = ?)",
 			"UPDATE `notes` SET `deleted_at`=? ,`version`=? FROM (SELECT `id` AS `occ_key_1` FROM `notes` WHERE 1 = 0 UNION ALL SELECT value ->> 0 FROM json_each(?)) AS `excluded` WHERE `notes`.`id` = `excluded`.`occ_key_1` AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
 		},

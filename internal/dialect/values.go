@@ -31,6 +31,13 @@ func (d Dialect) ListsValues() bool { return d.Name != mysql || d.session.isMari
 // told to start with the values, and by which index to find the rows.
 func (d Dialect) ValuesFirst() bool { return d.Name == mysql }
 
+// RunsRowByRow reports whether a prepared UPDATE that is run for each row is faster than one of all rows: in the process
+// itself there is no round trip to save, and the text is parsed once.
+func (d Dialect) RunsRowByRow() bool { return d.Name == sqlite }
+
+// TakesDefault reports whether an INSERT can have DEFAULT among its values.
+func (d Dialect) TakesDefault() bool { return d.Name != sqlite }
+
 // TakesJSON: a table of values can be one parameter of JSON, and is read from it faster than from SQL, which takes longer
 // to parse than to run. It is for databases whose columns take any value as it comes: where they have types of their own,
 // a text in JSON and a text as a parameter may end up as different values.

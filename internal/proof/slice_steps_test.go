@@ -56,7 +56,7 @@ func (w *world) group(vs []variable) (groups [][]*held) {
 func (w *world) compareAll(op occ.Op, vs []variable, c chain, columns set, isSave bool) ([][]*held, *outcome) {
 	groups := w.group(vs)
 	o := outcome{failure: refusedAs, op: op}
-	agree := w.agree(vs, c)
+	agree := w.agree(vs, c, columns)
 	seen := map[int]bool{}
 	for i, v := range vs {
 		h := w.models[v]
@@ -76,11 +76,11 @@ func (w *world) compareAll(op occ.Op, vs []variable, c chain, columns set, isSav
 	return groups, nil
 }
 
-// agree tells whether all models of a row are at one version.
-func (w *world) agree(vs []variable, c chain) bool {
+// agree reports whether all models of a row are at one version, as far as a write of columns compares it.
+func (w *world) agree(vs []variable, c chain, columns set) bool {
 	for _, g := range w.group(vs) {
 		for _, h := range g[1:] {
-			if !w.isAlike(g[0], h, c) {
+			if !w.isAlike(g[0], h, c, columns) {
 				return false
 			}
 		}
@@ -88,12 +88,19 @@ func (w *world) agree(vs []variable, c chain) bool {
 	return true
 }
 
-// isAlike tells whether two models of a row are at one version.
-func (w *world) isAlike(a, b *held, c chain) bool {
+// isAlike reports whether two models of a row are at one version.
+func (w *world) isAlike(a, b *held, c chain, columns set) bool {
 	if w.kind.snapshot == nil {
 		return c.expected(w, a) == c.expected(w, b)
 	}
-	return (a.base == nil) == (b.base == nil) && (a.base == nil || a.has == b.has && a.base.differs(*b.base)&a.has&^seenColumn == 0)
+	if a.base == nil || b.base == nil {
+		return a.base == b.base
+	}
+	compared := w.kind.snapshot(columns)
+	if compared == 0 {
+		compared = allColumns &^ seenColumn
+	}
+	return a.has&compared == b.has&compared && a.base.differs(*b.base)&a.has&compared == 0
 }
 
 // isNew tells a model that was never loaded.
@@ -123,7 +130,7 @@ func (s saveAll) isAllowed(w *world) bool {
 	if w.kind.blind && slices.ContainsFunc(s.vs, func(v variable) bool { return w.models[v].version == 0 }) {
 		return false // those are not compared; Save of one model is
 	}
-	if s.unchecked && !w.agree(s.vs, s.chain) {
+	if s.unchecked && !w.agree(s.vs, s.chain, allColumns) {
 		return false // refused, although nothing is compared: which of the two would be the row?
 	}
 	return s.chain.isAllowed(w, idsOf(s.vs)...)

@@ -20,14 +20,15 @@ import (
 // batchUpdate is an UPDATE of several rows, each with values of its own, in as many statements as the database's limit on
 // parameters asks for.
 type batchUpdate struct {
-	p          *plan
-	db         *gorm.DB      // whose statement is used
-	columns    []rows.Column // the values of each row
-	conditions []clause.Expression
-	set        clause.Set
-	isCompared bool
-	behindSet  bool // GORM builds the SET, and set stands behind it: a soft delete
-	send       func(*gorm.DB)
+	p            *plan
+	db           *gorm.DB      // whose statement is used
+	columns      []rows.Column // the values of each row
+	conditions   []clause.Expression
+	set          clause.Set
+	isCompared   bool
+	behindSet    bool // GORM builds the SET, and set stands behind it: a soft delete
+	isReferredTo bool // SQL of the caller's may refer to the values by their names
+	send         func(*gorm.DB)
 
 	returned []reflect.Value // models as RETURNING gave them
 	deleted  reflect.Value   // a model that only has what a soft delete sets
@@ -104,6 +105,15 @@ func (b *batchUpdate) run(hand []*rows.Row) (affected int64, err error) {
 	b.db.Statement.ConnPool = rows.Unprepared(b.p.Stmt.ConnPool) // that of the unit, which may be newer than the statement
 	defer func() { b.db.Statement.ConnPool = pool }()
 	b.returned = nil
+	if b.takesRowByRow(hand) {
+		began := time.Now()
+		if affected, ok, err := b.runRowByRow(hand); ok {
+			if err == nil && !b.db.DryRun && b.db.Statement != b.p.Stmt {
+				trace(b.db, began, affected, nil)
+			}
+			return affected, err
+		}
+	}
 	parts := b.p.Split(b.columns, hand, b.varsBesideValues())
 	for i, part := range parts {
 		began := time.Now()
@@ -270,6 +280,7 @@ func (b *batchUpdate) readAndRun(hand []*rows.Row) (int64, error) {
 func (p *plan) modelsUpdate(hand []*rows.Row, fields []*schema.Field, set clause.Set, compared bool) severalWrite {
 	update := p.advancing(set, hand, compared, p.Plugin.Gorm.update)
 	update.db = p.besideStatement()
+	update.isReferredTo = set != nil
 	update.db.Statement.Unscoped = p.Stmt.Unscoped || !compared // as GORM's upsert, which does not mind soft deletes
 	for i, field := range fields {
 		column := valueColumn(p.Call, p.valueName(i, field, set != nil), field)

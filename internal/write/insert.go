@@ -64,21 +64,38 @@ func (c *Call) inserted(hand []rows.Row) *plan {
 
 // insertByDatabase leaves the version out of the INSERT where the model has none, and reads what the database made of it.
 func (c *Call) insertByDatabase() (int64, error) {
-	hand, maps := c.withoutVersions()
-	defer c.leaveOut(hand, maps)()
+	hand, _ := c.withoutVersions()
 	if c.Dialect.InsertReturnsWritten && len(hand) > 0 && !c.mayBeSkipped() {
 		c.returnVersion(c.defaultColumns()...)
-		affected, err := execute(c.DB, c.Plugin.Gorm.create)
+		affected, err := c.createWithoutVersions()
 		c.keepLearned(hand, err == nil && affected > 0)
 		return affected, err
 	}
 	return c.within(func() (int64, error) {
-		affected, err := execute(c.DB, c.Plugin.Gorm.create)
+		affected, err := c.createWithoutVersions()
 		c.forgetDefaults(hand)
 		if err != nil || c.DB.DryRun || affected == 0 || c.mayBeSkipped() {
 			return affected, err
 		}
 		return affected, c.inserted(hand).learnInserted()
+	})
+}
+
+// createWithoutVersions has GORM insert the rows, and leave the version out of those whose models have none. Where the database
+// takes no DEFAULT among values, the others are inserted by themselves.
+func (c *Call) createWithoutVersions() (int64, error) {
+	hand, maps := c.withoutVersions()
+	all := c.collect(c.Stmt.ReflectValue, nil)
+	if c.Dialect.TakesDefault() || len(hand) == 0 || len(hand) == len(all) {
+		defer c.leaveOut(hand, maps)()
+		return execute(c.DB, c.Plugin.Gorm.create)
+	}
+	preset := slices.DeleteFunc(all, func(r rows.Row) bool { return c.Model.Version.Kind.IsZero(r.Before) })
+	return c.allOrNone(func() (int64, error) {
+		return inTurn(
+			func() (int64, error) { return c.withModels(modelsOf(hand), c.createWithoutVersions) },
+			func() (int64, error) { return c.withModels(modelsOf(preset), c.createWithoutVersions) },
+		)
 	})
 }
 
@@ -322,10 +339,9 @@ func (c *Call) insertedVersions(change func(index int, version any) any) {
 func (c *Call) insertModels(models []reflect.Value) (int64, error) {
 	return c.withModels(models, func() (int64, error) {
 		if c.Model.Version.ByDatabase {
-			defer c.leaveOut(c.withoutVersions())()
-		} else {
-			defer c.selectVersion()()
+			return c.createWithoutVersions()
 		}
+		defer c.selectVersion()()
 		return execute(c.DB, c.Plugin.Gorm.create)
 	})
 }

@@ -1,0 +1,154 @@
+package write
+
+import (
+	"database/sql/driver"
+	"reflect"
+	"slices"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/gorm-occ/occ/internal/batch"
+	"github.com/gorm-occ/occ/internal/rows"
+)
+
+// slot is a parameter that each row of a batch fills with the value of a column of its own.
+type slot int
+
+// Value is for GORM, which makes a parameter of what has it.
+func (s slot) Value() (driver.Value, error) { return int64(s), nil }
+
+// takesRowByRow reports whether the UPDATE can be one of one row, prepared once and run for each, where the database does that
+// faster than it takes the rows apart: not where GORM or the caller wrote SQL that refers to the values, or wants rows back.
+func (b *batchUpdate) takesRowByRow(hand []*rows.Row) bool {
+	_, returning := b.db.Statement.Clauses["RETURNING"]
+	if !b.p.Dialect.RunsRowByRow() || len(hand) < 2 || b.behindSet || b.isReferredTo || returning || len(b.p.by.Proposed) > 0 {
+		return false
+	}
+	return !b.isCompared || !b.comparesZero(hand)
+}
+
+// comparesZero reports whether some rows are expected to be at the zero value, so that their condition is another.
+func (b *batchUpdate) comparesZero(hand []*rows.Row) bool {
+	return slices.ContainsFunc(hand, func(r *rows.Row) bool { return b.p.Model.Version.Kind.IsZero(r.Expected) })
+}
+
+// runRowByRow prepares the UPDATE of one row and runs it for each. It stops at a row that is not as expected. With ok false,
+// some value is more than one parameter, and nothing was sent.
+func (b *batchUpdate) runRowByRow(hand []*rows.Row) (affected int64, ok bool, err error) {
+	hand = rows.InKeyOrder(hand)
+	values := make([][]any, len(hand))
+	for i, r := range hand {
+		if values[i], ok = b.valuesOf(r); !ok {
+			return 0, false, nil
+		}
+	}
+	if err := b.buildForRow(); err != nil {
+		return 0, true, err
+	}
+	vars := b.db.Statement.Vars
+	b.db.Statement.Vars = filled(vars, values[0])
+	if b.db.DryRun {
+		return 0, true, nil
+	}
+	affected, err = execute(b.db, b.p.Plugin.Watched(func(db *gorm.DB) {
+		db.RowsAffected, err = b.execute(vars, values)
+		_ = db.AddError(err)
+	}))
+	return affected, true, err
+}
+
+// valuesOf returns the values of a row, if each is one parameter.
+func (b *batchUpdate) valuesOf(r *rows.Row) (values []any, ok bool) {
+	values = make([]any, len(b.columns))
+	for i, column := range b.columns {
+		if values[i] = column.Of(r); !isOneVar(values[i]) {
+			return nil, false
+		}
+	}
+	return values, true
+}
+
+// isOneVar reports whether GORM makes one parameter of a value: not of an expression, or a list.
+func isOneVar(value any) bool {
+	switch value.(type) {
+	case clause.Expression, gorm.Valuer, clause.Column, *gorm.DB:
+		return false
+	case driver.Valuer, []byte:
+		return true
+	}
+	kind := reflect.ValueOf(value).Kind()
+	return kind != reflect.Slice && kind != reflect.Array && kind != reflect.Map
+}
+
+// buildForRow has GORM build the UPDATE of one row, with a slot for each value.
+func (b *batchUpdate) buildForRow() error {
+	set := slices.Clone(b.p.nonEmpty(b.set))
+	for i := range set {
+		if column, ok := set[i].Value.(clause.Column); ok && column.Table == batch.Alias {
+			set[i].Value = b.slotOf(column.Name)
+		}
+	}
+	b.startOver(b.conditionsForRow())
+	b.db.Statement.Clauses["SET"] = clause.Clause{Name: "SET", Expression: b.p.targets(set)}
+	config := b.db.Config
+	dry := *config
+	dry.DryRun = true
+	b.db.Config = &dry
+	_, _, _, err := b.p.sendHidden(b.db, false, b.send)
+	b.db.Config = config
+	return err
+}
+
+// conditionsForRow returns the conditions that a row has the key and, where each row is compared with a version of its own,
+// is at it.
+func (b *batchUpdate) conditionsForRow() []clause.Expression {
+	parts := b.keyParts()
+	key := make([]any, parts)
+	for i := range key {
+		key[i] = slot(i)
+	}
+	conditions := b.p.KeyIs(&b.p.by, key)
+	if expected := b.slotOf(rows.ExpectedColumn); expected >= 0 {
+		version := b.p.Model.Version
+		return append(conditions, version.Kind.Equals(version.Column(), expected))
+	}
+	return append(conditions, b.conditions[parts:]...)
+}
+
+// slotOf returns the slot of a column of the values; it is negative where there is none of that name.
+func (b *batchUpdate) slotOf(name string) slot {
+	return slot(slices.IndexFunc(b.columns, func(column rows.Column) bool { return column.Name == name }))
+}
+
+// execute runs the statement that was built with the values of each row.
+func (b *batchUpdate) execute(vars []any, values [][]any) (affected int64, err error) {
+	stmt := b.db.Statement
+	prepared, err := stmt.ConnPool.PrepareContext(b.p.Ctx, stmt.SQL.String())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = prepared.Close() }()
+	for _, row := range values {
+		result, err := prepared.ExecContext(b.p.Ctx, filled(vars, row)...)
+		if err != nil {
+			return affected, err
+		}
+		n, err := result.RowsAffected()
+		if affected += n; err != nil || n == 0 && b.isCompared {
+			return affected, err
+		}
+	}
+	return affected, nil
+}
+
+// filled returns parameters with the values of a row in their slots.
+func filled(vars, values []any) []any {
+	with := slices.Clone(vars)
+	for i, value := range with {
+		if s, ok := value.(slot); ok {
+			with[i] = values[s]
+		}
+	}
+	return with
+}
