@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -20,21 +21,14 @@ type Handmade struct {
 
 func (Handmade) TableName() string { return "products" }
 
-// Bare is a Product without a version.
-type Bare struct {
-	ID    uint
-	Name  string
-	Price int
-}
-
 // BenchmarkUpdate compares a compared Update with the same statement written by hand, and a model without a version with
 // and without the plugin. SkipDefaultTransaction leaves the one statement.
 func BenchmarkUpdate(b *testing.B) {
 	for _, database := range testdb.All() {
 		b.Run(database.Name, func(b *testing.B) {
 			empty := database.Open(b)
-			plain := reopen(b, empty, gorm.Config{SkipDefaultTransaction: true})
-			versioned := reopen(b, empty, gorm.Config{SkipDefaultTransaction: true}, occ.New())
+			plain := Reopen(b, empty, gorm.Config{SkipDefaultTransaction: true})
+			versioned := Reopen(b, empty, gorm.Config{SkipDefaultTransaction: true}, occ.New())
 			require.NoError(b, versioned.AutoMigrate(&Product{}, &Bare{}))
 
 			b.Run("versioned/by hand", func(b *testing.B) { benchmarkByHand(b, plain) })

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -53,7 +54,7 @@ func TestTheDocumentedSQLIsWhatIsSent(t *testing.T) {
 				row(&documentedByDatabase{ID: 7, Version: 3}), row(&documentedXmin{ID: 7, Xmin: 3}))
 		}
 		for _, sql := range documents {
-			require.Contains(t, string(text), "\n"+withoutSettings(sql)+"\n")
+			require.Contains(t, string(text), "\n"+WithoutSettings(sql)+"\n")
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -42,10 +43,10 @@ func TestAdaptiveLock(t *testing.T) {
 			return err
 		}},
 	}
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"a row on which a write was refused is locked from the first attempt on, others are not", func(t *testing.T, db *gorm.DB) {
 			var reports []occ.RetryReport
-			db, _ = withPlugin(t, db, reportTo(&reports))
+			db, _ = WithPlugin(t, db, reportTo(&reports))
 			hot, cold := createPurse(t, db), createPurse(t, db)
 			for _, r := range reads {
 				reports = nil
@@ -69,7 +70,7 @@ func TestAdaptiveLock(t *testing.T) {
 		}},
 		{"without the option nothing is locked", func(t *testing.T, db *gorm.DB) {
 			var reports []occ.RetryReport
-			db, _ = withPlugin(t, db, reportTo(&reports))
+			db, _ = WithPlugin(t, db, reportTo(&reports))
 			purse := createPurse(t, db)
 			refuse(t, db, purse.ID)
 

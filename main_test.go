@@ -3,17 +3,7 @@ package occ_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
-	"github.com/gorm-occ/occ/internal/testdb"
+	"github.com/gorm-occ/occ/internal/behaviour"
 )
 
-// TestMain checks that nothing is left running: neither by the plugin nor by a test's pools.
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(testdb.Main(m),
-		// GORM's cache of prepared statements, with PrepareStmt, has a goroutine that nothing ends.
-		goleak.IgnoreTopFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1"),
-		// A Valuer that panics in a query costs a connection, see rollBack: database/sql waits for its lock for ever.
-		goleak.IgnoreAnyFunction("database/sql.(*Tx).rollback"),
-	)
-}
+func TestMain(m *testing.M) { behaviour.Main(m) }

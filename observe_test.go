@@ -17,11 +17,12 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 func TestWhoIsTold(t *testing.T) {
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"several conflict hooks are called in order, and nil is none", func(t *testing.T, db *gorm.DB) {
 			var told []string
 			hook := func(name string) occ.Option {
@@ -29,8 +30,8 @@ func TestWhoIsTold(t *testing.T) {
 					told = append(told, name+" "+refused.Table)
 				})
 			}
-			watched, _ := withPlugin(t, db, hook("first"), occ.WithConflictHook(nil), hook("second"))
-			mine, _ := pair(t, watched)
+			watched, _ := WithPlugin(t, db, hook("first"), occ.WithConflictHook(nil), hook("second"))
+			mine, _ := Pair(t, watched)
 
 			require.ErrorIs(t, watched.Model(&mine).Update("price", 70).Error, occ.ErrStaleData)
 
@@ -38,7 +39,7 @@ func TestWhoIsTold(t *testing.T) {
 		}},
 		{"one report for each call of Retry, when it has ended", func(t *testing.T, db *gorm.DB) {
 			var reports, again []occ.RetryReport
-			watched, _ := withPlugin(t, db,
+			watched, _ := WithPlugin(t, db,
 				occ.WithRetryReport(func(_ context.Context, r occ.RetryReport) { reports = append(reports, r) }),
 				occ.WithRetryReport(nil),
 				occ.WithRetryReport(func(ctx context.Context, r occ.RetryReport) {
@@ -60,9 +61,9 @@ func TestWhoIsTold(t *testing.T) {
 			require.NoError(t, occ.Retry(ctx, watched, failing(2), wait, occ.WithLockAfter(2)))
 			gaveUp := occ.Retry(ctx, watched, failing(9), wait, occ.WithMaxAttempts(2))
 			require.ErrorIs(t, gaveUp, occ.ErrStaleData)
-			wrong := occ.Retry(ctx, watched, never, occ.WithMaxAttempts(0))
+			wrong := occ.Retry(ctx, watched, Never, occ.WithMaxAttempts(0))
 			require.Error(t, wrong)
-			require.Panics(t, func() { _ = occ.Retry(ctx, watched, never) })
+			require.Panics(t, func() { _ = occ.Retry(ctx, watched, Never) })
 
 			require.Len(t, reports, 5)
 			require.Equal(t, reports, again)
@@ -77,7 +78,7 @@ func TestWhoIsTold(t *testing.T) {
 			require.ErrorContains(t, reports[4].Err, "did not return")
 		}},
 		{"an alias is counted as its table", func(t *testing.T, db *gorm.DB) {
-			mine, theirs := pair(t, db)
+			mine, theirs := Pair(t, db)
 			require.NoError(t, db.Table("products AS p").First(&Product{}).Error)
 			before := db.Plugins["occ"].(*occ.Plugin).Stats()["products"]
 			for i := range 3 {
@@ -95,7 +96,7 @@ func TestWhoIsTold(t *testing.T) {
 			require.EqualValues(t, before.Checked+6, stats["products"].Checked)
 		}},
 		{"names made at run time have no end, the counters have", func(t *testing.T, db *gorm.DB) {
-			mine := create(t, db)
+			mine := Create(t, db)
 			plugin, names := db.Plugins["occ"].(*occ.Plugin), 3000
 			dry := db.Session(&gorm.Session{DryRun: true})
 			for i := range names {
@@ -161,7 +162,7 @@ func TestARefusalInALog(t *testing.T) {
 		{"key": {"id": 8}, "expected": null, "actual": null, "reason": "changed"},
 		{"key": {"id": 9}, "expected": null, "actual": null, "reason": "deleted"}]}`, string(line.Err))
 
-	refused.Rows, refused.Err = make([]occ.StaleRow, 1000), errBoom
+	refused.Rows, refused.Err = make([]occ.StaleRow, 1000), ErrBoom
 	structured.Reset()
 	slog.New(slog.NewJSONHandler(&structured, nil)).Warn("refused", "err", refused)
 	require.Less(t, structured.Len(), 1000)
@@ -176,7 +177,7 @@ type Coupon struct {
 }
 
 func TestNoLineOfALogIsForged(t *testing.T) {
-	run(t, testdb.All(), []behaviour{{"a key with a line break is escaped", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.All(), []Behaviour{{"a key with a line break is escaped", func(t *testing.T, db *gorm.DB) {
 		mine := Coupon{Code: "a\nocc: stale data: forged id=1", Percent: 5}
 		require.NoError(t, db.Create(&mine).Error)
 		require.NoError(t, db.Model(&Coupon{Code: mine.Code, Version: 1}).Update("percent", 6).Error)
@@ -185,14 +186,14 @@ func TestNoLineOfALogIsForged(t *testing.T) {
 
 		require.ErrorContains(t, err, `row code="a\nocc: stale data: forged id=1" changed: expected version 1, found 2`)
 		require.NotContains(t, err.Error(), "\n")
-		require.Equal(t, mine.Code, stale(t, err).PrimaryKey["code"])
+		require.Equal(t, mine.Code, Stale(t, err).PrimaryKey["code"])
 	}}, {"what is ahead is said as it is known", func(t *testing.T, db *gorm.DB) {
 		mine := Coupon{Code: "plain", Percent: 5, Version: 6}
 		require.NoError(t, db.Create(&mine).Error)
 
 		err := db.Model(&mine).Clauses(occ.Expect(999)).Update("percent", 7).Error
 
-		require.Equal(t, occ.ReasonAhead, stale(t, err).Reason)
+		require.Equal(t, occ.ReasonAhead, Stale(t, err).Reason)
 		require.ErrorContains(t, err, "row code=plain: the model is at 999, ahead of the row at 6: the transaction that wrote 999 was rolled back, or")
 	}}}, &Coupon{})
 }

@@ -10,12 +10,13 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 func TestRegistration(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.Of("sqlite"), []behaviour{
+	Run(t, testdb.Of("sqlite"), []Behaviour{
 		{"the plugin is called occ", func(t *testing.T, db *gorm.DB) {
 			require.Equal(t, "occ", occ.New().Name())
 			require.Contains(t, db.Plugins, "occ")
@@ -23,38 +24,36 @@ func TestRegistration(t *testing.T) {
 		{"a second plugin for one gorm.DB is an error and changes nothing", func(t *testing.T, db *gorm.DB) {
 			require.ErrorIs(t, db.Use(occ.New()), gorm.ErrRegistered)
 
-			mine := create(t, db)
+			mine := Create(t, db)
 			require.NoError(t, db.Model(&mine).Update("price", 70).Error)
-			require.Equal(t, Product{mine.ID, "pen", 70, 2}, reload[Product](t, db, mine.ID))
+			require.Equal(t, Product{ID: mine.ID, Name: "pen", Price: 70, Version: 2}, Reload[Product](t, db, mine.ID))
 		}},
 		{"one plugin for two gorm.DBs is an error", func(t *testing.T, db *gorm.DB) {
-			_, plugin := withPlugin(t, db)
-			other := reopen(t, db, gorm.Config{})
+			_, plugin := WithPlugin(t, db)
+			other := Reopen(t, db, gorm.Config{})
 
 			require.ErrorContains(t, other.Use(plugin), "occ.New for each gorm.DB")
 		}},
 		{"two gorm.DBs have a plugin each", func(t *testing.T, db *gorm.DB) {
-			other, _ := withPlugin(t, db)
-			mine := create(t, db)
-			theirs := reload[Product](t, other, mine.ID)
+			other, _ := WithPlugin(t, db)
+			mine := Create(t, db)
+			theirs := Reload[Product](t, other, mine.ID)
 
 			require.NoError(t, other.Model(&theirs).Update("price", 30).Error)
 
-			require.Equal(t, occ.ReasonChanged, stale(t, db.Model(&mine).Update("price", 70).Error).Reason)
+			require.Equal(t, occ.ReasonChanged, Stale(t, db.Model(&mine).Update("price", 70).Error).Reason)
 		}},
 		{"a session that was made before the plugin is compared too", func(t *testing.T, db *gorm.DB) {
-			plain := reopen(t, db, gorm.Config{})
+			plain := Reopen(t, db, gorm.Config{})
 			session := plain.Session(&gorm.Session{})
 			require.NoError(t, plain.Use(occ.New()))
-			mine, theirs := pair(t, plain)
+			mine, theirs := Pair(t, plain)
 
 			require.ErrorIs(t, session.Model(&mine).Update("price", 70).Error, occ.ErrStaleData)
-			require.Equal(t, theirs, reload[Product](t, db, mine.ID))
+			require.Equal(t, theirs, Reload[Product](t, db, mine.ID))
 		}},
 	}, &Product{})
 }
-
-var noon = time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // TestSQL is the one place that minds the text of statements.
 func TestSQL(t *testing.T) {
@@ -97,36 +96,18 @@ func TestSQL(t *testing.T) {
 	for _, database := range testdb.All() {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			db := database.Open(t, &gorm.Config{NowFunc: func() time.Time { return noon }})
+			db := database.Open(t, &gorm.Config{NowFunc: func() time.Time { return Noon }})
 			require.NoError(t, db.Use(occ.New()))
 			for _, statement := range statements {
 				want := quotes[database.Like].Replace(statement.want)
 				if database.Product == "mysql" {
 					want = strings.Replace(want, " RETURNING `id`", "", 1)
 				}
-				require.Equal(t, want, withoutSettings(db.ToSQL(statement.do)), statement.name)
+				require.Equal(t, want, WithoutSettings(db.ToSQL(statement.do)), statement.name)
 			}
 		})
 	}
 }
-
-// Shelf and Book have no version; a book has hooks and a soft delete.
-type Shelf struct {
-	ID    uint
-	Name  string
-	Books []Book
-}
-
-// Book belongs to a shelf.
-type Book struct {
-	ID        uint
-	ShelfID   uint
-	Title     string
-	UpdatedAt time.Time
-	DeletedAt gorm.DeletedAt
-}
-
-func (b *Book) BeforeSave(*gorm.DB) error { b.Title = strings.TrimSpace(b.Title); return nil }
 
 func TestModelsWithoutAVersion(t *testing.T) {
 	t.Parallel()
@@ -172,14 +153,14 @@ func TestModelsWithoutAVersion(t *testing.T) {
 			t.Parallel()
 			var sent, said [2][]string
 			for i, plugins := range [][]gorm.Plugin{nil, {occ.New()}} {
-				db := reopen(t, database.Open(t), gorm.Config{
-					NowFunc:                                  func() time.Time { return noon },
+				db := Reopen(t, database.Open(t), gorm.Config{
+					NowFunc:                                  func() time.Time { return Noon },
 					DisableForeignKeyConstraintWhenMigrating: true, // an error of theirs names the database
 				}, plugins...)
 				require.NoError(t, db.AutoMigrate(&Shelf{}, &Book{}))
-				recorded, log := record(db)
+				recorded, log := Record(db)
 				said[i] = calls(recorded)
-				sent[i] = log.sent("")
+				sent[i] = log.Sent("")
 			}
 
 			require.Equal(t, sent[0], sent[1])

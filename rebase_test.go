@@ -17,6 +17,7 @@ import (
 	"gorm.io/plugin/soft_delete"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -90,7 +91,7 @@ func appointment(t *testing.T, db *gorm.DB) (base, mine Appointment) {
 	a := Appointment{Place: "hall", StartsAt: midday, Seats: pointerTo(5), Tags: []string{"a"}, Data: json.RawMessage(`{"a": 1}`),
 		Room: &Room{Floor: 1, Door: pointerTo("left")}, Secret: "secret", Guests: []Guest{{Name: "Ann"}}}
 	require.NoError(t, db.Create(&a).Error)
-	base, mine = reload[Appointment](t, db, a.ID), reload[Appointment](t, db, a.ID)
+	base, mine = Reload[Appointment](t, db, a.ID), Reload[Appointment](t, db, a.ID)
 	require.Equal(t, occ.Version(1), base.Version)
 	return base, mine
 }
@@ -98,12 +99,12 @@ func appointment(t *testing.T, db *gorm.DB) (base, mine Appointment) {
 // theyWrite is what somebody else does to a row meanwhile.
 func theyWrite(t *testing.T, db *gorm.DB, id any, column string, value any) {
 	t.Helper()
-	theirs := reload[Appointment](t, db, id)
+	theirs := Reload[Appointment](t, db, id)
 	require.NoError(t, db.Session(&gorm.Session{NewDB: true}).Model(&theirs).Update(column, value).Error)
 }
 
 func TestCurrent(t *testing.T) {
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"the row as it is now, the model left alone", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "place", "garden")
@@ -111,7 +112,7 @@ func TestCurrent(t *testing.T) {
 			current, err := occ.Current(db, &mine)
 
 			require.NoError(t, err)
-			require.Equal(t, reload[Appointment](t, db, mine.ID), *current)
+			require.Equal(t, Reload[Appointment](t, db, mine.ID), *current)
 			require.Equal(t, "garden", current.Place)
 			require.Equal(t, occ.Version(2), current.Version)
 			require.Equal(t, base, mine)
@@ -215,12 +216,12 @@ func TestCurrent(t *testing.T) {
 }
 
 func TestCurrentPastTheSnapshot(t *testing.T) {
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"where the database can", func(t *testing.T, db *gorm.DB) {
 			_, mine := appointment(t, db)
 			want := map[string]string{"mysql": "garden", "postgres": "garden", "sqlite": "hall"}[db.Name()]
 			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
-				require.Equal(t, "hall", reload[Appointment](t, tx, mine.ID).Place)
+				require.Equal(t, "hall", Reload[Appointment](t, tx, mine.ID).Place)
 				theyWrite(t, db, mine.ID, "place", "garden")
 
 				current, err := occ.Current(tx, &mine)
@@ -234,7 +235,7 @@ func TestCurrentPastTheSnapshot(t *testing.T) {
 }
 
 func TestRebase(t *testing.T) {
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"changes to different columns both survive", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "starts_at", midday.Add(time.Hour))
@@ -244,7 +245,7 @@ func TestRebase(t *testing.T) {
 
 			require.NoError(t, occ.Rebase(db, &base, &mine))
 
-			require.Equal(t, reload[Appointment](t, db, mine.ID), mine)
+			require.Equal(t, Reload[Appointment](t, db, mine.ID), mine)
 			require.Equal(t, occ.Version(3), mine.Version)
 			require.Equal(t, "garden", mine.Place)
 			require.Equal(t, "at-garden", mine.Slug)
@@ -263,13 +264,13 @@ func TestRebase(t *testing.T) {
 			require.NoError(t, occ.Rebase(db, &base, &mine))
 
 			require.Equal(t, occ.Version(2), mine.Version)
-			require.Equal(t, reload[Appointment](t, db, mine.ID), mine)
+			require.Equal(t, Reload[Appointment](t, db, mine.ID), mine)
 		}},
 		{"a column both changed to different values is a conflict, and nothing changes", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "place", "garden")
 			mine.Place, mine.Seats = "attic", pointerTo(9)
-			theirs, before := reload[Appointment](t, db, mine.ID), mine
+			theirs, before := Reload[Appointment](t, db, mine.ID), mine
 
 			err := occ.Rebase(db, &base, &mine)
 
@@ -284,7 +285,7 @@ func TestRebase(t *testing.T) {
 			require.Equal(t, &theirs, conflict.Theirs)
 			require.Equal(t, `occ: merge conflict: "appointments" row id=1: both sides changed Place`, err.Error())
 			require.Equal(t, before, mine)
-			require.Equal(t, theirs, reload[Appointment](t, db, mine.ID))
+			require.Equal(t, theirs, Reload[Appointment](t, db, mine.ID))
 		}},
 		{"the same change by both is no conflict and no write", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
@@ -294,7 +295,7 @@ func TestRebase(t *testing.T) {
 			require.NoError(t, occ.Rebase(db, &base, &mine))
 
 			require.Equal(t, occ.Version(2), mine.Version)
-			require.Equal(t, reload[Appointment](t, db, mine.ID), mine)
+			require.Equal(t, Reload[Appointment](t, db, mine.ID), mine)
 		}},
 		{"no change of mine is no write, and mine is the row", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
@@ -305,7 +306,7 @@ func TestRebase(t *testing.T) {
 			require.NoError(t, occ.Rebase(db, &base, &mine))
 
 			require.Equal(t, occ.Version(2), mine.Version)
-			require.Equal(t, reload[Appointment](t, db, mine.ID), mine)
+			require.Equal(t, Reload[Appointment](t, db, mine.ID), mine)
 		}},
 		{"a row that is gone is refused as deleted", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
@@ -314,7 +315,7 @@ func TestRebase(t *testing.T) {
 			mine.Place = "garden"
 			before := mine
 
-			refused := stale(t, occ.Rebase(db, &base, &mine))
+			refused := Stale(t, occ.Rebase(db, &base, &mine))
 
 			require.Equal(t, occ.ReasonDeleted, refused.Reason)
 			require.EqualValues(t, map[string]any{"id": mine.ID}, refused.PrimaryKey)
@@ -329,16 +330,16 @@ func TestRebase(t *testing.T) {
 			mine.Place = "garden"
 			before := mine
 
-			refused := stale(t, occ.Rebase(db, &base, &mine))
+			refused := Stale(t, occ.Rebase(db, &base, &mine))
 			require.Equal(t, occ.ReasonDeleted, refused.Reason)
 			require.Equal(t, occ.Version(2), refused.Actual)
 			require.Equal(t, before, mine)
-			require.Equal(t, "hall", reload[Appointment](t, db, mine.ID).Place)
+			require.Equal(t, "hall", Reload[Appointment](t, db, mine.ID).Place)
 
 			require.NoError(t, occ.Rebase(db.Unscoped(), &base, &mine))
 			require.Equal(t, "garden", mine.Place)
 			require.True(t, mine.DeletedAt.Valid)
-			require.Equal(t, reload[Appointment](t, db, mine.ID), mine)
+			require.Equal(t, Reload[Appointment](t, db, mine.ID), mine)
 		}},
 		{"a third writer between reading and saving is refused, and Rebase can be called again", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
@@ -347,7 +348,7 @@ func TestRebase(t *testing.T) {
 			before := mine
 			third := interrupted(t, db, func() { theyWrite(t, db, mine.ID, "starts_at", midday.Add(time.Hour)) })
 
-			refused := stale(t, occ.Rebase(third, &base, &mine))
+			refused := Stale(t, occ.Rebase(third, &base, &mine))
 			require.Equal(t, occ.ReasonChanged, refused.Reason)
 			require.Equal(t, occ.Version(2), refused.Expected)
 			require.Equal(t, occ.Version(3), refused.Actual)
@@ -365,11 +366,11 @@ func TestRebase(t *testing.T) {
 			before := mine
 			third := interrupted(t, db, func() { require.NoError(t, db.Delete(&Appointment{}, mine.ID).Error) })
 
-			refused := stale(t, occ.Rebase(third, &base, &mine))
+			refused := Stale(t, occ.Rebase(third, &base, &mine))
 
 			require.Equal(t, occ.ReasonDeleted, refused.Reason)
 			require.Equal(t, before, mine)
-			require.Equal(t, "hall", reload[Appointment](t, db, mine.ID).Place)
+			require.Equal(t, "hall", Reload[Appointment](t, db, mine.ID).Place)
 		}},
 		{"a context that ends leaves row and model alone", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
@@ -381,18 +382,18 @@ func TestRebase(t *testing.T) {
 			require.ErrorIs(t, occ.Rebase(third.WithContext(ctx), &base, &mine), context.Canceled)
 
 			require.Equal(t, before, mine)
-			require.Equal(t, "hall", reload[Appointment](t, db, mine.ID).Place)
+			require.Equal(t, "hall", Reload[Appointment](t, db, mine.ID).Place)
 		}},
 		{"a hook that fails leaves row and model alone", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "seats", 8)
 			mine.Place = "church"
-			before, theirs := mine, reload[Appointment](t, db, mine.ID)
+			before, theirs := mine, Reload[Appointment](t, db, mine.ID)
 
 			require.ErrorIs(t, occ.Rebase(db, &base, &mine), errChurch)
 
 			require.Equal(t, before, mine)
-			require.Equal(t, theirs, reload[Appointment](t, db, mine.ID))
+			require.Equal(t, theirs, Reload[Appointment](t, db, mine.ID))
 		}},
 		{"associations are not saved, columns that are not read are kept", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
@@ -421,8 +422,8 @@ func TestRebase(t *testing.T) {
 			}))
 
 			require.Equal(t, occ.Version(4), mine.Version)
-			require.Equal(t, "attic", reload[Appointment](t, db, mine.ID).Place)
-			require.Equal(t, 8, *reload[Appointment](t, db, mine.ID).Seats)
+			require.Equal(t, "attic", Reload[Appointment](t, db, mine.ID).Place)
+			require.Equal(t, 8, *Reload[Appointment](t, db, mine.ID).Seats)
 		}},
 		{"rows whose version is NULL are compared, too", func(t *testing.T, db *gorm.DB) {
 			require.NoError(t, db.Create(&TheatreSeat{Row: 1, Number: 0, Guest: "Ann"}).Error)
@@ -455,12 +456,12 @@ func TestRebase(t *testing.T) {
 			base, mine := appointment(t, db)
 			mine.Place = "garden"
 
-			refused := stale(t, occ.Rebase(db.Where("seats = 1").Or("seats = 2"), &base, &mine))
+			refused := Stale(t, occ.Rebase(db.Where("seats = 1").Or("seats = 2"), &base, &mine))
 			require.Equal(t, occ.ReasonUnknown, refused.Reason)
-			require.Equal(t, "hall", reload[Appointment](t, db, mine.ID).Place)
+			require.Equal(t, "hall", Reload[Appointment](t, db, mine.ID).Place)
 
 			require.NoError(t, occ.Rebase(db.Where("seats = 1").Or("seats = 5"), &base, &mine))
-			require.Equal(t, reload[Appointment](t, db, mine.ID), mine)
+			require.Equal(t, Reload[Appointment](t, db, mine.ID), mine)
 		}},
 		{"what cannot be rebased is an error that names the model", func(t *testing.T, db *gorm.DB) {
 			a, b := &Appointment{ID: 1}, &Appointment{ID: 2}
@@ -475,7 +476,7 @@ func TestRebase(t *testing.T) {
 }
 
 func TestRebaseInATransaction(t *testing.T) {
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"a rollback puts the version of mine back", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "seats", 8)
@@ -489,7 +490,7 @@ func TestRebaseInATransaction(t *testing.T) {
 
 			require.ErrorIs(t, err, errChurch)
 			require.Equal(t, occ.Version(1), mine.Version)
-			require.Equal(t, occ.Version(2), reload[Appointment](t, db, mine.ID).Version)
+			require.Equal(t, occ.Version(2), Reload[Appointment](t, db, mine.ID).Version)
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
 		}},
 		{"so it does where mine added nothing", func(t *testing.T, db *gorm.DB) {
@@ -504,7 +505,7 @@ func TestRebaseInATransaction(t *testing.T) {
 
 			require.ErrorIs(t, err, errChurch)
 			require.Equal(t, occ.Version(1), mine.Version)
-			require.Equal(t, reload[Appointment](t, db, mine.ID), base)
+			require.Equal(t, Reload[Appointment](t, db, mine.ID), base)
 		}},
 		{"a conflict leaves it usable, and is not tried again", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
@@ -530,14 +531,14 @@ func TestRebaseOfEachKindOfColumn(t *testing.T) {
 	for _, database := range testdb.All() {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			db := open(t, database, []any{&Everything{}})
+			db := Open(t, database, []any{&Everything{}})
 			require.NoError(t, db.Create(changed(func(e *Everything) { e.Size = 1 })).Error)
 			for _, c := range changes {
 				if c.field == "Ratio" || c.field == "Size" || c.field == "At" || c.field == "DeletedAt" || c.field == "OwnerID" {
 					continue // not what every database stores
 				}
 				t.Run(c.field, func(t *testing.T) {
-					base, mine := reload[Everything](t, db, 1), reload[Everything](t, db, 1)
+					base, mine := Reload[Everything](t, db, 1), Reload[Everything](t, db, 1)
 					c.mine(&mine)
 					c.mine(&mine) // twice is once
 					want := mine
@@ -547,7 +548,7 @@ func TestRebaseOfEachKindOfColumn(t *testing.T) {
 
 					require.Equal(t, base.Version+2, mine.Version)
 					require.Equal(t, base.Size+1, mine.Size)
-					require.Equal(t, reload[Everything](t, db, 1), mine)
+					require.Equal(t, Reload[Everything](t, db, 1), mine)
 					want.Size, want.Version, want.UpdatedAt, want.Touched = mine.Size, mine.Version, mine.UpdatedAt, mine.Touched
 					_, conflicts, err := occ.Merge(db, &base, &want, &mine)
 					require.NoError(t, err)
@@ -570,7 +571,7 @@ func TestRebasesAtTheSameTimeLoseNothing(t *testing.T) {
 	for _, database := range testdb.All() {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			db := open(t, database, []any{&Tally{}})
+			db := Open(t, database, []any{&Tally{}})
 			require.NoError(t, db.Create(&Tally{}).Error)
 			var base Tally
 			require.NoError(t, db.First(&base).Error)
@@ -593,7 +594,7 @@ func TestRebasesAtTheSameTimeLoseNothing(t *testing.T) {
 			all.Wait()
 
 			require.NoError(t, errors.Join(errs...))
-			require.Equal(t, Tally{ID: 1, A: each, B: each, C: each, D: each, Version: 1 + 4*each}, reload[Tally](t, db, 1))
+			require.Equal(t, Tally{ID: 1, A: each, B: each, C: each, D: each, Version: 1 + 4*each}, Reload[Tally](t, db, 1))
 		})
 	}
 }
@@ -617,12 +618,12 @@ func TestRebaseUnderIsolation(t *testing.T) {
 			}
 			t.Run(database.Name+"/"+level.String(), func(t *testing.T) {
 				t.Parallel()
-				db := open(t, database, rebased)
+				db := Open(t, database, rebased)
 				base, mine := appointment(t, db)
 				mine.Place = "garden"
 				before := mine
 				err := occ.Transaction(db, func(tx *gorm.DB) error {
-					reload[Appointment](t, tx, mine.ID) // the snapshot
+					Reload[Appointment](t, tx, mine.ID) // the snapshot
 					theyWrite(t, db, mine.ID, "seats", 8)
 
 					err := occ.Rebase(tx, &base, &mine)
@@ -639,7 +640,7 @@ func TestRebaseUnderIsolation(t *testing.T) {
 				}
 				require.NoError(t, err)
 				require.Equal(t, "garden", mine.Place)
-				require.Equal(t, reload[Appointment](t, db, mine.ID), mine)
+				require.Equal(t, Reload[Appointment](t, db, mine.ID), mine)
 			})
 		}
 	}
@@ -648,18 +649,18 @@ func TestRebaseUnderIsolation(t *testing.T) {
 func TestCurrentAndRebaseReadPastASnapshotThatMariaDBHoldsTo(t *testing.T) {
 	t.Parallel()
 	others := func(d testdb.Database) bool { return d.Configuration != "innodb_snapshot_isolation" }
-	run(t, slices.DeleteFunc(testdb.Transactions(), others), []behaviour{
+	Run(t, slices.DeleteFunc(testdb.Transactions(), others), []Behaviour{
 		{"after a refusal that says what happened", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			mine.Place = "garden"
 
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
-				reload[Appointment](t, tx, mine.ID)
+				Reload[Appointment](t, tx, mine.ID)
 				theyWrite(t, db, mine.ID, "seats", 8)
 				theirs, err := occ.Current(tx, &mine)
 				require.NoError(t, err)
 				require.Equal(t, 8, *theirs.Seats)
-				row := stale(t, tx.Model(&mine).Update("place", "hall").Error)
+				row := Stale(t, tx.Model(&mine).Update("place", "hall").Error)
 				require.Equal(t, occ.ReasonChanged, row.Reason)
 				require.Equal(t, theirs.Version, row.Actual)
 				mine.Place = "garden"
@@ -668,8 +669,8 @@ func TestCurrentAndRebaseReadPastASnapshotThatMariaDBHoldsTo(t *testing.T) {
 
 			require.NoError(t, err)
 			require.Equal(t, "garden", mine.Place)
-			require.Equal(t, "garden", reload[Appointment](t, db, mine.ID).Place)
-			require.Equal(t, 8, *reload[Appointment](t, db, mine.ID).Seats)
+			require.Equal(t, "garden", Reload[Appointment](t, db, mine.ID).Place)
+			require.Equal(t, 8, *Reload[Appointment](t, db, mine.ID).Seats)
 		}},
 	}, rebased...)
 }
@@ -713,7 +714,7 @@ func TestRebaseIsComparedUnderBlindWrites(t *testing.T) {
 	for _, database := range testdb.All() {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			db := open(t, database, rebased, occ.WithBlindWrites())
+			db := Open(t, database, rebased, occ.WithBlindWrites())
 			require.NoError(t, db.Create(&TheatreSeat{Row: 1, Number: 0, Guest: "Ann"}).Error)
 			require.NoError(t, db.Exec("UPDATE theatre_seats SET version = NULL").Error)
 			var base, mine TheatreSeat
@@ -737,7 +738,7 @@ func TestARefusedRebaseIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	var told []*occ.StaleDataError
 	plugin := occ.WithConflictHook(func(_ context.Context, err *occ.StaleDataError) { told = append(told, err) })
-	db := open(t, testdb.One(t, "sqlite"), rebased, plugin)
+	db := Open(t, testdb.One(t, "sqlite"), rebased, plugin)
 	base, mine := appointment(t, db)
 	require.NoError(t, db.Select(clause.Associations).Delete(&Appointment{}, mine.ID).Error)
 

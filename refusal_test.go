@@ -10,14 +10,15 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 func TestReasons(t *testing.T) {
 	t.Parallel()
-	run(t, everywhere(), []behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"changed: the row is at another version", func(t *testing.T, db *gorm.DB) {
-			mine, _ := pair(t, db)
+			mine, _ := Pair(t, db)
 
 			err := db.Model(&mine).Update("price", 70).Error
 
@@ -29,14 +30,14 @@ func TestReasons(t *testing.T) {
 			require.EqualError(t, err, `occ: stale data: update of "products" refused: row id=1 changed: expected version 1, found 2`)
 		}},
 		{"deleted: there is no such row", func(t *testing.T, db *gorm.DB) {
-			mine := create(t, db)
+			mine := Create(t, db)
 			require.NoError(t, db.Delete(&Product{}, mine.ID).Error)
 
 			err := db.Delete(&mine).Error
 
 			require.Equal(t, occ.StaleRow{
 				PrimaryKey: map[string]any{"id": mine.ID}, Expected: occ.Version(1), Reason: occ.ReasonDeleted,
-			}, stale(t, err))
+			}, Stale(t, err))
 			require.EqualError(t, err, `occ: stale data: delete of "products" refused: row id=1 was deleted: expected version 1`)
 		}},
 		{"deleted: a model that was never loaded and has no row", func(t *testing.T, db *gorm.DB) {
@@ -44,11 +45,11 @@ func TestReasons(t *testing.T) {
 
 			require.Equal(t, occ.StaleRow{
 				PrimaryKey: map[string]any{"id": uint(99)}, Expected: occ.Version(0), Reason: occ.ReasonDeleted,
-			}, stale(t, err))
+			}, Stale(t, err))
 			require.NotErrorIs(t, err, occ.ErrVersionMissing)
 		}},
 		{"missing: the version was never loaded, and the message says the ways out", func(t *testing.T, db *gorm.DB) {
-			stored := create(t, db)
+			stored := Create(t, db)
 
 			err := db.Model(&Product{ID: stored.ID}).Update("price", 70).Error
 
@@ -56,64 +57,64 @@ func TestReasons(t *testing.T) {
 			require.Equal(t, occ.StaleRow{
 				PrimaryKey: map[string]any{"id": stored.ID},
 				Expected:   occ.Version(0), Actual: occ.Version(1), Reason: occ.ReasonMissing,
-			}, stale(t, err))
+			}, Stale(t, err))
 			for _, way := range []string{"load the row", "Where(", "occ.Expect", "occ.Unchecked"} {
 				require.ErrorContains(t, err, way)
 			}
 			require.NotContains(t, err.Error(), "\n")
 		}},
 		{"missing: the version was left out of a Select", func(t *testing.T, db *gorm.DB) {
-			stored := create(t, db)
+			stored := Create(t, db)
 			var mine Product
 			require.NoError(t, db.Select("id", "price").First(&mine, stored.ID).Error)
 
 			require.ErrorIs(t, db.Model(&mine).Update("price", 70).Error, occ.ErrVersionMissing)
 
-			require.Equal(t, stored, reload[Product](t, db, stored.ID))
+			require.Equal(t, stored, Reload[Product](t, db, stored.ID))
 		}},
 		{"ahead: the transaction that wrote the model was rolled back", func(t *testing.T, db *gorm.DB) {
-			mine := create(t, db)
+			mine := Create(t, db)
 			require.ErrorIs(t, db.Transaction(func(tx *gorm.DB) error {
 				require.NoError(t, tx.Model(&mine).Update("price", 70).Error)
-				return errHook
-			}), errHook)
+				return ErrHook
+			}), ErrHook)
 
 			err := db.Model(&mine).Update("price", 71).Error
 
 			require.Equal(t, occ.StaleRow{
 				PrimaryKey: map[string]any{"id": mine.ID},
 				Expected:   occ.Version(2), Actual: occ.Version(1), Reason: occ.ReasonAhead,
-			}, stale(t, err))
-			require.Equal(t, Product{mine.ID, "pen", 10, 1}, reload[Product](t, db, mine.ID))
+			}, Stale(t, err))
+			require.Equal(t, Product{ID: mine.ID, Name: "pen", Price: 10, Version: 1}, Reload[Product](t, db, mine.ID))
 		}},
 		{"unknown: the row cannot be read", func(t *testing.T, db *gorm.DB) {
-			mine, theirs := pair(t, db)
-			unreadable := reopen(t, db, gorm.Config{}, occ.New())
+			mine, theirs := Pair(t, db)
+			unreadable := Reopen(t, db, gorm.Config{}, occ.New())
 			require.NoError(t, unreadable.Callback().Row().Before("gorm:row").Register("fail", func(tx *gorm.DB) {
-				_ = tx.AddError(errHook)
+				_ = tx.AddError(ErrHook)
 			}))
 
 			err := unreadable.Model(&mine).Update("price", 70).Error
 
 			require.Equal(t, occ.StaleRow{
 				PrimaryKey: map[string]any{"id": mine.ID}, Expected: occ.Version(1), Reason: occ.ReasonUnknown,
-			}, stale(t, err))
-			require.Equal(t, theirs, reload[Product](t, db, mine.ID))
+			}, Stale(t, err))
+			require.Equal(t, theirs, Reload[Product](t, db, mine.ID))
 		}},
 		{"a key of two parts is named with both", func(t *testing.T, db *gorm.DB) {
 			err := db.Model(&Seat{Number: 5, Version: 1}).Update("guest", "Ann").Error
 
-			require.Equal(t, map[string]any{"room": 0, "number": 5}, stale(t, err).PrimaryKey)
+			require.Equal(t, map[string]any{"room": 0, "number": 5}, Stale(t, err).PrimaryKey)
 			require.ErrorContains(t, err, "row number=5,room=0")
 		}},
 		{"only a refusal reads", func(t *testing.T, db *gorm.DB) {
-			mine, _ := pair(t, db)
-			recorded, log := record(db)
+			mine, _ := Pair(t, db)
+			recorded, log := Record(db)
 
 			require.ErrorIs(t, recorded.Model(&mine).Update("price", 70).Error, occ.ErrStaleData)
 
-			require.Len(t, log.sent("UPDATE"), 1)
-			require.Len(t, log.sent("SELECT"), 1)
+			require.Len(t, log.Sent("UPDATE"), 1)
+			require.Len(t, log.Sent("SELECT"), 1)
 		}},
 	}, &Product{}, &Seat{})
 }
@@ -128,18 +129,18 @@ func TestConflictHook(t *testing.T) {
 	type key struct{}
 	watch := func(t *testing.T, db *gorm.DB) (*gorm.DB, *occ.Plugin, *seen) {
 		var s seen
-		watched, plugin := withPlugin(t, db, occ.WithConflictHook(func(ctx context.Context, err *occ.StaleDataError) {
+		watched, plugin := WithPlugin(t, db, occ.WithConflictHook(func(ctx context.Context, err *occ.StaleDataError) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.refusals, s.values = append(s.refusals, err), append(s.values, ctx.Value(key{}))
 		}))
 		return watched, plugin, &s
 	}
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"the hook is called once for every refused write, with its context and error", func(t *testing.T, db *gorm.DB) {
 			watched, _, seen := watch(t, db)
 			watched = watched.WithContext(context.WithValue(t.Context(), key{}, "request"))
-			mine, theirs := pair(t, db)
+			mine, theirs := Pair(t, db)
 
 			errs := []error{
 				watched.Model(&mine).Update("price", 70).Error,
@@ -159,9 +160,9 @@ func TestConflictHook(t *testing.T) {
 		}},
 		{"the hook may use the database", func(t *testing.T, db *gorm.DB) {
 			var stored Product
-			mine, theirs := pair(t, db)
-			watched, _ := withPlugin(t, db, occ.WithConflictHook(func(context.Context, *occ.StaleDataError) {
-				stored = reload[Product](t, db, mine.ID)
+			mine, theirs := Pair(t, db)
+			watched, _ := WithPlugin(t, db, occ.WithConflictHook(func(context.Context, *occ.StaleDataError) {
+				stored = Reload[Product](t, db, mine.ID)
 			}))
 
 			require.ErrorIs(t, watched.Model(&mine).Update("price", 70).Error, occ.ErrStaleData)
@@ -171,7 +172,7 @@ func TestConflictHook(t *testing.T) {
 		{"Stats count calls by table", func(t *testing.T, db *gorm.DB) {
 			watched, plugin, _ := watch(t, db)
 			require.Empty(t, plugin.Stats())
-			mine, theirs := pair(t, db)
+			mine, theirs := Pair(t, db)
 			note := Note{Text: "a"}
 
 			require.NoError(t, watched.Create(&note).Error)
@@ -193,10 +194,10 @@ func TestConflictHook(t *testing.T) {
 
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"a nil model is an error that names it", func(t *testing.T, db *gorm.DB) {
 			var none *Product
-			stored := create(t, db)
+			stored := Create(t, db)
 
 			require.ErrorIs(t, db.Model(none).Update("price", 70).Error, gorm.ErrMissingWhereClause)
 			require.ErrorIs(t, db.Model(none).UpdateColumn("price", 70).Error, gorm.ErrMissingWhereClause)
@@ -208,20 +209,20 @@ func TestBadInput(t *testing.T) {
 				require.ErrorIs(t, err, gorm.ErrInvalidValue)
 				require.ErrorContains(t, err, "Product")
 			}
-			requireProducts(t, db, stored)
+			RequireProducts(t, db, stored)
 		}},
 		{"no model at all is an error", func(t *testing.T, db *gorm.DB) {
-			stored := create(t, db)
+			stored := Create(t, db)
 
 			require.Error(t, db.Where("1 = 1").Update("price", 70).Error)
 			require.Error(t, db.Where("1 = 1").Delete(nil).Error)
 
-			requireProducts(t, db, stored)
+			RequireProducts(t, db, stored)
 		}},
 		{"a nil payload is an error", func(t *testing.T, db *gorm.DB) {
 			var none *Product
 			var noMap *map[string]any
-			mine := create(t, db)
+			mine := Create(t, db)
 
 			for _, payload := range []any{none, noMap} {
 				for _, err := range []error{
@@ -233,10 +234,10 @@ func TestBadInput(t *testing.T) {
 				}
 			}
 			require.Equal(t, occ.Version(1), mine.Version)
-			requireProducts(t, db, mine)
+			RequireProducts(t, db, mine)
 		}},
 		{"a nil pointer in a slice is an error that names it", func(t *testing.T, db *gorm.DB) {
-			stored := create(t, db)
+			stored := Create(t, db)
 			mine := stored
 			slice := []*Product{&mine, nil}
 
@@ -249,10 +250,10 @@ func TestBadInput(t *testing.T) {
 				require.ErrorContains(t, err, "element 1 of the Product slice")
 			}
 			require.Equal(t, stored, mine)
-			requireProducts(t, db, stored)
+			RequireProducts(t, db, stored)
 		}},
 		{"an empty slice writes nothing", func(t *testing.T, db *gorm.DB) {
-			stored := create(t, db)
+			stored := Create(t, db)
 			empty, none := []Product{}, []*Product(nil)
 
 			for _, res := range []*gorm.DB{
@@ -264,10 +265,10 @@ func TestBadInput(t *testing.T) {
 				require.NotErrorIs(t, res.Error, occ.ErrStaleData)
 				require.Zero(t, res.RowsAffected)
 			}
-			requireProducts(t, db, stored)
+			RequireProducts(t, db, stored)
 		}},
 		{"a cancelled context is its own error, and leaves row and model alone", func(t *testing.T, db *gorm.DB) {
-			mine := create(t, db)
+			mine := Create(t, db)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			cancelled, fresh := db.WithContext(ctx), Product{ID: 99}
@@ -284,10 +285,10 @@ func TestBadInput(t *testing.T) {
 				require.NotErrorIs(t, err, occ.ErrStaleData)
 			}
 			require.Equal(t, []occ.Version{1, 0}, []occ.Version{mine.Version, fresh.Version})
-			requireProducts(t, db, Product{mine.ID, "pen", 10, 1})
+			RequireProducts(t, db, Product{ID: mine.ID, Name: "pen", Price: 10, Version: 1})
 		}},
 		{"a closed database is its own error, and leaves the model alone", func(t *testing.T, db *gorm.DB) {
-			mine, fresh := create(t, db), Product{ID: 99}
+			mine, fresh := Create(t, db), Product{ID: 99}
 			pool, err := db.DB()
 			require.NoError(t, err)
 			require.NoError(t, pool.Close())
@@ -306,7 +307,7 @@ func TestBadInput(t *testing.T) {
 			require.Equal(t, []occ.Version{1, 0}, []occ.Version{mine.Version, fresh.Version})
 		}},
 		{"a statement that fails leaves row and model alone", func(t *testing.T, db *gorm.DB) {
-			mine := create(t, db)
+			mine := Create(t, db)
 
 			for _, err := range []error{
 				db.Model(&mine).Update("no_such_column", 70).Error,
@@ -317,24 +318,24 @@ func TestBadInput(t *testing.T) {
 				require.NotErrorIs(t, err, occ.ErrStaleData)
 			}
 			require.Equal(t, occ.Version(1), mine.Version)
-			requireProducts(t, db, Product{mine.ID, "pen", 10, 1})
+			RequireProducts(t, db, Product{ID: mine.ID, Name: "pen", Price: 10, Version: 1})
 		}},
 		{"an error of the session stops the write", func(t *testing.T, db *gorm.DB) {
-			mine := create(t, db)
+			mine := Create(t, db)
 			broken := db.Session(&gorm.Session{})
-			_ = broken.AddError(errHook)
+			_ = broken.AddError(ErrHook)
 
-			require.ErrorIs(t, broken.Model(&mine).Update("price", 70).Error, errHook)
+			require.ErrorIs(t, broken.Model(&mine).Update("price", 70).Error, ErrHook)
 
 			require.Equal(t, occ.Version(1), mine.Version)
-			requireProducts(t, db, Product{mine.ID, "pen", 10, 1})
+			RequireProducts(t, db, Product{ID: mine.ID, Name: "pen", Price: 10, Version: 1})
 		}},
 	}, &Product{})
 }
 
 func TestErrorIsAValue(t *testing.T) {
 	t.Parallel()
-	refused := &occ.StaleDataError{Op: occ.OpUpdate, Table: "products", Err: errHook, Rows: []occ.StaleRow{
+	refused := &occ.StaleDataError{Op: occ.OpUpdate, Table: "products", Err: ErrHook, Rows: []occ.StaleRow{
 		{PrimaryKey: map[string]any{"id": 1}, Expected: nil, Reason: occ.ReasonUnknown},
 		{Index: 1, Reason: occ.ReasonDeleted, Expected: (*int64)(nil)},
 	}}
@@ -343,8 +344,8 @@ func TestErrorIsAValue(t *testing.T) {
 		`row without a primary key was deleted: expected version none: the hook failed`)
 	require.ErrorIs(t, refused, occ.ErrStaleData)
 	require.NotErrorIs(t, refused, occ.ErrVersionMissing)
-	require.ErrorIs(t, refused, errHook)
-	require.ErrorIs(t, errors.Join(errHook, refused), occ.ErrStaleData)
+	require.ErrorIs(t, refused, ErrHook)
+	require.ErrorIs(t, errors.Join(ErrHook, refused), occ.ErrStaleData)
 
 	refused.Rows = make([]occ.StaleRow, 1000)
 	require.Less(t, len(refused.Error()), 1000)

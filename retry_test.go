@@ -22,6 +22,7 @@ import (
 	"gorm.io/plugin/dbresolver"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -34,11 +35,6 @@ func increment(tx *gorm.DB, id uint) error {
 	return tx.Model(&p).Update("amount", p.Amount+1).Error
 }
 
-// atOnce is a backoff for tests that do not need one.
-func atOnce() occ.RetryOption {
-	return occ.WithBackOff(func() backoff.BackOff { return &backoff.ZeroBackOff{} })
-}
-
 func attemptsOf(t testing.TB, err error) int {
 	t.Helper()
 	var gaveUp *occ.RetryError
@@ -47,7 +43,7 @@ func attemptsOf(t testing.TB, err error) int {
 }
 
 func TestRetry(t *testing.T) {
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"another session's write in between is tried again, and nothing is lost", func(t *testing.T, db *gorm.DB) {
 			inEveryLevel(t, db, func(t *testing.T, opts *sql.TxOptions) {
 				purse, attempts, hooked := createPurse(t, db), 0, 0
@@ -106,7 +102,7 @@ func TestRetry(t *testing.T) {
 				fc   func(tx *gorm.DB) error
 				want error
 			}{
-				{"the application's", func(*gorm.DB) error { return errBoom }, errBoom},
+				{"the application's", func(*gorm.DB) error { return ErrBoom }, ErrBoom},
 				{"no record", func(tx *gorm.DB) error { return tx.First(&Purse{}, 999).Error }, gorm.ErrRecordNotFound},
 				{"a version that was not loaded", func(tx *gorm.DB) error {
 					return tx.Model(&Purse{ID: purse.ID}).Update("amount", 1).Error
@@ -118,7 +114,7 @@ func TestRetry(t *testing.T) {
 					return errors.Join(context.DeadlineExceeded, occ.ErrStaleData)
 				}, context.DeadlineExceeded},
 			} {
-				err := occ.Retry(t.Context(), db, tt.fc, atOnce())
+				err := occ.Retry(t.Context(), db, tt.fc, AtOnce())
 
 				require.ErrorIs(t, err, tt.want, tt.name)
 				require.Equal(t, 1, attemptsOf(t, err), tt.name)
@@ -129,8 +125,8 @@ func TestRetry(t *testing.T) {
 				want int
 				opts []occ.RetryOption
 			}{
-				{10, []occ.RetryOption{atOnce()}},
-				{3, []occ.RetryOption{atOnce(), occ.WithMaxAttempts(3)}},
+				{10, []occ.RetryOption{AtOnce()}},
+				{3, []occ.RetryOption{AtOnce(), occ.WithMaxAttempts(3)}},
 				{1, []occ.RetryOption{occ.WithMaxAttempts(1)}},
 				{1, []occ.RetryOption{occ.WithBackOff(func() backoff.BackOff { return &backoff.StopBackOff{} })}},
 			} {
@@ -143,7 +139,7 @@ func TestRetry(t *testing.T) {
 				}, append(tt.opts, occ.WithRetryHook(func(int, error, time.Duration) { waits++ }))...)
 
 				require.ErrorIs(t, err, occ.ErrStaleData)
-				require.Equal(t, occ.ReasonAhead, stale(t, err).Reason)
+				require.Equal(t, occ.ReasonAhead, Stale(t, err).Reason)
 				require.Equal(t, []int{tt.want, tt.want, tt.want - 1}, []int{attempts, attemptsOf(t, err), waits})
 				require.Equal(t, *purse, storedPurse(t, db, purse.ID))
 			}
@@ -158,11 +154,11 @@ func TestRetry(t *testing.T) {
 			err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
 				attempts++
 				return tx.Model(&old).Update("amount", 2).Error
-			}, atOnce())
+			}, AtOnce())
 
 			require.ErrorIs(t, err, occ.ErrStaleData)
 			require.ErrorContains(t, err, "gave up after 3 attempts: occ: attempt after attempt was refused at the same version of the same row")
-			require.Equal(t, occ.Version(1), stale(t, err).Expected)
+			require.Equal(t, occ.Version(1), Stale(t, err).Expected)
 			require.Equal(t, 3, attempts)
 			require.Equal(t, *purse, storedPurse(t, db, purse.ID))
 		}},
@@ -173,7 +169,7 @@ func TestRetry(t *testing.T) {
 				attempts++
 				old := storedPurse(t, tx, purse.ID)
 				return tx.Model(&old).Clauses(occ.Expect(int64(old.Version)+int64(attempts%3)+1)).Update("amount", 2).Error
-			}, atOnce())
+			}, AtOnce())
 
 			require.Equal(t, []int{10, 10}, []int{attempts, attemptsOf(t, err)})
 		}},
@@ -207,7 +203,7 @@ func TestRetry(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 
-			err := occ.Retry(ctx, db, never)
+			err := occ.Retry(ctx, db, Never)
 
 			require.ErrorIs(t, err, context.Canceled)
 			require.Zero(t, attemptsOf(t, err))
@@ -219,7 +215,7 @@ func TestRetry(t *testing.T) {
 				func(fc func(tx *gorm.DB) error) error { return occ.Retry(t.Context(), db, fc) },
 			} {
 				require.NoError(t, begin(func(tx *gorm.DB) error {
-					require.ErrorIs(t, occ.Retry(t.Context(), tx, never), gorm.ErrInvalidTransaction)
+					require.ErrorIs(t, occ.Retry(t.Context(), tx, Never), gorm.ErrInvalidTransaction)
 					return nil
 				}))
 			}
@@ -229,10 +225,10 @@ func TestRetry(t *testing.T) {
 				occ.WithMaxAttempts(0), occ.WithLockAfter(-1), occ.WithBackOff(nil),
 				occ.WithBackOff(func() backoff.BackOff { return nil }),
 			} {
-				require.ErrorContains(t, occ.Retry(t.Context(), db, never, opt), "occ: With")
+				require.ErrorContains(t, occ.Retry(t.Context(), db, Never, opt), "occ: With")
 			}
 			require.ErrorContains(t, occ.Retry(t.Context(), db, nil), "nil")
-			require.ErrorIs(t, occ.Retry(t.Context(), failed(db), never), errBoom)
+			require.ErrorIs(t, occ.Retry(t.Context(), failed(db), Never), ErrBoom)
 		}},
 		{"each call has a backoff of its own", func(t *testing.T, db *gorm.DB) {
 			var made []*countingBackOff
@@ -261,15 +257,13 @@ func TestRetry(t *testing.T) {
 	}, purseModels...)
 }
 
-func never(*gorm.DB) error { panic("not to be run") }
-
 type countingBackOff struct{ resets, waits int }
 
 func (b *countingBackOff) Reset()                     { b.resets++ }
 func (b *countingBackOff) NextBackOff() time.Duration { b.waits++; return 0 }
 
 func TestRetryAfterWhatTheDatabaseReports(t *testing.T) {
-	run(t, testdb.Of("postgres", "mariadb"), []behaviour{
+	Run(t, testdb.Of("postgres", "mariadb"), []Behaviour{
 		{"a deadlock", func(t *testing.T, db *gorm.DB) {
 			inEveryLevel(t, db, func(t *testing.T, opts *sql.TxOptions) {
 				a, b := createPurse(t, db), createPurse(t, db)
@@ -344,7 +338,7 @@ func addBlindly(tx *gorm.DB, id uint) error {
 }
 
 func TestRetryOfWriteSkew(t *testing.T) {
-	run(t, testdb.Of("postgres"), []behaviour{{"a serialization failure that COMMIT reports", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.Of("postgres"), []Behaviour{{"a serialization failure that COMMIT reports", func(t *testing.T, db *gorm.DB) {
 		a, b := createPurse(t, db), createPurse(t, db)
 		var all, read, written sync.WaitGroup
 		read.Add(2)
@@ -392,7 +386,7 @@ func TestRetryReadsThePrimary(t *testing.T) {
 	for _, database := range testdb.Of("sqlite") { // the resolver is the same on all of them
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			replica, source := open(t, database, purseModels), open(t, database, purseModels)
+			replica, source := Open(t, database, purseModels), Open(t, database, purseModels)
 			for _, tt := range []struct {
 				name   string
 				config dbresolver.Config
@@ -403,7 +397,7 @@ func TestRetryReadsThePrimary(t *testing.T) {
 					Sources: []gorm.Dialector{source.Dialector}, Replicas: []gorm.Dialector{replica.Dialector},
 				}, source},
 			} {
-				db := open(t, database, purseModels)
+				db := Open(t, database, purseModels)
 				if tt.main == nil {
 					tt.main = db.Session(&gorm.Session{})
 				}
@@ -466,7 +460,7 @@ func TestACommitThatIsLookedAfter(t *testing.T) {
 		var b breaker
 		for _, database := range testdb.Wired(b.wrap) {
 			t.Run(database.Name+"/"+cut.name, func(t *testing.T) {
-				db := open(t, database, purseModels)
+				db := Open(t, database, purseModels)
 				for _, prepare := range []bool{false, true} {
 					db := db.Session(&gorm.Session{PrepareStmt: prepare})
 					purse, runs := createPurse(t, db), 0
@@ -478,7 +472,7 @@ func TestACommitThatIsLookedAfter(t *testing.T) {
 						}
 						mine = storedPurse(t, tx, purse.ID)
 						return tx.Model(&mine).Update("amount", mine.Amount+1).Error
-					}, atOnce(), occ.WithCommitCheck())
+					}, AtOnce(), occ.WithCommitCheck())
 
 					if database.Like != "postgres" {
 						require.Error(t, err)
@@ -507,14 +501,14 @@ func TestAConnectionThatBreaksInCommit(t *testing.T) {
 		var b breaker
 		for _, database := range testdb.Wired(b.wrap) {
 			t.Run(database.Name+"/"+cut.name, func(t *testing.T) {
-				db := open(t, database, purseModels)
+				db := Open(t, database, purseModels)
 				purse, runs := createPurse(t, db), 0
 
 				err := occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
 					runs++
 					cut.arm(&b)
 					return tx.Model(purse).Update("amount", purse.Amount+1).Error
-				}, atOnce())
+				}, AtOnce())
 
 				require.Error(t, err)
 				require.Equal(t, []int{1, 1}, []int{runs, attemptsOf(t, err)}, "%v", err)
@@ -546,7 +540,7 @@ func TestRetryRidesOutAnOutage(t *testing.T) {
 	var o outage
 	for _, database := range testdb.Wired(o.wrap) {
 		t.Run(database.Name, func(t *testing.T) {
-			db := open(t, database, purseModels)
+			db := Open(t, database, purseModels)
 			purse, runs := createPurse(t, db), 0
 			pool, err := db.DB()
 			require.NoError(t, err)
@@ -554,12 +548,12 @@ func TestRetryRidesOutAnOutage(t *testing.T) {
 			add := func(tx *gorm.DB) error { runs++; return increment(tx, purse.ID) }
 
 			o.dials.Store(9) // database/sql itself dials three times where it knows that nothing was sent
-			require.NoError(t, occ.Retry(t.Context(), db, add, atOnce()))
+			require.NoError(t, occ.Retry(t.Context(), db, add, AtOnce()))
 			require.Equal(t, 1, runs)
 			require.Equal(t, 11, storedPurse(t, db, purse.ID).Amount)
 
 			o.dials.Store(1 << 20)
-			err = occ.Retry(t.Context(), db, add, atOnce(), occ.WithMaxAttempts(3))
+			err = occ.Retry(t.Context(), db, add, AtOnce(), occ.WithMaxAttempts(3))
 			o.dials.Store(0)
 			require.Error(t, err)
 			require.Equal(t, []int{3, 1}, []int{attemptsOf(t, err), runs})
@@ -576,11 +570,11 @@ func TestRetryRidesOutAnOutage(t *testing.T) {
 }
 
 func TestErrorsOfApplicationsAreNotTheDatabases(t *testing.T) {
-	run(t, testdb.All(), []behaviour{{"whatever their numbers and codes", func(t *testing.T, db *gorm.DB) {
-		for _, err := range []error{numberedError{1213}, &numberedError{1205}, codedError{5}, statusError{6}, errors.Join(errBoom, statusError{5})} {
+	Run(t, testdb.All(), []Behaviour{{"whatever their numbers and codes", func(t *testing.T, db *gorm.DB) {
+		for _, err := range []error{numberedError{1213}, &numberedError{1205}, codedError{5}, statusError{6}, errors.Join(ErrBoom, statusError{5})} {
 			runs := 0
 
-			got := occ.Retry(t.Context(), db, func(*gorm.DB) error { runs++; return err }, atOnce())
+			got := occ.Retry(t.Context(), db, func(*gorm.DB) error { runs++; return err }, AtOnce())
 
 			require.ErrorIs(t, got, err)
 			require.Equal(t, []int{1, 1}, []int{runs, attemptsOf(t, got)}, "%#v", err)
@@ -610,14 +604,14 @@ func TestAConflictAtCommitIsCounted(t *testing.T) {
 		return do()
 	}), "mariadb") {
 		t.Run(database.Name, func(t *testing.T) {
-			db := open(t, database, purseModels)
+			db := Open(t, database, purseModels)
 			purse, runs := createPurse(t, db), 0
 
 			require.NoError(t, occ.Retry(t.Context(), db, func(tx *gorm.DB) error {
 				runs++
 				fail.Store(runs == 1)
 				return increment(tx, purse.ID)
-			}, atOnce()))
+			}, AtOnce()))
 
 			require.Equal(t, []int{2, 11}, []int{runs, storedPurse(t, db, purse.ID).Amount})
 			require.EqualValues(t, 1, db.Plugins["occ"].(*occ.Plugin).Stats()["purses"].Retried)

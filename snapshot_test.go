@@ -12,17 +12,9 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
-
-// Casket has no version column.
-type Casket struct {
-	ID     uint
-	Label  string
-	Weight int
-	Note   *string
-	occ.Snapshot
-}
 
 // DirtyCasket compares what is written.
 type DirtyCasket struct {
@@ -42,15 +34,6 @@ type TokenCasket struct {
 	occ.Snapshot
 }
 
-// CasketBase is embedded.
-type CasketBase struct {
-	ID uint
-	occ.Snapshot
-	CreatedAt time.Time
-	UpdatedAt time.Time
-	DeletedAt gorm.DeletedAt
-}
-
 // SoftCasket is soft-deleted, counts what needs no comparison, and rounds.
 type SoftCasket struct {
 	*CasketBase
@@ -61,15 +44,9 @@ type SoftCasket struct {
 	Code   string         `gorm:"default:none"`
 }
 
-func createCasket(t *testing.T, db *gorm.DB) Casket {
-	c := Casket{Label: "a", Weight: 1}
-	require.NoError(t, db.Create(&c).Error)
-	return c
-}
-
 // createStaleCasket is a casket that somebody else has written since.
 func createStaleCasket(t *testing.T, db *gorm.DB) Casket {
-	c := createCasket(t, db)
+	c := CreateCasket(t, db)
 	theirs := c
 	require.NoError(t, db.Model(&theirs).Update("weight", 99).Error)
 	return c
@@ -118,45 +95,45 @@ func casketWrites(db *gorm.DB) []func(c *Casket) *gorm.DB {
 
 func TestSnapshot(t *testing.T) {
 	t.Parallel()
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"what a create leaves is what a load gives", func(t *testing.T, db *gorm.DB) {
-			c := createCasket(t, db)
+			c := CreateCasket(t, db)
 
 			require.NotZero(t, c.Snapshot)
-			require.Equal(t, reload[Casket](t, db, c.ID), c)
+			require.Equal(t, Reload[Casket](t, db, c.ID), c)
 		}},
 		{"a stale write is refused and changes nothing", func(t *testing.T, db *gorm.DB) {
 			mine := createStaleCasket(t, db)
-			theirs := reload[Casket](t, db, mine.ID)
+			theirs := Reload[Casket](t, db, mine.ID)
 			for i, write := range casketWrites(db) {
 				m := mine
 				res := write(&m)
 
-				row := stale(t, res.Error)
+				row := Stale(t, res.Error)
 				require.Equal(t, occ.ReasonChanged, row.Reason, i)
 				require.Equal(t, mine.Snapshot, row.Expected, i)
 				require.Equal(t, theirs.Snapshot, row.Actual, i)
 				require.Equal(t, map[string]any{"id": mine.ID}, row.PrimaryKey)
 				require.Zero(t, res.RowsAffected)
 				require.Equal(t, mine.Snapshot, m.Snapshot, i)
-				require.Equal(t, theirs, reload[Casket](t, db, mine.ID), i)
+				require.Equal(t, theirs, Reload[Casket](t, db, mine.ID), i)
 				require.ErrorContains(t, res.Error, "changed since it was loaded: weight", i)
 				require.NotContains(t, res.Error.Error(), "99")
 				require.ErrorIs(t, write(&m).Error, occ.ErrStaleData, i)
 			}
 		}},
 		{"a write of a row that is gone is refused, and inserts nothing", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			require.NoError(t, db.Delete(&Casket{}, mine.ID).Error)
 			for i, write := range casketWrites(db) {
 				m := mine
-				require.Equal(t, occ.ReasonDeleted, stale(t, write(&m).Error).Reason, i)
+				require.Equal(t, occ.ReasonDeleted, Stale(t, write(&m).Error).Reason, i)
 				require.ErrorIs(t, db.First(&Casket{}, mine.ID).Error, gorm.ErrRecordNotFound)
 			}
 		}},
 		{"a current write succeeds, and so does the next one with the same model", func(t *testing.T, db *gorm.DB) {
 			for i, write := range casketWrites(db) {
-				c := createCasket(t, db)
+				c := CreateCasket(t, db)
 				require.NoError(t, write(&c).Error, i)
 				var row Casket
 				if db.Find(&row, c.ID).RowsAffected == 0 {
@@ -164,30 +141,30 @@ func TestSnapshot(t *testing.T) {
 				}
 				require.Equal(t, row.Snapshot, c.Snapshot, i)
 				require.NoError(t, db.Model(&c).Update("label", "last").Error, i)
-				require.Equal(t, "last", reload[Casket](t, db, c.ID).Label)
+				require.Equal(t, "last", Reload[Casket](t, db, c.ID).Label)
 			}
 		}},
 		{"a model that was never loaded is refused", func(t *testing.T, db *gorm.DB) {
-			stored := createCasket(t, db)
+			stored := CreateCasket(t, db)
 			for i, write := range casketWrites(db) {
 				if i == 7 || i == 8 {
 					continue // an upsert of a model that was never loaded asks for no comparison
 				}
 				err := write(&Casket{ID: stored.ID, Label: "a", Weight: 1}).Error
-				require.Equal(t, occ.ReasonMissing, stale(t, err).Reason, i)
+				require.Equal(t, occ.ReasonMissing, Stale(t, err).Reason, i)
 				require.ErrorIs(t, err, occ.ErrVersionMissing)
-				require.Equal(t, stored, reload[Casket](t, db, stored.ID), i)
+				require.Equal(t, stored, Reload[Casket](t, db, stored.ID), i)
 			}
 		}},
 		{"a model that takes the snapshot of its refusal overwrites what it ran into", func(t *testing.T, db *gorm.DB) {
 			mine := createStaleCasket(t, db)
 			mine.Weight = 7
-			mine.Snapshot = stale(t, db.Save(&mine).Error).Actual.(occ.Snapshot)
+			mine.Snapshot = Stale(t, db.Save(&mine).Error).Actual.(occ.Snapshot)
 			require.NoError(t, db.Save(&mine).Error)
-			require.Equal(t, mine, reload[Casket](t, db, mine.ID))
+			require.Equal(t, mine, Reload[Casket](t, db, mine.ID))
 		}},
 		{"the snapshot of another row, or of another model, is none", func(t *testing.T, db *gorm.DB) {
-			mine, other := createCasket(t, db), createCasket(t, db)
+			mine, other := CreateCasket(t, db), CreateCasket(t, db)
 			mine.Snapshot = other.Snapshot
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrVersionMissing)
 			mine.Snapshot = HookedCasket{}.Snapshot
@@ -195,11 +172,11 @@ func TestSnapshot(t *testing.T) {
 		}},
 		{"a payload says by its snapshot what it was based on", func(t *testing.T, db *gorm.DB) {
 			mine := createStaleCasket(t, db)
-			theirs := reload[Casket](t, db, mine.ID)
+			theirs := Reload[Casket](t, db, mine.ID)
 			payload := mine
 			payload.Label = "mine"
 			require.ErrorIs(t, db.Model(&theirs).Updates(&payload).Error, occ.ErrStaleData)
-			payload.Snapshot = reload[Casket](t, db, mine.ID).Snapshot
+			payload.Snapshot = Reload[Casket](t, db, mine.ID).Snapshot
 			require.NoError(t, db.Model(&mine).Updates(payload).Error)
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 		}},
@@ -207,21 +184,21 @@ func TestSnapshot(t *testing.T) {
 			if db.Name() == "mysql" {
 				t.Skip("MariaDB's UPDATE has no RETURNING")
 			}
-			c := createCasket(t, db)
+			c := CreateCasket(t, db)
 			require.NoError(t, db.Model(&c).Clauses(clause.Returning{}).Update("weight", gorm.Expr("weight + 4")).Error)
 			require.Equal(t, 5, c.Weight)
-			require.Equal(t, reload[Casket](t, db, c.ID), c)
+			require.Equal(t, Reload[Casket](t, db, c.ID), c)
 			require.NoError(t, db.Model(&c).Clauses(clause.Returning{Columns: []clause.Column{{Name: "label"}}}).Update("weight", 6).Error)
 			require.NoError(t, db.Model(&[]*Casket{&c}).Clauses(clause.Returning{}).Update("weight", 7).Error)
-			require.Equal(t, reload[Casket](t, db, c.ID).Snapshot, c.Snapshot)
+			require.Equal(t, Reload[Casket](t, db, c.ID).Snapshot, c.Snapshot)
 			require.NoError(t, db.Clauses(clause.Returning{}).Delete(&c).Error)
 		}},
 		{"copies of one row in a slice count once, and are refused if they differ", func(t *testing.T, db *gorm.DB) {
-			c := createCasket(t, db)
-			twice := []Casket{c, reload[Casket](t, db, c.ID)}
+			c := CreateCasket(t, db)
+			twice := []Casket{c, Reload[Casket](t, db, c.ID)}
 			twice[1].Label = "last"
 			require.NoError(t, db.Save(&twice).Error)
-			require.Equal(t, "last", reload[Casket](t, db, c.ID).Label)
+			require.Equal(t, "last", Reload[Casket](t, db, c.ID).Label)
 			require.Equal(t, twice[0].Snapshot, twice[1].Snapshot)
 			require.ErrorIs(t, db.Save(&[]Casket{twice[0], c}).Error, occ.ErrStaleData)
 			require.NoError(t, db.Model(&twice).Update("label", "x").Error)
@@ -247,16 +224,16 @@ func TestSnapshot(t *testing.T) {
 			require.Len(t, left, 2)
 		}},
 		{"NULL is not the zero value", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			require.NoError(t, db.Exec("UPDATE caskets SET note = ''").Error)
 			require.ErrorIs(t, db.Model(&mine).Update("label", "b").Error, occ.ErrStaleData)
-			mine = reload[Casket](t, db, mine.ID)
+			mine = Reload[Casket](t, db, mine.ID)
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 			require.NoError(t, db.Exec("UPDATE caskets SET note = NULL").Error)
 			require.ErrorIs(t, db.Model(&mine).Update("label", "c").Error, occ.ErrStaleData)
 		}},
 		{"conditions of the caller's that do not hold are no conflict", func(t *testing.T, db *gorm.DB) {
-			c := createCasket(t, db)
+			c := CreateCasket(t, db)
 			for _, write := range []func() *gorm.DB{
 				func() *gorm.DB { return db.Model(&c).Where("weight > 5").Update("label", "b") },
 				func() *gorm.DB { return db.Where("weight > 5").Save(&c) },
@@ -266,48 +243,48 @@ func TestSnapshot(t *testing.T) {
 				res := write()
 				require.NoError(t, res.Error)
 				require.Zero(t, res.RowsAffected)
-				require.Equal(t, "a", reload[Casket](t, db, c.ID).Label)
+				require.Equal(t, "a", Reload[Casket](t, db, c.ID).Label)
 			}
 			m := createStaleCasket(t, db)
 			require.ErrorIs(t, db.Model(&m).Where("weight > 200").Update("label", "b").Error, occ.ErrStaleData)
 			require.NoError(t, db.Model(&c).Where("weight > 200 OR weight = 1").Update("label", "b").Error)
-			require.Equal(t, "b", reload[Casket](t, db, c.ID).Label)
+			require.Equal(t, "b", Reload[Casket](t, db, c.ID).Label)
 		}},
 		{"an update that changes nothing succeeds", func(t *testing.T, db *gorm.DB) {
-			c := createCasket(t, db)
+			c := CreateCasket(t, db)
 			require.NoError(t, db.Save(&c).Error)
 			require.NoError(t, db.Model(&c).Update("label", "a").Error)
 			require.NoError(t, db.Save(&[]*Casket{&c}).Error)
 			require.NoError(t, db.Model(&[]*Casket{&c}).Update("label", "a").Error)
-			require.Equal(t, c, reload[Casket](t, db, c.ID))
+			require.Equal(t, c, Reload[Casket](t, db, c.ID))
 		}},
 		{"Save inserts a new model with a key of its own, once", func(t *testing.T, db *gorm.DB) {
 			c := Casket{ID: 70, Label: "new"}
 			require.NoError(t, db.Save(&c).Error)
-			require.Equal(t, reload[Casket](t, db, 70), c)
+			require.Equal(t, Reload[Casket](t, db, 70), c)
 			require.ErrorIs(t, db.Save(&Casket{ID: 70, Label: "other"}).Error, occ.ErrVersionMissing)
 			c.Label = "newer"
 			require.NoError(t, db.Save(&c).Error)
-			require.Equal(t, reload[Casket](t, db, 70), c)
+			require.Equal(t, Reload[Casket](t, db, 70), c)
 		}},
 		{"a loaded model with another key is not that row's", func(t *testing.T, db *gorm.DB) {
-			mine, twin := createCasket(t, db), createCasket(t, db)
+			mine, twin := CreateCasket(t, db), CreateCasket(t, db)
 			mine.ID = twin.ID
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrVersionMissing)
 			mine.ID = 700
-			require.Equal(t, occ.ReasonDeleted, stale(t, db.Save(&mine).Error).Reason)
+			require.Equal(t, occ.ReasonDeleted, Stale(t, db.Save(&mine).Error).Reason)
 		}},
 		{"copies are independent", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			before := mine
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 			require.NotEqual(t, before.Snapshot, mine.Snapshot)
 			require.ErrorIs(t, db.Model(&before).Update("label", "c").Error, occ.ErrStaleData)
 		}},
 		{"a rolled back transaction puts snapshots back", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			before, fresh := mine.Snapshot, Casket{Label: "new"}
-			slice := []Casket{createCasket(t, db), createCasket(t, db)}
+			slice := []Casket{CreateCasket(t, db), CreateCasket(t, db)}
 			asLoaded := slice[0].Snapshot
 			boom := errors.New("boom")
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
@@ -336,28 +313,28 @@ func TestSnapshot(t *testing.T) {
 			} {
 				mine := createStaleCasket(t, db)
 				require.NoError(t, write(db.Clauses(occ.Unchecked()), &mine), i)
-				require.Equal(t, reload[Casket](t, db, mine.ID).Snapshot, mine.Snapshot, i)
+				require.Equal(t, Reload[Casket](t, db, mine.ID).Snapshot, mine.Snapshot, i)
 				require.NoError(t, db.Model(&mine).Update("label", "c").Error, i)
 			}
 			mine := createStaleCasket(t, db)
 			require.NoError(t, db.Clauses(occ.Unchecked()).Delete(&mine).Error)
 		}},
 		{"Expect is an error", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			err := db.Clauses(occ.Expect(1)).Model(&mine).Update("label", "b").Error
 			require.ErrorContains(t, err, "Casket has no version")
-			require.Equal(t, "a", reload[Casket](t, db, mine.ID).Label)
+			require.Equal(t, "a", Reload[Casket](t, db, mine.ID).Label)
 		}},
 		{"writes by condition are not compared", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			require.NoError(t, db.Model(&Casket{}).Where("id = ?", mine.ID).Update("label", "b").Error)
 			require.NoError(t, db.Table("caskets").Where("id = ?", mine.ID).Updates(map[string]any{"label": "c"}).Error)
-			require.Equal(t, "c", reload[Casket](t, db, mine.ID).Label)
+			require.Equal(t, "c", Reload[Casket](t, db, mine.ID).Label)
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
 			require.NoError(t, db.Delete(&Casket{}, mine.ID).Error)
 		}},
 		{"a dry run shows the statement and changes nothing", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			before := mine.Snapshot
 			dry := db.Session(&gorm.Session{DryRun: true})
 			stmt := dry.Model(&mine).Update("label", "b").Statement
@@ -366,23 +343,23 @@ func TestSnapshot(t *testing.T) {
 			require.Equal(t, before, mine.Snapshot)
 			dry.Save(&[]Casket{mine})
 			dry.Delete(&mine)
-			require.Equal(t, reload[Casket](t, db, mine.ID).Snapshot, before)
+			require.Equal(t, Reload[Casket](t, db, mine.ID).Snapshot, before)
 		}},
 		{"a statement that is used again works", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			tx := db.Model(&mine)
 			require.NoError(t, tx.Update("label", "b").Error)
 			require.NoError(t, db.Model(&mine).Update("label", "c").Error)
 			require.NoError(t, tx.Update("label", "d").Error)
-			require.Equal(t, "d", reload[Casket](t, db, mine.ID).Label)
+			require.Equal(t, "d", Reload[Casket](t, db, mine.ID).Label)
 		}},
 		{"a model passed by value is compared", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			require.NoError(t, db.Model(mine).Update("label", "b").Error)
 			require.ErrorIs(t, db.Model(mine).Update("label", "c").Error, occ.ErrStaleData)
 		}},
 		{"Touch is an error, Verify compares", func(t *testing.T, db *gorm.DB) {
-			mine := createCasket(t, db)
+			mine := CreateCasket(t, db)
 			require.ErrorContains(t, occ.Touch(db, &mine), "Casket")
 			require.ErrorContains(t, occ.CreateTriggers(db, &Casket{}), "Casket")
 			require.NoError(t, occ.Verify(db, &mine))
@@ -400,22 +377,22 @@ func TestSnapshot(t *testing.T) {
 			require.NoError(t, db.Save(&caskets).Error)
 		}},
 		{"an insert that does nothing leaves the model without a snapshot", func(t *testing.T, db *gorm.DB) {
-			stored := createCasket(t, db)
+			stored := CreateCasket(t, db)
 			caskets := []Casket{{ID: stored.ID, Label: "b"}, {ID: stored.ID + 1, Label: "c"}}
 			require.NoError(t, db.Clauses(clause.OnConflict{DoNothing: true}).Create(&caskets).Error)
 			require.Zero(t, caskets[0].Snapshot)
-			require.Equal(t, reload[Casket](t, db, stored.ID+1), caskets[1])
+			require.Equal(t, Reload[Casket](t, db, stored.ID+1), caskets[1])
 			single := Casket{ID: stored.ID, Label: "d"}
 			require.NoError(t, db.Clauses(clause.OnConflict{DoNothing: true}).Create(&single).Error)
 			require.Zero(t, single.Snapshot)
-			require.Equal(t, "a", reload[Casket](t, db, stored.ID).Label)
+			require.Equal(t, "a", Reload[Casket](t, db, stored.ID).Label)
 		}},
 		{"an upsert leaves the models with their rows", func(t *testing.T, db *gorm.DB) {
-			stored := createCasket(t, db)
+			stored := CreateCasket(t, db)
 			caskets := []Casket{{ID: stored.ID + 5, Label: "b"}, {ID: stored.ID, Label: "c"}}
 			require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&caskets).Error)
 			for _, c := range caskets {
-				require.Equal(t, reload[Casket](t, db, c.ID), c)
+				require.Equal(t, Reload[Casket](t, db, c.ID), c)
 			}
 			require.NoError(t, db.Save(&caskets).Error)
 			require.ErrorIs(t, db.Save(&stored).Error, occ.ErrStaleData)
@@ -436,23 +413,23 @@ func TestSnapshotUnderBlindWrites(t *testing.T) {
 	for _, database := range testdb.All() {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			db := open(t, database, []any{&Casket{}}, occ.WithBlindWrites())
-			stored := createCasket(t, db)
+			db := Open(t, database, []any{&Casket{}}, occ.WithBlindWrites())
+			stored := CreateCasket(t, db)
 			blind := Casket{ID: stored.ID, Label: "blind"}
 
 			require.NoError(t, db.Save(&blind).Error)
 
-			require.Equal(t, reload[Casket](t, db, stored.ID), blind)
+			require.Equal(t, Reload[Casket](t, db, stored.ID), blind)
 			require.ErrorIs(t, db.Save(&stored).Error, occ.ErrStaleData)
 			require.NoError(t, db.Save(&[]Casket{{ID: stored.ID, Label: "again"}, {Label: "new"}}).Error)
-			require.Equal(t, "again", reload[Casket](t, db, stored.ID).Label)
+			require.Equal(t, "again", Reload[Casket](t, db, stored.ID).Label)
 		})
 	}
 }
 
 func TestSnapshotModes(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"dirty: writes of different columns do not conflict, of the same one they do", func(t *testing.T, db *gorm.DB) {
 			mine := DirtyCasket{Label: "a", Weight: 1}
 			require.NoError(t, db.Create(&mine).Error)
@@ -461,13 +438,13 @@ func TestSnapshotModes(t *testing.T) {
 
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 			require.NoError(t, db.Model(&mine).Update("label", "c").Error)
-			require.Equal(t, occ.ReasonChanged, stale(t, db.Model(&mine).Update("weight", 3).Error).Reason)
+			require.Equal(t, occ.ReasonChanged, Stale(t, db.Model(&mine).Update("weight", 3).Error).Reason)
 			require.ErrorIs(t, db.Save(&mine).Error, occ.ErrStaleData)
 			require.ErrorIs(t, db.Save(&[]*DirtyCasket{&mine}).Error, occ.ErrStaleData)
 			require.ErrorIs(t, db.Delete(&mine).Error, occ.ErrStaleData)
 			require.ErrorIs(t, db.Model(&theirs).Updates(map[string]any{"label": "d"}).Error, occ.ErrStaleData)
 
-			row := reload[DirtyCasket](t, db, mine.ID)
+			row := Reload[DirtyCasket](t, db, mine.ID)
 			require.Equal(t, "c", row.Label)
 			require.Equal(t, 2, row.Weight)
 		}},
@@ -502,7 +479,7 @@ func TestSnapshotModes(t *testing.T) {
 			require.NoError(t, db.Exec("UPDATE token_caskets SET weight = 2").Error)
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 			require.NoError(t, db.Model(&mine).Update("label", "c").Error)
-			theirs := reload[TokenCasket](t, db, mine.ID)
+			theirs := Reload[TokenCasket](t, db, mine.ID)
 			later := theirs.UpdatedAt.Add(time.Hour) // and not within the same tick of the column
 			require.NoError(t, db.Model(&theirs).Updates(map[string]any{"weight": 3, "updated_at": later}).Error)
 			require.ErrorIs(t, db.Model(&mine).Update("label", "d").Error, occ.ErrStaleData)
@@ -514,11 +491,11 @@ func TestSnapshotModes(t *testing.T) {
 
 func TestSnapshotOfRicherModels(t *testing.T) {
 	t.Parallel()
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"rounding, defaults and serializers are no conflict", func(t *testing.T, db *gorm.DB) {
 			c := SoftCasket{Label: "a ", Price: 0.1, Labels: map[string]int{"b": 1, "a": 2}}
 			require.NoError(t, db.Create(&c).Error)
-			require.Equal(t, reload[SoftCasket](t, db, c.ID).Snapshot, c.Snapshot)
+			require.Equal(t, Reload[SoftCasket](t, db, c.ID).Snapshot, c.Snapshot)
 			for i := range 3 {
 				c.Price, c.UpdatedAt = float64(i)/3, time.Now()
 				require.NoError(t, db.Save(&c).Error)
@@ -529,13 +506,13 @@ func TestSnapshotOfRicherModels(t *testing.T) {
 		{"a soft delete compares, and deletes no newer row", func(t *testing.T, db *gorm.DB) {
 			c := SoftCasket{Label: "a"}
 			require.NoError(t, db.Create(&c).Error)
-			other := reload[SoftCasket](t, db, c.ID)
+			other := Reload[SoftCasket](t, db, c.ID)
 			require.NoError(t, db.Model(&other).Update("label", "b").Error)
-			require.Equal(t, occ.ReasonChanged, stale(t, db.Delete(&c).Error).Reason)
+			require.Equal(t, occ.ReasonChanged, Stale(t, db.Delete(&c).Error).Reason)
 			require.NoError(t, db.Delete(&other).Error)
-			require.Equal(t, reload[SoftCasket](t, db, c.ID).Snapshot, other.Snapshot)
-			require.Equal(t, occ.ReasonDeleted, stale(t, db.Delete(&c).Error).Reason)
-			require.Equal(t, occ.ReasonDeleted, stale(t, db.Save(&other).Error).Reason)
+			require.Equal(t, Reload[SoftCasket](t, db, c.ID).Snapshot, other.Snapshot)
+			require.Equal(t, occ.ReasonDeleted, Stale(t, db.Delete(&c).Error).Reason)
+			require.Equal(t, occ.ReasonDeleted, Stale(t, db.Save(&other).Error).Reason)
 			require.NoError(t, db.Unscoped().Model(&other).Update("deleted_at", nil).Error)
 			require.NoError(t, db.Model(&other).Update("label", "c").Error)
 			slice := []SoftCasket{other}
@@ -549,19 +526,19 @@ func TestSnapshotOfRicherModels(t *testing.T) {
 			require.NoError(t, db.Model(&SoftCasket{}).Where("id = ?", c.ID).Updates(map[string]any{"views": 5, "updated_at": time.Now()}).Error)
 			require.NoError(t, db.Model(&c).Update("views", 6).Error)
 			require.NoError(t, db.Save(&c).Error)
-			require.Equal(t, 6, reload[SoftCasket](t, db, c.ID).Views)
+			require.Equal(t, 6, Reload[SoftCasket](t, db, c.ID).Views)
 		}},
 		{"two copies of a row in one slice may differ in an unversioned column", func(t *testing.T, db *gorm.DB) {
 			c := SoftCasket{Label: "a"}
 			require.NoError(t, db.Create(&c).Error)
-			first := reload[SoftCasket](t, db, c.ID)
+			first := Reload[SoftCasket](t, db, c.ID)
 			require.NoError(t, db.Model(&c).Update("views", 6).Error)
-			second := reload[SoftCasket](t, db, c.ID)
+			second := Reload[SoftCasket](t, db, c.ID)
 			second.Label = "b"
 
 			require.NoError(t, db.Save(&[]*SoftCasket{&first, &second}).Error)
 
-			require.Equal(t, "b", reload[SoftCasket](t, db, c.ID).Label)
+			require.Equal(t, "b", Reload[SoftCasket](t, db, c.ID).Label)
 			require.NoError(t, db.Save(&second).Error)
 		}},
 	}, &SoftCasket{})
@@ -569,10 +546,10 @@ func TestSnapshotOfRicherModels(t *testing.T) {
 
 func TestSnapshotIsLoaded(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"by every query of GORM's own", func(t *testing.T, db *gorm.DB) {
-			stored := createCasket(t, db)
-			createCasket(t, db)
+			stored := CreateCasket(t, db)
+			CreateCasket(t, db)
 			for i, load := range []func() (Casket, error){
 				func() (c Casket, err error) { return c, db.Take(&c, stored.ID).Error },
 				func() (c Casket, err error) { return c, db.Where("id = ?", stored.ID).Last(&c).Error },
@@ -620,7 +597,7 @@ func TestSnapshotIsLoaded(t *testing.T) {
 			}
 		}},
 		{"but not where the columns could be anything", func(t *testing.T, db *gorm.DB) {
-			stored := createCasket(t, db)
+			stored := CreateCasket(t, db)
 			for i, load := range []func(c *Casket) error{
 				func(c *Casket) error { return db.Raw("SELECT * FROM caskets").First(c).Error },
 				func(c *Casket) error { return db.Model(&Casket{}).Scan(c).Error },
@@ -656,7 +633,7 @@ func TestSnapshotIsLoaded(t *testing.T) {
 			stored := HookedCasket{Label: "a"}
 			require.NoError(t, db.Create(&stored).Error)
 			stored.Seen = nil
-			mine := reload[HookedCasket](t, db, stored.ID)
+			mine := Reload[HookedCasket](t, db, stored.ID)
 			require.Equal(t, []bool{true}, mine.Seen)
 			require.NoError(t, db.Model(&mine).Update("label", "b").Error)
 			require.Equal(t, []bool{true, true}, mine.Seen)

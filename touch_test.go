@@ -10,132 +10,96 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
-// Cart is the root of the aggregate that its lines belong to.
-type Cart struct {
-	ID    uint
-	Owner string
-	Lines []Line
-	occ.Version
-}
-
-// Line touches its cart and has a version of its own.
-type Line struct {
-	ID     uint
-	CartID *uint
-	Cart   *Cart `gorm:"touch"`
-	Pieces int
-	Seen   int `gorm:"unversioned"`
-	occ.Version
-}
-
-// Remark touches its cart and has no version.
-type Remark struct {
-	ID     uint
-	CartID uint
-	Cart   Cart `gorm:"touch"`
-	Text   string
-}
-
-func cartVersion(t *testing.T, db *gorm.DB, id uint) int {
-	return int(reload[Cart](t, db, id).Version)
-}
-
-func createCart(t *testing.T, db *gorm.DB, lines ...Line) Cart {
-	cart := Cart{Owner: "ann", Lines: lines}
-	require.NoError(t, db.Create(&cart).Error)
-	require.Equal(t, 1, cartVersion(t, db, cart.ID))
-	return cart
-}
-
 func TestTouchTag(t *testing.T) {
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"saving root and parts together bumps the root once", func(t *testing.T, db *gorm.DB) {
-			cart := createCart(t, db, Line{Pieces: 1}, Line{Pieces: 2})
+			cart := CreateCart(t, db, Line{Pieces: 1}, Line{Pieces: 2})
 			cart.Owner = "bob"
 			cart.Lines[0].Pieces = 5
 			require.NoError(t, db.Session(&gorm.Session{FullSaveAssociations: true}).Save(&cart).Error)
 			require.EqualValues(t, 2, cart.Version)
-			require.Equal(t, 2, cartVersion(t, db, cart.ID))
-			require.Equal(t, 5, reload[Line](t, db, cart.Lines[0].ID).Pieces)
+			require.Equal(t, 2, CartVersion(t, db, cart.ID))
+			require.Equal(t, 5, Reload[Line](t, db, cart.Lines[0].ID).Pieces)
 		}},
 		{"creating, updating and deleting a part bumps its root once a statement", func(t *testing.T, db *gorm.DB) {
-			cart := createCart(t, db)
+			cart := CreateCart(t, db)
 			line := Line{CartID: &cart.ID, Pieces: 1}
 			require.NoError(t, db.Create(&line).Error)
-			require.Equal(t, 2, cartVersion(t, db, cart.ID))
+			require.Equal(t, 2, CartVersion(t, db, cart.ID))
 			more := []Line{{CartID: &cart.ID}, {CartID: &cart.ID}}
 			require.NoError(t, db.Create(&more).Error)
-			require.Equal(t, 3, cartVersion(t, db, cart.ID))
+			require.Equal(t, 3, CartVersion(t, db, cart.ID))
 			require.NoError(t, db.Model(&line).Update("pieces", 2).Error)
-			require.Equal(t, 4, cartVersion(t, db, cart.ID))
+			require.Equal(t, 4, CartVersion(t, db, cart.ID))
 			require.NoError(t, db.Model(&Line{}).Where("pieces < 9").Update("pieces", 9).Error)
-			require.Equal(t, 5, cartVersion(t, db, cart.ID))
+			require.Equal(t, 5, CartVersion(t, db, cart.ID))
 			require.NoError(t, db.Model(&line).Update("seen", 9).Error)
-			require.Equal(t, 5, cartVersion(t, db, cart.ID))
-			line = reload[Line](t, db, line.ID)
+			require.Equal(t, 5, CartVersion(t, db, cart.ID))
+			line = Reload[Line](t, db, line.ID)
 			require.NoError(t, db.Save(&line).Error)
-			require.Equal(t, 6, cartVersion(t, db, cart.ID))
+			require.Equal(t, 6, CartVersion(t, db, cart.ID))
 			require.NoError(t, db.Delete(&line).Error)
-			require.Equal(t, 7, cartVersion(t, db, cart.ID))
+			require.Equal(t, 7, CartVersion(t, db, cart.ID))
 			require.NoError(t, db.Where("cart_id = ?", cart.ID).Delete(&Line{}).Error)
-			require.Equal(t, 8, cartVersion(t, db, cart.ID))
+			require.Equal(t, 8, CartVersion(t, db, cart.ID))
 			require.NoError(t, db.Where("cart_id = ?", cart.ID).Delete(&Line{}).Error)
-			require.Equal(t, 8, cartVersion(t, db, cart.ID))
+			require.Equal(t, 8, CartVersion(t, db, cart.ID))
 			require.NoError(t, db.Model(&Line{}).Create(map[string]any{"cart_id": cart.ID, "pieces": 4}).Error)
-			require.Equal(t, 9, cartVersion(t, db, cart.ID))
+			require.Equal(t, 9, CartVersion(t, db, cart.ID))
 		}},
 		{"moving a part bumps both roots", func(t *testing.T, db *gorm.DB) {
-			from, to := createCart(t, db, Line{Pieces: 1}), createCart(t, db)
+			from, to := CreateCart(t, db, Line{Pieces: 1}), CreateCart(t, db)
 			line := from.Lines[0]
 			require.NoError(t, db.Model(&line).Update("cart_id", to.ID).Error)
-			require.Equal(t, 2, cartVersion(t, db, from.ID))
-			require.Equal(t, 2, cartVersion(t, db, to.ID))
+			require.Equal(t, 2, CartVersion(t, db, from.ID))
+			require.Equal(t, 2, CartVersion(t, db, to.ID))
 			require.NoError(t, db.Model(&Line{}).Where("cart_id = ?", to.ID).Update("cart_id", from.ID).Error)
-			require.Equal(t, 3, cartVersion(t, db, from.ID))
-			require.Equal(t, 3, cartVersion(t, db, to.ID))
+			require.Equal(t, 3, CartVersion(t, db, from.ID))
+			require.Equal(t, 3, CartVersion(t, db, to.ID))
 			require.NoError(t, db.Model(&Line{}).Where("1 = 1").Update("cart_id", nil).Error)
-			require.Equal(t, 4, cartVersion(t, db, from.ID))
-			require.Equal(t, 3, cartVersion(t, db, to.ID))
+			require.Equal(t, 4, CartVersion(t, db, from.ID))
+			require.Equal(t, 3, CartVersion(t, db, to.ID))
 		}},
 		{"a loaded root is compared first, and learns its version", func(t *testing.T, db *gorm.DB) {
-			cart := createCart(t, db, Line{Pieces: 1})
-			line := reload[Line](t, db, cart.Lines[0].ID)
+			cart := CreateCart(t, db, Line{Pieces: 1})
+			line := Reload[Line](t, db, cart.Lines[0].ID)
 			line.Cart = &Cart{}
 			require.NoError(t, db.First(line.Cart, cart.ID).Error)
 			require.NoError(t, db.Model(&line).Omit("Cart").Update("pieces", 2).Error)
 			require.EqualValues(t, 2, line.Cart.Version)
 			require.EqualValues(t, 2, line.Version)
 			require.NoError(t, db.Model(&Cart{}).Where("id = ?", cart.ID).Update("owner", "eve").Error)
-			stored := reload[Line](t, db, line.ID)
+			stored := Reload[Line](t, db, line.ID)
 
 			err := db.Model(&line).Omit("Cart").Update("pieces", 3).Error
 			gone := db.Omit("Cart").Delete(&line).Error
 			added := db.Omit("Cart").Create(&Line{Cart: line.Cart, CartID: &cart.ID}).Error
 
-			require.Equal(t, occ.ReasonChanged, stale(t, err).Reason)
+			require.Equal(t, occ.ReasonChanged, Stale(t, err).Reason)
 			require.ErrorIs(t, gone, occ.ErrStaleData)
 			require.ErrorIs(t, added, occ.ErrStaleData)
 			require.EqualValues(t, 2, line.Version)
 			require.EqualValues(t, 2, line.Cart.Version)
-			require.Equal(t, stored, reload[Line](t, db, line.ID))
-			require.Equal(t, 3, cartVersion(t, db, cart.ID))
+			require.Equal(t, stored, Reload[Line](t, db, line.ID))
+			require.Equal(t, 3, CartVersion(t, db, cart.ID))
 		}},
 		{"a part without a version bumps its root", func(t *testing.T, db *gorm.DB) {
-			cart, other := createCart(t, db), createCart(t, db)
+			cart, other := CreateCart(t, db), CreateCart(t, db)
 			remark := Remark{CartID: cart.ID, Text: "a"}
 			require.NoError(t, db.Omit("Cart").Create(&remark).Error)
-			require.Equal(t, 2, cartVersion(t, db, cart.ID))
+			require.Equal(t, 2, CartVersion(t, db, cart.ID))
 			require.NoError(t, db.Model(&remark).Updates(map[string]any{"text": "b", "cart_id": other.ID}).Error)
-			require.Equal(t, 3, cartVersion(t, db, cart.ID))
-			require.Equal(t, 2, cartVersion(t, db, other.ID))
+			require.Equal(t, 3, CartVersion(t, db, cart.ID))
+			require.Equal(t, 2, CartVersion(t, db, other.ID))
 			require.NoError(t, db.Delete(&Remark{ID: remark.ID}).Error)
-			require.Equal(t, 3, cartVersion(t, db, other.ID))
+			require.Equal(t, 3, CartVersion(t, db, other.ID))
 		}},
 		{"deleting the root with its parts does not touch it", func(t *testing.T, db *gorm.DB) {
-			cart := createCart(t, db, Line{Pieces: 1})
+			cart := CreateCart(t, db, Line{Pieces: 1})
 			require.NoError(t, db.Select("Lines").Delete(&cart).Error)
 			require.ErrorIs(t, db.First(&Cart{}, cart.ID).Error, gorm.ErrRecordNotFound)
 		}},
@@ -243,42 +207,42 @@ func TestTouchTagWhereSavesMoveParts(t *testing.T) {
 }
 
 func TestTouch(t *testing.T) {
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"touch writes the next version and nothing else", func(t *testing.T, db *gorm.DB) {
-			p, note := create(t, db), Note{Text: "a"}
+			p, note := Create(t, db), Note{Text: "a"}
 			require.NoError(t, db.Create(&note).Error)
-			before := reload[Note](t, db, note.ID)
+			before := Reload[Note](t, db, note.ID)
 
 			require.NoError(t, occ.Touch(db, &p, &note))
 
 			require.EqualValues(t, 2, p.Version)
-			require.Equal(t, p, reload[Product](t, db, p.ID))
+			require.Equal(t, p, Reload[Product](t, db, p.ID))
 			before.Version = 2
 			require.EqualValues(t, 2, note.Version)
-			require.Equal(t, before, reload[Note](t, db, note.ID))
+			require.Equal(t, before, Reload[Note](t, db, note.ID))
 			require.NoError(t, occ.Verify(db, &p, &note))
 			require.NoError(t, db.Save(&p).Error)
 		}},
 		{"touch of several rows is all or none, and names each by its position", func(t *testing.T, db *gorm.DB) {
-			a, b := create(t, db), create(t, db)
+			a, b := Create(t, db), Create(t, db)
 			note := Note{Text: "a"}
 			require.NoError(t, db.Create(&note).Error)
-			mine, _ := pair(t, db)
+			mine, _ := Pair(t, db)
 
 			for name, do := range map[string]func(*gorm.DB, ...any) error{"touch": occ.Touch, "verify": occ.Verify} {
 				err := do(db, &note, []*Product{&a}, &[]Product{b}, &mine)
 
-				row := stale(t, err)
+				row := Stale(t, err)
 				require.Equal(t, 3, row.Index, name)
 				require.Equal(t, occ.ReasonChanged, row.Reason)
 				require.EqualValues(t, 1, a.Version)
 				require.EqualValues(t, 1, note.Version)
-				require.EqualValues(t, 1, reload[Note](t, db, note.ID).Version)
-				require.EqualValues(t, 1, reload[Product](t, db, a.ID).Version)
+				require.EqualValues(t, 1, Reload[Note](t, db, note.ID).Version)
+				require.EqualValues(t, 1, Reload[Product](t, db, a.ID).Version)
 			}
 			require.NoError(t, occ.Touch(db, []*Product{&a, &b}))
 			require.EqualValues(t, 2, a.Version)
-			require.EqualValues(t, 2, reload[Product](t, db, b.ID).Version)
+			require.EqualValues(t, 2, Reload[Product](t, db, b.ID).Version)
 		}},
 		{"what cannot be touched is an error that says what it is", func(t *testing.T, db *gorm.DB) {
 			type Plain struct{ ID uint }
@@ -291,8 +255,8 @@ func TestTouch(t *testing.T) {
 			require.NoError(t, errors.Join(db.AutoMigrate(&stock), occ.CreateTriggers(db, &stock), db.Create(&stock).Error))
 			require.ErrorContains(t, occ.Touch(db, &stock), "StampedStock, field Version")
 			require.EqualValues(t, 1, stock.Version)
-			require.EqualValues(t, 1, reload[StampedStock](t, db, stock.ID).Version)
-			p := create(t, db)
+			require.EqualValues(t, 1, Reload[StampedStock](t, db, stock.ID).Version)
+			p := Create(t, db)
 			require.ErrorIs(t, occ.Touch(db, &Product{ID: p.ID}), occ.ErrVersionMissing)
 			require.ErrorIs(t, occ.Verify(db, &Product{ID: p.ID}), occ.ErrVersionMissing)
 			require.NoError(t, occ.Touch(db))
@@ -303,9 +267,9 @@ func TestTouch(t *testing.T) {
 
 func TestModelsThatAreMetAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"a part touches its root, whoever has GORM parse which of the two first", func(t *testing.T, db *gorm.DB) {
-			cart := createCart(t, db)
+			cart := CreateCart(t, db)
 			for round := range 10 {
 				fresh, err := gorm.Open(db.Dialector, &gorm.Config{Logger: logger.Discard})
 				require.NoError(t, err)
@@ -325,7 +289,7 @@ func TestModelsThatAreMetAtTheSameTime(t *testing.T) {
 				for range cap(errs) {
 					require.NoError(t, <-errs)
 				}
-				require.Equal(t, 1+2*(round+1), cartVersion(t, db, cart.ID))
+				require.Equal(t, 1+2*(round+1), CartVersion(t, db, cart.ID))
 			}
 		}},
 	}, &Cart{}, &Line{})

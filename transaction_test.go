@@ -17,6 +17,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -77,8 +78,6 @@ func versionsOf(p *Purse, more ...*Coin) (versions []occ.Version) {
 	return versions
 }
 
-var errBoom = errors.New("boom")
-
 func TestARolledBackTransactionRollsMemoryBack(t *testing.T) {
 	for _, end := range []struct {
 		name string
@@ -87,9 +86,9 @@ func TestARolledBackTransactionRollsMemoryBack(t *testing.T) {
 		{"an error of fc", func(t *testing.T, db *gorm.DB, write func(tx *gorm.DB) error) {
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
 				require.NoError(t, write(tx))
-				return errBoom
+				return ErrBoom
 			})
-			require.Equal(t, errBoom, err)
+			require.Equal(t, ErrBoom, err)
 		}},
 		{"a panic in fc", func(t *testing.T, db *gorm.DB, write func(tx *gorm.DB) error) {
 			require.PanicsWithValue(t, "boom", func() {
@@ -124,16 +123,16 @@ func TestARolledBackTransactionRollsMemoryBack(t *testing.T) {
 		{"an error that only tx has", func(t *testing.T, db *gorm.DB, write func(tx *gorm.DB) error) {
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
 				require.NoError(t, write(tx))
-				_ = tx.AddError(errBoom)
+				_ = tx.AddError(ErrBoom)
 				return nil
 			})
-			require.ErrorIs(t, err, errBoom)
+			require.ErrorIs(t, err, ErrBoom)
 		}},
 		{"a savepoint's error", func(t *testing.T, db *gorm.DB, write func(tx *gorm.DB) error) {
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
-				require.Equal(t, errBoom, occ.Transaction(tx, func(tx *gorm.DB) error {
+				require.Equal(t, ErrBoom, occ.Transaction(tx, func(tx *gorm.DB) error {
 					require.NoError(t, write(tx))
-					return errBoom
+					return ErrBoom
 				}))
 				return nil
 			})
@@ -154,15 +153,15 @@ func TestARolledBackTransactionRollsMemoryBack(t *testing.T) {
 		{"the transaction around a savepoint", func(t *testing.T, db *gorm.DB, write func(tx *gorm.DB) error) {
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
 				require.NoError(t, occ.Transaction(tx, write))
-				return errBoom
+				return ErrBoom
 			})
-			require.Equal(t, errBoom, err)
+			require.Equal(t, ErrBoom, err)
 		}},
 		{"a savepoint of GORM's", func(t *testing.T, db *gorm.DB, write func(tx *gorm.DB) error) {
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
-				require.Equal(t, errBoom, tx.Transaction(func(tx *gorm.DB) error {
+				require.Equal(t, ErrBoom, tx.Transaction(func(tx *gorm.DB) error {
 					require.NoError(t, write(tx))
-					return errBoom
+					return ErrBoom
 				}))
 				return nil
 			})
@@ -186,9 +185,9 @@ func TestARolledBackTransactionRollsMemoryBack(t *testing.T) {
 		}},
 		{"a savepoint in a transaction of GORM's", func(t *testing.T, db *gorm.DB, write func(tx *gorm.DB) error) {
 			err := db.Transaction(func(tx *gorm.DB) error {
-				require.Equal(t, errBoom, occ.Transaction(tx, func(tx *gorm.DB) error {
+				require.Equal(t, ErrBoom, occ.Transaction(tx, func(tx *gorm.DB) error {
 					require.NoError(t, write(tx))
-					return errBoom
+					return ErrBoom
 				}))
 				return nil
 			})
@@ -198,15 +197,15 @@ func TestARolledBackTransactionRollsMemoryBack(t *testing.T) {
 			db = db.Session(&gorm.Session{DisableNestedTransaction: true})
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
 				require.NoError(t, occ.Transaction(tx, write))
-				return errBoom
+				return ErrBoom
 			})
-			require.Equal(t, errBoom, err)
+			require.Equal(t, ErrBoom, err)
 		}},
 	} {
-		databases := slices.DeleteFunc(everywhere(), func(d testdb.Database) bool {
+		databases := slices.DeleteFunc(Everywhere(), func(d testdb.Database) bool {
 			return end.name == "a savepoint in SQL" && d.Product == "mysql" && d.Configuration == "PrepareStmt" // error 1295
 		})
-		run(t, databases, []behaviour{{end.name, func(t *testing.T, db *gorm.DB) {
+		Run(t, databases, []Behaviour{{end.name, func(t *testing.T, db *gorm.DB) {
 			purse, fresh := createPurse(t, db), &Coin{Worth: 3}
 			before, stored := versionsOf(purse, fresh), storedPurse(t, db, purse.ID)
 
@@ -226,7 +225,7 @@ func TestARolledBackTransactionRollsMemoryBack(t *testing.T) {
 }
 
 func TestTransaction(t *testing.T) {
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"a committed transaction leaves memory at what was written", func(t *testing.T, db *gorm.DB) {
 			purse, fresh := createPurse(t, db), &Coin{Worth: 3}
 
@@ -241,9 +240,9 @@ func TestTransaction(t *testing.T) {
 
 			err := occ.Transaction(db, func(tx *gorm.DB) error {
 				require.NoError(t, tx.Model(purse).Update("amount", 20).Error)
-				require.Equal(t, errBoom, occ.Transaction(tx, func(tx *gorm.DB) error {
+				require.Equal(t, ErrBoom, occ.Transaction(tx, func(tx *gorm.DB) error {
 					require.NoError(t, tx.Model(purse).Update("amount", 30).Error)
-					return errBoom
+					return ErrBoom
 				}))
 				return tx.Model(&purse.Coins[0]).Update("worth", 5).Error
 			})
@@ -257,9 +256,9 @@ func TestTransaction(t *testing.T) {
 			purse := createPurse(t, db)
 
 			err := occ.Transaction(db.Session(&gorm.Session{DisableNestedTransaction: true}), func(tx *gorm.DB) error {
-				require.Equal(t, errBoom, occ.Transaction(tx, func(tx *gorm.DB) error {
+				require.Equal(t, ErrBoom, occ.Transaction(tx, func(tx *gorm.DB) error {
 					require.NoError(t, tx.Model(purse).Update("amount", 30).Error)
-					return errBoom
+					return ErrBoom
 				}))
 				return nil
 			})
@@ -300,7 +299,7 @@ func TestTransaction(t *testing.T) {
 		}},
 		{"what only GORM's own transaction rolled back stays as GORM has it", func(t *testing.T, db *gorm.DB) {
 			require.ErrorContains(t, occ.Transaction(db, nil), "nil")
-			require.ErrorIs(t, occ.Transaction(failed(db), func(*gorm.DB) error { panic("not to be run") }), errBoom)
+			require.ErrorIs(t, occ.Transaction(failed(db), func(*gorm.DB) error { panic("not to be run") }), ErrBoom)
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			require.ErrorIs(t, occ.Transaction(db.WithContext(ctx), func(*gorm.DB) error { panic("not to be run") }), context.Canceled)
@@ -347,7 +346,7 @@ func TestTransaction(t *testing.T) {
 		}},
 	}, purseModels...)
 	// MariaDB defers no constraint to COMMIT.
-	run(t, except("mariadb", everywhere()), []behaviour{
+	Run(t, Except("mariadb", Everywhere()), []Behaviour{
 		{"a failed commit puts memory back", func(t *testing.T, db *gorm.DB) {
 			failCommit := map[string]string{
 				"sqlite":   "PRAGMA defer_foreign_keys = 1",
@@ -379,7 +378,7 @@ func createdLike(p *Purse) *Purse {
 
 func failed(db *gorm.DB) *gorm.DB {
 	db = db.Session(&gorm.Session{})
-	_ = db.AddError(errBoom)
+	_ = db.AddError(ErrBoom)
 	return db
 }
 
@@ -466,7 +465,7 @@ func TestADeadlock(t *testing.T) {
 			return tx.Raw("SELECT id FROM purses WHERE id = ? FOR UPDATE", id).Row().Scan(&id)
 		}},
 	} {
-		run(t, servers, []behaviour{{way.name, func(t *testing.T, db *gorm.DB) {
+		Run(t, servers, []Behaviour{{way.name, func(t *testing.T, db *gorm.DB) {
 			inEveryLevel(t, db, func(t *testing.T, opts *sql.TxOptions) {
 				a, b := createPurse(t, db), createPurse(t, db)
 				var swallowed, refused error
@@ -522,7 +521,7 @@ func count(t testing.TB, db *gorm.DB, text string) (n int64) {
 
 func TestARecordThatChangedEndsATransactionOfMariaDB(t *testing.T) {
 	isNew := func(d testdb.Database) bool { return strings.HasPrefix(d.Name, "mariadb11") } // 1020 is not met there
-	run(t, slices.DeleteFunc(products(testdb.All(), "mariadb"), isNew), []behaviour{{"1020 is not committed", func(t *testing.T, db *gorm.DB) {
+	Run(t, slices.DeleteFunc(Products(testdb.All(), "mariadb"), isNew), []Behaviour{{"1020 is not committed", func(t *testing.T, db *gorm.DB) {
 		purse := createPurse(t, db)
 		other := createPurse(t, db)
 		require.NoError(t, db.Connection(func(conn *gorm.DB) error {
@@ -552,7 +551,7 @@ func TestARecordThatChangedEndsATransactionOfMariaDB(t *testing.T) {
 }
 
 func TestSQLiteEndsATransaction(t *testing.T) {
-	run(t, testdb.Of("sqlite"), []behaviour{{"a trigger's rollback is not committed", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.Of("sqlite"), []Behaviour{{"a trigger's rollback is not committed", func(t *testing.T, db *gorm.DB) {
 		require.NoError(t, db.Exec(`CREATE TRIGGER no_token BEFORE INSERT ON tokens WHEN NEW.text = 'no'
 			BEGIN SELECT RAISE(ROLLBACK, 'no tokens'); END`).Error)
 		purse := createPurse(t, db)
@@ -626,7 +625,7 @@ func endsOnceSQLiteWrites(t *testing.T, db *gorm.DB) context.Context {
 }
 
 func TestADatabaseOpenedWithACopiedConfiguration(t *testing.T) {
-	run(t, testdb.All(), []behaviour{{"is compared too, and another one is an error", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.All(), []Behaviour{{"is compared too, and another one is an error", func(t *testing.T, db *gorm.DB) {
 		config := *db.Config
 		second, err := gorm.Open(db.Dialector, &config)
 		require.NoError(t, err)
@@ -643,9 +642,9 @@ func TestADatabaseOpenedWithACopiedConfiguration(t *testing.T) {
 
 func TestAVariableUsedForSeveralRows(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"a rollback does not give it the version of another row", func(t *testing.T, db *gorm.DB) {
-			first, second := create(t, db), create(t, db)
+			first, second := Create(t, db), Create(t, db)
 			for range 5 {
 				require.NoError(t, db.Model(&first).Update("price", gorm.Expr("price + 1")).Error)
 			}

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -33,14 +34,14 @@ type (
 	}
 )
 
-func postgresOnly(t *testing.T, behaviours []behaviour, models ...any) {
+func postgresOnly(t *testing.T, behaviours []Behaviour, models ...any) {
 	databases := testdb.Of("postgres")
 	for _, d := range testdb.Configurations() {
 		if d.Kind() == "postgres PrepareStmt" || d.Kind() == "postgres simple protocol" {
 			databases = append(databases, d)
 		}
 	}
-	run(t, databases, behaviours, models...)
+	Run(t, databases, behaviours, models...)
 }
 
 func TestXmin(t *testing.T) {
@@ -52,7 +53,7 @@ func TestXmin(t *testing.T) {
 		require.NotZero(t, invoice.Lines[0].Seen)
 		return invoice
 	}
-	postgresOnly(t, []behaviour{
+	postgresOnly(t, []Behaviour{
 		{"a migration adds no column, the first and the second time", func(t *testing.T, db *gorm.DB) {
 			require.NoError(t, db.AutoMigrate(&Invoice{}, &InvoiceLine{}))
 			columns, err := db.Migrator().ColumnTypes(&InvoiceLine{})
@@ -155,8 +156,8 @@ func TestXmin(t *testing.T) {
 			require.NoError(t, db.Model(&invoice).Update("total", 11).Error)
 
 			require.NotEqual(t, old.Xmin, invoice.Xmin)
-			require.Equal(t, invoice.Xmin, reload[Invoice](t, db, invoice.ID).Xmin)
-			require.Equal(t, occ.ReasonChanged, stale(t, db.Model(&old).Update("total", 12).Error).Reason)
+			require.Equal(t, invoice.Xmin, Reload[Invoice](t, db, invoice.ID).Xmin)
+			require.Equal(t, occ.ReasonChanged, Stale(t, db.Model(&old).Update("total", 12).Error).Reason)
 		}},
 		{"a save of an owner with its parts reads them all", func(t *testing.T, db *gorm.DB) {
 			invoice := newInvoice(t, db)
@@ -172,7 +173,7 @@ func TestXmin(t *testing.T) {
 			line := InvoiceLine{Text: "pen", Invoice: &Invoice{Total: 10}}
 			require.NoError(t, db.Create(&line).Error)
 
-			require.Equal(t, reload[Invoice](t, db, line.Invoice.ID).Xmin, line.Invoice.Xmin)
+			require.Equal(t, Reload[Invoice](t, db, line.Invoice.ID).Xmin, line.Invoice.Xmin)
 			require.NoError(t, db.Model(line.Invoice).Update("total", 3).Error)
 			require.NoError(t, db.Model(&line).Update("text", "ink").Error)
 		}},
@@ -180,13 +181,13 @@ func TestXmin(t *testing.T) {
 			invoice := newInvoice(t, db)
 			require.NoError(t, db.Exec("UPDATE invoices SET total = 99").Error)
 
-			require.Equal(t, occ.ReasonChanged, stale(t, db.Delete(&invoice).Error).Reason)
+			require.Equal(t, occ.ReasonChanged, Stale(t, db.Delete(&invoice).Error).Reason)
 		}},
 		{"a foreign row may be at any number a transaction can have", func(t *testing.T, db *gorm.DB) {
 			invoice := newInvoice(t, db)
 			invoice.Xmin = 4294967295
 
-			require.Equal(t, occ.ReasonChanged, stale(t, db.Model(&invoice).Update("total", 1).Error).Reason)
+			require.Equal(t, occ.ReasonChanged, Stale(t, db.Model(&invoice).Update("total", 1).Error).Reason)
 		}},
 	}, &Invoice{}, &InvoiceLine{})
 }

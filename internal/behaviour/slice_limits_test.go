@@ -1,0 +1,248 @@
+package behaviour_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+	"gorm.io/plugin/soft_delete"
+
+	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
+	"github.com/gorm-occ/occ/internal/testdb"
+)
+
+type flaggedItem struct {
+	ID        uint
+	Name      string
+	IsDeleted soft_delete.DeletedAt `gorm:"softDelete:flag,DeletedAtField:DeletedAt"`
+	DeletedAt time.Time
+	occ.Version
+}
+
+type sliceOwner struct {
+	ID    uint
+	Name  string
+	Parts []slicePart `gorm:"foreignKey:OwnerID"`
+	occ.Version
+}
+
+type slicePart struct {
+	ID      uint
+	OwnerID uint
+	Name    string
+	Owner   *sliceOwner
+	occ.Version
+}
+
+func TestLargeSlices(t *testing.T) {
+	t.Parallel()
+	Run(t, append(testdb.All(), Only("mariadb clientFoundRows")...), []Behaviour{
+		{"20,000 rows are saved, changed and deleted, all or none", func(t *testing.T, db *gorm.DB) {
+			const n = 20_000
+			products := make([]Product, n)
+			for i := range products {
+				products[i].Price = i
+			}
+			require.NoError(t, db.CreateInBatches(&products, 5000).Error)
+			for i := range products {
+				products[i].Name = fmt.Sprint("product ", i)
+			}
+			changePrice(t, db, products[n-2])
+			require.Equal(t, n-2, Stale(t, db.Save(&products).Error).Index)
+			var written int64
+			require.NoError(t, db.Model(&Product{}).Where("name <> ''").Count(&written).Error)
+			require.Zero(t, written)
+			products[n-2].Version = 2
+
+			res := db.Save(&products)
+
+			require.NoError(t, res.Error)
+			require.EqualValues(t, n, res.RowsAffected)
+			require.Equal(t, products, all[Product](t, db))
+			require.NoError(t, db.Model(&products).Update("price", gorm.Expr("price + 1")).Error)
+			changePrice(t, db, products[n-1])
+			require.Equal(t, n-1, Stale(t, db.Delete(&products).Error).Index)
+			require.Len(t, all[Product](t, db), n)
+			products[n-1].Version++
+			require.NoError(t, db.Delete(&products).Error)
+			require.Empty(t, all[Product](t, db))
+			products = make([]Product, n)
+			res = db.Save(&products)
+			require.NoError(t, res.Error)
+			require.EqualValues(t, n, res.RowsAffected)
+			require.Equal(t, products, all[Product](t, db))
+		}},
+		{"rows that are larger than a packet", func(t *testing.T, db *gorm.DB) {
+			type blob struct {
+				ID   uint
+				Data []byte
+				occ.Version
+			}
+			require.NoError(t, db.AutoMigrate(&blob{}))
+			blobs := make([]blob, 30)
+			for i := range blobs {
+				blobs[i].Data = []byte{byte(i)}
+			}
+			require.NoError(t, db.Create(&blobs).Error)
+			for i := range blobs {
+				blobs[i].Data = make([]byte, 1<<20)
+			}
+			require.NoError(t, db.Save(&blobs).Error)
+			require.Equal(t, blobs, all[blob](t, db))
+		}},
+	}, &Product{})
+}
+
+// statements is a logger that keeps what was sent.
+type statements struct {
+	logger.Interface
+	sent []string
+}
+
+func (s *statements) LogMode(logger.LogLevel) logger.Interface { return s }
+
+func (s *statements) Trace(_ context.Context, _ time.Time, fc func() (string, int64), _ error) {
+	sql, _ := fc()
+	s.sent = append(s.sent, sql)
+}
+
+func TestStatementsOfASlice(t *testing.T) {
+	t.Parallel()
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+		{"are one INSERT and one UPDATE, and all of them are logged", func(t *testing.T, db *gorm.DB) {
+			products := append(createSeveral(t, db, 3), Product{Name: "new"})
+			log := &statements{Interface: logger.Discard}
+			require.NoError(t, db.Session(&gorm.Session{Logger: log}).Save(&products).Error)
+			require.Len(t, log.sent, 2)
+			require.Contains(t, log.sent[0], "UPDATE ")
+			require.Contains(t, log.sent[1], "INSERT INTO ")
+			log.sent = nil
+			require.NoError(t, db.Session(&gorm.Session{Logger: log}).Model(&products).Update("name", "x").Error)
+			require.Len(t, log.sent, 1)
+		}},
+		{"count as one checked call", func(t *testing.T, db *gorm.DB) {
+			products := createSeveral(t, db, 3)
+			require.NoError(t, db.Save(&products).Error)
+			require.NoError(t, db.Model(&products).Update("name", "x").Error)
+			require.NoError(t, db.Model(&products).Clauses(occ.Unchecked()).Update("name", "x").Error)
+			changePrice(t, db, products[0])
+			require.Error(t, db.Delete(&products).Error)
+			stats := db.Plugins["occ"].(*occ.Plugin).Stats()["products"]
+			require.Equal(t, occ.TableStats{Checked: 3, Refused: 1, Blind: 1}, stats)
+		}},
+	}, &Product{})
+	Run(t, Only("sqlite PrepareStmt", "postgres PrepareStmt", "mariadb PrepareStmt"), []Behaviour{
+		{"do not fill the cache of prepared statements", func(t *testing.T, db *gorm.DB) {
+			cache := db.ConnPool.(*gorm.PreparedStmtDB)
+			products := createSeveral(t, db, 9)
+			before := len(cache.Stmts.Keys())
+			for n := 2; n <= len(products); n++ {
+				part := products[:n]
+				require.NoError(t, db.Save(&part).Error)
+				require.NoError(t, db.Model(&part).Update("name", fmt.Sprint(n)).Error)
+			}
+			require.LessOrEqual(t, len(cache.Stmts.Keys()), before+3)
+		}},
+	}, &Product{})
+}
+
+func TestSlicesUnderOtherPlugins(t *testing.T) {
+	t.Parallel()
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+		{"soft_delete marks every row and writes its next version", func(t *testing.T, db *gorm.DB) {
+			items := []flaggedItem{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+			require.NoError(t, db.Create(&items).Error)
+			change := db.Model(&items[1]).Update("name", "B")
+			require.NoError(t, change.Error)
+
+			res := db.Delete(&items)
+
+			require.NoError(t, res.Error)
+			require.EqualValues(t, 3, res.RowsAffected)
+			stored := all[flaggedItem](t, db)
+			for i := range stored {
+				require.Equal(t, stored[i].Version, items[i].Version)
+				require.EqualValues(t, 1, items[i].IsDeleted)
+				require.EqualValues(t, 1, stored[i].IsDeleted)
+				require.False(t, items[i].DeletedAt.IsZero())
+			}
+			require.Equal(t, occ.Version(3), items[1].Version)
+			require.Equal(t, occ.ReasonDeleted, staleRows(t, db.Model(&items).Update("name", "x").Error)[2].Reason)
+			require.NoError(t, db.Unscoped().Model(&items).Update("name", "x").Error)
+			require.NoError(t, db.Unscoped().Delete(&items).Error)
+			require.Empty(t, all[flaggedItem](t, db))
+		}},
+		{"associations are saved with their owners", func(t *testing.T, db *gorm.DB) {
+			owners := []sliceOwner{{Name: "a", Parts: []slicePart{{Name: "1"}, {Name: "2"}}}, {Name: "b", Parts: []slicePart{{Name: "3"}}}}
+			require.NoError(t, db.Save(&owners).Error)
+			require.NotZero(t, owners[1].Parts[0].OwnerID)
+			owners = append(owners, sliceOwner{Name: "c", Parts: []slicePart{{Name: "4"}}})
+			owners[0].Name = "A"
+			require.NoError(t, db.Save(&owners).Error)
+			require.Equal(t, occ.Version(2), owners[0].Version)
+			require.Equal(t, occ.Version(1), owners[2].Version)
+			require.Equal(t, owners[2].ID, owners[2].Parts[0].OwnerID)
+			var parts []slicePart
+			require.NoError(t, db.Order("id").Find(&parts).Error)
+			require.Len(t, parts, 4)
+			children := []slicePart{{Name: "5", Owner: &sliceOwner{Name: "d"}}, parts[0]}
+			children[1].Owner = &sliceOwner{Name: "e"}
+			require.NoError(t, db.Save(&children).Error)
+			require.NotZero(t, children[1].OwnerID)
+			require.Equal(t, children[1].Owner.ID, Reload[slicePart](t, db, children[1].ID).OwnerID)
+			require.Equal(t, occ.Version(2), children[1].Version)
+		}},
+	}, &flaggedItem{}, &sliceOwner{}, &slicePart{})
+	Run(t, Except("SkipDefaultTransaction", Everywhere()), []Behaviour{
+		{"CreateInBatches that fails leaves the versions as they were", func(t *testing.T, db *gorm.DB) {
+			products := []Product{{ID: 1}, {ID: 2, Version: 7}, {ID: 3}, {ID: 1}}
+			require.Error(t, db.CreateInBatches(&products, 2).Error)
+			require.Equal(t, []int{0, 7, 0, 0}, versions(products))
+			require.Error(t, db.Create(&products).Error)
+			require.Equal(t, []int{0, 7, 0, 0}, versions(products))
+			items := []*hookedItem{{Name: "a"}, {Name: "b"}, {Name: "c", Failing: true}}
+			require.ErrorIs(t, db.CreateInBatches(&items, 1).Error, errItemHook)
+			require.Equal(t, []occ.Version{0, 0, 0}, []occ.Version{items[0].Version, items[1].Version, items[2].Version})
+			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+				require.NoError(t, tx.CreateInBatches(items[:2], 1).Error)
+				items[2].ID = 0
+				require.ErrorIs(t, tx.CreateInBatches([]*hookedItem{{}, items[2]}, 1).Error, errItemHook)
+				return nil
+			}))
+			require.Equal(t, []occ.Version{1, 1, 0}, []occ.Version{items[0].Version, items[1].Version, items[2].Version})
+			require.Len(t, all[hookedItem](t, db), 2)
+			require.NoError(t, db.CreateInBatches(products[:3], 2).Error)
+			require.Equal(t, []int{1, 7, 1}, versions(all[Product](t, db)))
+		}},
+	}, &Product{}, &hookedItem{})
+}
+
+func TestConflictsThatTheDatabaseReports(t *testing.T) {
+	t.Parallel()
+	Run(t, testdb.Of("postgres"), []Behaviour{
+		{"are refusals of all rows, and the transaction stays usable", func(t *testing.T, db *gorm.DB) {
+			products := createSeveral(t, db, 3)
+			for name, write := range sliceWrites {
+				require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+					current := all[Product](t, tx)
+					changePrice(t, db, current[1])
+					err := write(tx, &current).Error
+					rows := staleRows(t, err)
+					require.Len(t, rows, len(current), name)
+					require.Equal(t, occ.ReasonUnknown, rows[1].Reason)
+					var refused *occ.StaleDataError
+					require.ErrorAs(t, err, &refused)
+					require.Error(t, refused.Err)
+					return tx.Create(&Product{Name: "still usable"}).Error
+				}, &sql.TxOptions{Isolation: sql.LevelRepeatableRead}))
+			}
+			require.Len(t, all[Product](t, db), len(products)+len(sliceWrites))
+		}},
+	}, &Product{})
+}
