@@ -51,8 +51,8 @@ type Draft struct {
 	Before  occ.Version `gorm:"-"`
 	After   occ.Version `gorm:"-"`
 	Fail    string
-	Early   func(tx *gorm.DB) error
-	Nested  func(tx *gorm.DB) error
+	Early   func(tx *gorm.DB) error `gorm:"-"`
+	Nested  func(tx *gorm.DB) error `gorm:"-"`
 }
 
 // ErrHook is what a draft's hook fails with.
