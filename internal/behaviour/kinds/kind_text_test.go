@@ -233,7 +233,7 @@ func textBehaviours(k partKind) []Behaviour {
 
 func TestTheTextOfATokenIsOfItAlone(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"another column does not change it", func(t *testing.T, db *gorm.DB) {
 			mine := tokenPart{TokenColumns: TokenColumns{Name: "pen", Price: 10}}
 			require.NoError(t, db.Create(&mine).Error)
@@ -246,7 +246,7 @@ func TestTheTextOfATokenIsOfItAlone(t *testing.T) {
 			require.NotEqual(t, text, textOf(t, db, &request))
 			require.ErrorIs(t, db.Model(&mine).Clauses(occ.ExpectText(text)).Update("name", "quill").Error, occ.ErrStaleData)
 
-			stored := reload[tokenPart](t, db, mine.ID)
+			stored := Reload[tokenPart](t, db, mine.ID)
 			require.Equal(t, TokenColumns{ID: mine.ID, Name: "pencil", Price: 20}, stored.TokenColumns)
 			require.Equal(t, textOf(t, db, &request), textOf(t, db, &stored))
 		}},
@@ -276,16 +276,16 @@ func (v *Verse) verse() *Verse          { return v }
 
 func TestVersionTextOfACompositeKey(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), verseBehaviours[typedVerse[int64]](), &typedVerse[int64]{})
-	run(t, testdb.All(), verseBehaviours[typedVerse[time.Time]](), &typedVerse[time.Time]{})
-	run(t, testdb.All(), verseBehaviours[typedVerse[uuid.UUID]](), &typedVerse[uuid.UUID]{})
-	run(t, testdb.All(), verseBehaviours[snapshotVerse](), &snapshotVerse{})
+	Run(t, testdb.All(), verseBehaviours[typedVerse[int64]](), &typedVerse[int64]{})
+	Run(t, testdb.All(), verseBehaviours[typedVerse[time.Time]](), &typedVerse[time.Time]{})
+	Run(t, testdb.All(), verseBehaviours[typedVerse[uuid.UUID]](), &typedVerse[uuid.UUID]{})
+	Run(t, testdb.All(), verseBehaviours[snapshotVerse](), &snapshotVerse{})
 }
 
 func verseBehaviours[M any, P interface {
 	*M
 	verse() *Verse
-}]() []behaviour {
+}]() []Behaviour {
 	at := func(line uint) *M {
 		m := new(M)
 		P(m).verse().Book, P(m).verse().Line = 1, line
@@ -301,7 +301,7 @@ func verseBehaviours[M any, P interface {
 		texts[1], _ = text(t, db, 2)
 		return texts
 	}
-	return []behaviour{
+	return []Behaviour{
 		{"a text is compared at the row that the whole key names", func(t *testing.T, db *gorm.DB) {
 			first, second := at(1), at(2)
 			P(first).verse().Text, P(second).verse().Text = "a", "b"
@@ -323,12 +323,12 @@ func verseBehaviours[M any, P interface {
 					return db.Model(new(M)).Where("book = ? AND line = ?", 1, 1).Clauses(occ.ExpectText(old)).Update("text", "e").Error
 				},
 			} {
-				row := stale(t, write())
+				row := Stale(t, write())
 				require.Equal(t, occ.ReasonChanged, row.Reason)
 				require.Equal(t, map[string]any{"book": uint(1), "line": uint(1)}, row.PrimaryKey)
 				require.Equal(t, [2]string{"d", "b"}, texts(t, db))
 			}
-			row := stale(t, db.Model(at(0)).Clauses(occ.ExpectText(now)).Update("text", "e").Error)
+			row := Stale(t, db.Model(at(0)).Clauses(occ.ExpectText(now)).Update("text", "e").Error)
 			require.Equal(t, occ.ReasonDeleted, row.Reason, "a part of the key is no key")
 			require.Equal(t, [2]string{"d", "b"}, texts(t, db))
 		}},
