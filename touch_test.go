@@ -109,23 +109,23 @@ func TestTouchTag(t *testing.T) {
 func TestTouchTagWhereSavesMoveParts(t *testing.T) {
 	versions := func(t *testing.T, db *gorm.DB, carts ...Cart) (v []int) {
 		for _, cart := range carts {
-			v = append(v, cartVersion(t, db, cart.ID))
+			v = append(v, CartVersion(t, db, cart.ID))
 		}
 		return v
 	}
-	run(t, append(testdb.All(), testdb.Configurations()...), []behaviour{
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"saving a slice that moves parts bumps both roots, and those of new parts", func(t *testing.T, db *gorm.DB) {
-			a, b, c, d := createCart(t, db, Line{Pieces: 1}, Line{Pieces: 2}), createCart(t, db), createCart(t, db), createCart(t, db)
+			a, b, c, d := CreateCart(t, db, Line{Pieces: 1}, Line{Pieces: 2}), CreateCart(t, db), CreateCart(t, db), CreateCart(t, db)
 			lines := []Line{a.Lines[0], a.Lines[1], {CartID: &c.ID, Pieces: 3}}
 			lines[0].CartID = &b.ID
 
 			require.NoError(t, db.Save(&lines).Error)
 
 			require.Equal(t, []int{2, 2, 2, 1}, versions(t, db, a, b, c, d))
-			require.EqualValues(t, b.ID, *reload[Line](t, db, lines[0].ID).CartID)
+			require.EqualValues(t, b.ID, *Reload[Line](t, db, lines[0].ID).CartID)
 		}},
 		{"saving a slice of pointers that moves one part alone bumps both roots", func(t *testing.T, db *gorm.DB) {
-			a, b := createCart(t, db, Line{Pieces: 1}), createCart(t, db)
+			a, b := CreateCart(t, db, Line{Pieces: 1}), CreateCart(t, db)
 			a.Lines[0].CartID = &b.ID
 
 			require.NoError(t, db.Save([]*Line{&a.Lines[0]}).Error)
@@ -133,7 +133,7 @@ func TestTouchTagWhereSavesMoveParts(t *testing.T) {
 			require.Equal(t, []int{2, 2}, versions(t, db, a, b))
 		}},
 		{"taking parts of a slice away from their root bumps it", func(t *testing.T, db *gorm.DB) {
-			a := createCart(t, db, Line{Pieces: 1}, Line{})
+			a := CreateCart(t, db, Line{Pieces: 1}, Line{})
 			a.Lines[0].CartID, a.Lines[1].CartID = nil, nil
 
 			require.NoError(t, db.Save(&a.Lines).Error)
@@ -141,8 +141,8 @@ func TestTouchTagWhereSavesMoveParts(t *testing.T) {
 			require.Equal(t, []int{2}, versions(t, db, a))
 		}},
 		{"Save of a part that moves bumps both roots, of a new one its root", func(t *testing.T, db *gorm.DB) {
-			a, b := createCart(t, db, Line{Pieces: 1}), createCart(t, db)
-			line := reload[Line](t, db, a.Lines[0].ID)
+			a, b := CreateCart(t, db, Line{Pieces: 1}), CreateCart(t, db)
+			line := Reload[Line](t, db, a.Lines[0].ID)
 			line.CartID = &b.ID
 			require.NoError(t, db.Save(&line).Error)
 			require.Equal(t, []int{2, 2}, versions(t, db, a, b))
@@ -152,13 +152,13 @@ func TestTouchTagWhereSavesMoveParts(t *testing.T) {
 			require.Equal(t, []int{2, 4}, versions(t, db, a, b))
 			require.NoError(t, db.Save(&[]Line{{ID: 901, CartID: &a.ID}, {CartID: &b.ID}}).Error)
 			require.Equal(t, []int{3, 5}, versions(t, db, a, b))
-			b = reload[Cart](t, db, b.ID)
+			b = Reload[Cart](t, db, b.ID)
 			require.NoError(t, db.Save(&Line{ID: 990, Cart: &b}).Error)
 			require.Equal(t, []int{3, 6}, versions(t, db, a, b))
 			require.EqualValues(t, 6, b.Version)
 		}},
 		{"parts without a version that are saved bump the roots before and after", func(t *testing.T, db *gorm.DB) {
-			a, b := createCart(t, db), createCart(t, db)
+			a, b := CreateCart(t, db), CreateCart(t, db)
 			remarks := []Remark{{CartID: a.ID}, {CartID: a.ID}}
 			require.NoError(t, db.Omit("Cart").Create(&remarks).Error)
 			require.Equal(t, []int{2, 1}, versions(t, db, a, b))
@@ -173,31 +173,31 @@ func TestTouchTagWhereSavesMoveParts(t *testing.T) {
 			require.Equal(t, []int{4, 4}, versions(t, db, a, b))
 		}},
 		{"FullSaveAssociations of a root that takes over a part bumps both roots once", func(t *testing.T, db *gorm.DB) {
-			a, b := createCart(t, db, Line{Pieces: 1}), createCart(t, db)
+			a, b := CreateCart(t, db, Line{Pieces: 1}), CreateCart(t, db)
 			b.Lines = []Line{a.Lines[0], {Pieces: 4}}
 
-			require.NoError(t, full(db).Save(&b).Error)
+			require.NoError(t, db.Session(&gorm.Session{FullSaveAssociations: true}).Save(&b).Error)
 
 			require.Equal(t, []int{2, 2}, versions(t, db, a, b))
 			require.EqualValues(t, 2, b.Version)
-			c := createCart(t, db)
+			c := CreateCart(t, db)
 			c.Lines = []Line{b.Lines[1]}
 			require.NoError(t, db.Save(&c).Error)
 			require.Equal(t, []int{2, 3, 2}, versions(t, db, a, b, c))
 			d := Cart{Lines: []Line{c.Lines[0]}}
-			require.NoError(t, full(db).Create(&d).Error)
+			require.NoError(t, db.Session(&gorm.Session{FullSaveAssociations: true}).Create(&d).Error)
 			require.Equal(t, []int{2, 3, 3, 1}, versions(t, db, a, b, c, d))
 		}},
 		{"a part saved with the root that it moves to bumps both once", func(t *testing.T, db *gorm.DB) {
-			a, b := createCart(t, db, Line{Pieces: 1}), createCart(t, db)
+			a, b := CreateCart(t, db, Line{Pieces: 1}), CreateCart(t, db)
 			line := a.Lines[0]
 			line.Cart, line.CartID = &b, &b.ID
-			require.NoError(t, full(db).Save(&line).Error)
+			require.NoError(t, db.Session(&gorm.Session{FullSaveAssociations: true}).Save(&line).Error)
 			require.Equal(t, []int{2, 2}, versions(t, db, a, b))
 			require.EqualValues(t, 2, b.Version)
 		}},
 		{"an upsert that moves parts bumps both roots", func(t *testing.T, db *gorm.DB) {
-			a, b := createCart(t, db, Line{Pieces: 1}, Line{}), createCart(t, db)
+			a, b := CreateCart(t, db, Line{Pieces: 1}, Line{}), CreateCart(t, db)
 			lines := []Line{a.Lines[0], {ID: a.Lines[1].ID}}
 			lines[0].CartID, lines[1].CartID = &b.ID, &b.ID
 			require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&lines).Error)

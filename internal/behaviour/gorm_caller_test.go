@@ -140,8 +140,8 @@ type (
 
 // sentByPlugin are calls on rows of db of which the plugin sends something itself.
 func sentByPlugin(t *testing.T, db *gorm.DB) map[string]func(*gorm.DB) error {
-	mine, _ := pair(t, db)
-	cart := createCart(t, db, Line{}, Line{})
+	mine, _ := Pair(t, db)
+	cart := CreateCart(t, db, Line{}, Line{})
 	leaves, twigs := []leaf{{Name: "a"}, {Name: "b"}}, []twig{{Name: "a"}, {Name: "b"}}
 	require.NoError(t, db.Create(&leaves).Error)
 	require.NoError(t, db.Create(&twigs).Error)
@@ -170,7 +170,7 @@ func sentByPlugin(t *testing.T, db *gorm.DB) map[string]func(*gorm.DB) error {
 
 func TestStatementsOfThePluginAreLoggedWithTheLineOfTheCaller(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), []behaviour{{"whatever it sends them for", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.All(), []Behaviour{{"whatever it sends them for", func(t *testing.T, db *gorm.DB) {
 		for name := range sentByPlugin(t, db) {
 			call := sentByPlugin(t, db)[name]
 			db, l := logLines(db)
