@@ -110,21 +110,21 @@ func TestRollingDeploymentUnderLoad(t *testing.T) {
 			old := database.Open(t, &gorm.Config{QueryFields: true}) // PostgreSQL's plan of SELECT * does not outlive another column
 			require.NoError(t, old.AutoMigrate(&oldAccount{}))
 			require.NoError(t, old.Create(&oldAccount{ID: 1}).Error)
-			now := reopen(t, old, gorm.Config{QueryFields: true}, occ.New())
+			now := Reopen(t, old, gorm.Config{QueryFields: true}, occ.New())
 			made := deposit(t, old)
 
 			require.NoError(t, now.AutoMigrate(&newAccount{}))
 			require.NoError(t, occ.CreateTriggers(now, &newAccount{}))
-			before := reload[newAccount](t, now, 1)
+			before := Reload[newAccount](t, now, 1)
 			require.NoError(t, newDeposits(t, now, occ.WithLockAfter(2)))
-			after := reload[newAccount](t, now, 1)
+			after := Reload[newAccount](t, now, 1)
 			require.NoError(t, occ.DropTriggers(now, &newAccount{}))
 			require.NoError(t, now.Exec("ALTER TABLE accounts DROP COLUMN version").Error)
 
 			require.Equal(t, after.Balance-before.Balance, int(after.Version-before.Version), "each deposit has moved the version")
 			deposited, err := made()
 			require.NoError(t, err)
-			require.Equal(t, deposited+deposits, reload[oldAccount](t, old, 1).Balance, "no deposit is lost")
+			require.Equal(t, deposited+deposits, Reload[oldAccount](t, old, 1).Balance, "no deposit is lost")
 		})
 	}
 }
