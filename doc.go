@@ -85,6 +85,11 @@
 // owner's version: tag the belongs-to field `gorm:"touch"` to have the version of an aggregate root advance with its parts. Association
 // mode's Delete, Replace and Clear are writes by condition: models that still hold those rows must be loaded again.
 //
+// Create inserts what is not there. A part that brings a version, from a fixture say, is inserted with it where its owner is
+// inserted by the same call; a part that is gone is never inserted with an owner that was there before. A model that was
+// deleted and is created again goes on at the next version, so that who holds the deleted row is refused; a copy of it, or
+// one whose version you set, keeps what it brings.
+//
 // # What leaves the version as it is
 //
 // A write of nothing but automatic timestamps, or of columns tagged `gorm:"unversioned"`, is not compared, and the version

@@ -37,6 +37,10 @@ func (e *Engine) ofAssociations(callback func(*gorm.DB)) func(*gorm.DB) {
 		if s := db.Statement.Schema; s != nil && len(e.ModelOfSchema(s).Relations) == 0 {
 			return
 		}
+		if c, ok := db.Statement.Clauses[callClause].Expression.(*Call); ok && c.isCreate() {
+			db.Statement.Settings.Store(ownerSetting, c)
+			defer db.Statement.Settings.Delete(ownerSetting)
+		}
 		returned := false
 		defer func() {
 			if !returned {

@@ -28,6 +28,8 @@ type Call struct {
 	op       conflict.Op // what a refusal is of, unless the plan says otherwise; it never changes
 	switches intent.Switches
 	isLinked bool     // GORM saves associations along with their owner
+	owner    *Call    // that of the owner, where the owner is created
+	inserts  int      // how many models the call has inserted
 	unit     *tx.Unit // set where the call may write more than one row
 
 	clauses   []keptClause // clauses to be given back to the caller as they were

@@ -27,7 +27,11 @@ func (c *Call) delete() (int64, error) {
 		return 0, err
 	}
 	p.by.Own = c.Stmt.Clauses["WHERE"]
-	return p.choosing(func() (int64, error) { return p.touching(nil, p.delete) })
+	affected, err := p.choosing(func() (int64, error) { return p.touching(nil, p.delete) })
+	if err == nil && affected > 0 && c.removes() && !c.DB.DryRun {
+		p.rememberDeleted()
+	}
+	return affected, err
 }
 
 // delete deletes the rows of the plan, once it is known which version each is expected to be at.

@@ -18,6 +18,7 @@ type Engine struct {
 	Dialect     *dialect.Dialect
 	Gorm        gormCallbacks
 	batchCalls  batchCalls
+	deleted     deletedModels
 	BlindWrites bool
 	Counters    stats.Counters
 	Lean        *Lean       // nil without WithLeanTransactions

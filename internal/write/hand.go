@@ -154,15 +154,14 @@ func keyed(hand []*rows.Row) []*rows.Row {
 
 // firstVersions returns the versions to insert: a preset one is kept, and the database makes its own.
 func (c *Call) firstVersions(hand []rows.Row) ([]any, error) {
-	kind, firsts := c.Model.Version.Kind, make([]any, len(hand))
+	firsts := make([]any, len(hand))
 	for i, r := range hand {
-		firsts[i] = r.Before
-		if !kind.IsZero(r.Before) || c.Model.Version.ByDatabase {
+		if firsts[i] = r.Before; c.Model.Version.ByDatabase {
 			continue
 		}
-		first, err := kind.Next(c.Ctx, nil)
+		first, err := c.firstOf(r.Model, r.Before)
 		if err != nil {
-			return nil, c.versionError(err)
+			return nil, err
 		}
 		firsts[i] = first
 	}

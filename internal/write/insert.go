@@ -39,6 +39,7 @@ func (c *Call) insert() (int64, error) {
 		return 0, err
 	}
 	isInserted = true
+	c.inserts += len(numbered.rows)
 	for i := range numbered.rows {
 		c.remember(&numbered.rows[i], true)
 		c.note(numbered.rows[i].Model)
@@ -133,7 +134,9 @@ func (c *Call) withoutVersions() (hand []rows.Row, maps []map[string]any) {
 	case []map[string]any:
 		return nil, dest
 	}
-	return c.unloaded(c.collect(c.Stmt.ReflectValue, nil)), nil
+	return slices.DeleteFunc(c.collect(c.Stmt.ReflectValue, nil), func(r rows.Row) bool {
+		return !c.Model.Version.Kind.IsZero(r.Before) && !c.wasDeleted(r.Model, r.Before)
+	}), nil
 }
 
 // leaveOut keeps the version out of the INSERT, for all rows or, with the database's default, for some of them. It returns the
@@ -231,7 +234,7 @@ func (n *numbering) addModel(index int, model reflect.Value) error {
 		return nil
 	}
 	before := version.Of(n.c.Ctx, model)
-	first, err := n.firstOr(before)
+	first, err := n.c.firstOf(model, before)
 	if err != nil {
 		return err
 	}
@@ -240,15 +243,26 @@ func (n *numbering) addModel(index int, model reflect.Value) error {
 	return nil
 }
 
+// firstOf returns the version that a model is inserted with. A row that was deleted through it goes on from its last one.
+func (c *Call) firstOf(model reflect.Value, before any) (next any, err error) {
+	if !c.wasDeleted(model, before) {
+		return c.firstOr(before)
+	}
+	if next, err = c.Model.Version.Kind.Next(c.Ctx, before); err != nil {
+		return nil, c.versionError(err)
+	}
+	return next, nil
+}
+
 // firstOr returns the first version of a row, or the preset one as the column is going to hold it.
-func (n *numbering) firstOr(preset any) (any, error) {
-	kind := n.c.Model.Version.Kind
+func (c *Call) firstOr(preset any) (any, error) {
+	kind := c.Model.Version.Kind
 	if !kind.IsZero(preset) {
 		return kind.Stored(preset), nil
 	}
-	first, err := kind.Next(n.c.Ctx, nil)
+	first, err := kind.Next(c.Ctx, nil)
 	if err != nil {
-		return nil, n.c.versionError(err)
+		return nil, c.versionError(err)
 	}
 	return first, nil
 }
@@ -269,7 +283,7 @@ func (n *numbering) addMap(values map[string]any) (err error) {
 			return err
 		}
 	}
-	first, err := n.firstOr(preset)
+	first, err := n.c.firstOr(preset)
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,10 @@ func (e *Engine) openWrite(db *gorm.DB, m *model.Model, op conflict.Op) error {
 	c := pool.Get().(*Call)
 	c.begin(e, db, m, op)
 	c.switches = switches
-	c.isLinked = c.isCreate() && isAssociationSave(db)
+	if c.isLinked = c.isCreate() && isAssociationSave(db); c.isLinked {
+		owner, _ := stmt.Settings.Load(ownerSetting)
+		c.owner, _ = owner.(*Call)
+	}
 	stmt.Clauses[callClause] = clause.Clause{Expression: c}
 	if c.isEndOfSave() {
 		c.endSave()

@@ -14,7 +14,8 @@ import (
 
 // relink saves the children of a has-one or has-many with their owner. GORM has given them the owner's key already and
 // writes that to every row; here, a row that has it is left alone, one that has another is compared, so that a child is
-// not pulled back from where somebody else has moved it, and one that is not there is inserted if it was never loaded.
+// not pulled back from where somebody else has moved it, and one that is not there is inserted if it was never loaded, or if its
+// owner is inserted too.
 func (c *Call) relink(given clause.OnConflict) (int64, error) {
 	if c.DB.DryRun {
 		return c.insert()
@@ -64,7 +65,7 @@ func (c *Call) sortChildren(by rows.Lookup, fields []*schema.Field) (missing, mo
 	}
 	for i, r := range found {
 		switch {
-		case !states[i].IsThere && (by.Identity != nil || c.Model.Version.Kind.IsZero(r.Before)):
+		case !states[i].IsThere && (by.Identity != nil || c.Model.Version.Kind.IsZero(r.Before) || c.isOfNewOwners()):
 			missing = append(missing, *r)
 		case !states[i].IsThere, !states[i].Holds:
 			moved = append(moved, *r)

@@ -5,26 +5,50 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/tx"
 )
 
 // insertOrSkip is the upsert that does nothing where a row is there. Only models whose row was inserted get a version;
 // which they are, GORM cannot tell of several, so the plugin finds out. Models that come along with their owner and are
-// loaded already are linked, not written: inserting one would bring back a deleted row.
+// loaded already are linked, not written. Where one is gone, only a Create of its owner inserts it.
 func (c *Call) insertOrSkip() (int64, error) {
 	hand := c.candidates()
 	if c.DB.DryRun || len(hand) == 0 {
 		return c.insert() // maps, or no write at all
 	}
 	if c.isLinked {
-		hand = c.unloaded(hand)
+		var err error
+		if hand, err = c.toLink(hand); err != nil {
+			return 0, err
+		}
 	}
 	insert := func() (int64, error) { return c.insertSkipping(hand) }
 	if c.Model.Version.ByDatabase {
 		return c.within(insert) // what is read afterwards must not be what somebody else has written
 	}
 	return insert()
+}
+
+// toLink returns the parts of owners that are to be inserted if they are not there. A loaded one that is not there would leave
+// the owner with a key that leads nowhere: it is inserted with an owner that is new, and refused with another.
+func (c *Call) toLink(hand []rows.Row) ([]rows.Row, error) {
+	loaded := slices.DeleteFunc(slices.Clone(hand), func(r rows.Row) bool { return c.Model.Version.Kind.IsZero(r.Before) })
+	hand = c.unloaded(hand)
+	if c.owner == nil || len(loaded) == 0 {
+		return hand, nil
+	}
+	gone, err := c.missingNow(loaded)
+	switch {
+	case err != nil || len(gone) == 0:
+		return hand, err
+	case c.isOfNewOwners():
+		return append(hand, gone...), nil
+	}
+	p := c.planOf(gone)
+	p.op = conflict.OpUpdate
+	return nil, p.readAndRefuse(p.pointers())
 }
 
 // errSkipped says that a row was there already.
@@ -91,6 +115,7 @@ func (c *Call) insertAll(hand []rows.Row) (int64, error) {
 		c.forgetDefaults(hand)
 		return 0, err
 	}
+	c.inserts += len(hand)
 	for i := range hand {
 		c.remember(&hand[i], true)
 		c.note(hand[i].Model)

@@ -72,6 +72,9 @@ func (c *Call) planToSave() (*plan, error) {
 func (p *plan) saveSlice() (int64, error) {
 	hand, agree := p.savedOnce()
 	saved := p.sortSaved(hand)
+	if err := p.moveGone(&saved); err != nil {
+		return 0, err
+	}
 	if saved.isEmpty() {
 		return 0, nil // the call has written all of them already
 	}
@@ -114,6 +117,18 @@ func (p *plan) sortSaved(hand []*rows.Row) (s savedSlice) {
 		}
 	}
 	return s
+}
+
+// moveGone has the parts of new owners inserted that bring a version and are not there.
+func (p *plan) moveGone(s *savedSlice) error {
+	if len(s.loaded) == 0 || p.DB.DryRun || !p.isOfNewOwners() {
+		return nil
+	}
+	there, gone, _, err := p.divideByPresence(s.loaded)
+	if err == nil && len(gone) > 0 {
+		s.loaded, s.keyed = there, append(s.keyed, gone...)
+	}
+	return err
 }
 
 func (c *Call) countSaved(s savedSlice) {
