@@ -61,6 +61,9 @@ func (q *Query) holds() clause.Expression {
 		return clause.Expr{SQL: "1"}
 	}
 	own := q.Own.Expression.(clause.Where)
+	if len(q.From.Tables) > 0 {
+		return clause.Expr{SQL: "CASE WHEN EXISTS (SELECT 1 ? WHERE ?) THEN 1 ELSE 0 END", Vars: []any{q.From, clauses.Group{Conditions: own.Exprs}}}
+	}
 	return clause.Expr{SQL: "CASE WHEN ? THEN 1 ELSE 0 END", Vars: []any{clauses.Group{Conditions: own.Exprs}}}
 }
 

@@ -29,6 +29,7 @@ type Lookup struct {
 	Target   []clause.Expression // what the rows of a conflict target have to be besides
 	AsShown  bool                // rows are read as the transaction shows them, and not locked
 	Own      clause.Clause       // WHERE as the caller left it
+	From     clause.From         // the further tables that Own refers to
 	Proposed []Column            // what Own says of the rows that an upsert was to insert
 }
 

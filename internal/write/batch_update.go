@@ -167,8 +167,18 @@ func (b *batchUpdate) prepare(part rows.Part) {
 		b.db.Statement.Clauses["UPDATE"] = b.p.ValuesFirst("UPDATE", given, values, b.p.IndexOf(&b.p.by, part))
 		b.write(nil)
 	} else {
-		b.write(clauses.Expressions{clauses.Prefixed{Word: "FROM ", Expression: values}})
+		b.write(clauses.Expressions{clauses.Prefixed{Word: "FROM ", Expression: values}, b.alsoFrom()})
 	}
+}
+
+// alsoFrom has the tables of the caller's own FROM stand behind the values.
+func (b *batchUpdate) alsoFrom() clause.Expression {
+	from := b.p.by.From
+	if len(from.Tables) == 0 || b.db != b.p.DB {
+		return clauses.Expressions{}
+	}
+	delete(b.db.Statement.Clauses, "FROM")
+	return clauses.Prefixed{Word: ", ", Expression: from}
 }
 
 // startOver takes from the statement what the part before has left in it: GORM adds to conditions.
@@ -178,6 +188,9 @@ func (b *batchUpdate) startOver(conditions []clause.Expression) {
 	stmt.Vars = nil
 	delete(stmt.Clauses, softDeleteMark)
 	stmt.Clauses["WHERE"] = b.p.groupedWhere(conditions)
+	if from, had := b.p.clausesBefore("FROM"); had && b.db == b.p.DB {
+		stmt.Clauses["FROM"] = from
+	}
 	given, _ := b.p.clausesBefore("UPDATE")
 	given.BeforeExpression = b.p.Dialect.Settings(false)
 	stmt.Clauses["UPDATE"] = given

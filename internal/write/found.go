@@ -27,7 +27,7 @@ func (p *plan) writeUnchecked(set clause.Set, send func(*gorm.DB)) (int64, error
 
 func (p *plan) writeAndLearn(set clause.Set, send func(*gorm.DB)) (int64, error) {
 	if len(p.rows) == 0 {
-		return p.run(set, send)
+		return p.writeUnnamed(set, send)
 	}
 	return p.within(func() (int64, error) {
 		affected, err := p.run(set, send)
@@ -38,6 +38,23 @@ func (p *plan) writeAndLearn(set clause.Set, send func(*gorm.DB)) (int64, error)
 			return 0, p.learnUnchanged(&p.rows[0])
 		}
 		return affected, p.learnVersion(&p.rows[0])
+	})
+}
+
+// writeUnnamed writes rows that no model in hand names. What RETURNING makes models of learns the versions, or the snapshots,
+// that the rows have then, if it gave all their columns.
+func (p *plan) writeUnnamed(set clause.Set, send func(*gorm.DB)) (int64, error) {
+	returning, asked := p.Stmt.Clauses["RETURNING"].Expression.(clause.Returning)
+	isWhole := len(returning.Columns) == 0 || slices.ContainsFunc(returning.Columns, func(c clause.Column) bool { return c.Name == "*" })
+	if !asked || !isWhole || !p.Model.Version.ByDatabase || p.isHardDelete() {
+		return p.run(set, send)
+	}
+	return p.within(func() (int64, error) {
+		affected, err := p.run(set, send)
+		if err != nil || p.DB.DryRun || affected == 0 || !p.Stmt.ReflectValue.CanAddr() {
+			return affected, err
+		}
+		return affected, p.inserted(p.collect(p.Stmt.ReflectValue, nil)).learnInserted()
 	})
 }
 
@@ -53,7 +70,8 @@ func (p *plan) writeMatched(set clause.Set, send func(*gorm.DB)) (int64, error) 
 	case len(p.rows) == 0 && !p.by.HasOwnConditions() && !p.DB.AllowGlobalUpdate:
 		return 0, gorm.ErrMissingWhereClause
 	}
-	p.keepClauses("UPDATE", "ORDER BY", "LIMIT")
+	p.keepFrom()
+	p.keepClauses("ORDER BY", "LIMIT")
 	return p.allOrNone(func() (int64, error) {
 		hand, err := p.lockMatched()
 		if err != nil || len(hand) == 0 {

@@ -3,6 +3,7 @@ package write
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
@@ -199,15 +200,24 @@ func (p *plan) updateCounted(set clause.Set) (int64, error) {
 
 // updateSeveral is the UPDATE of the models of a slice with one payload.
 func (p *plan) updateSeveral(set clause.Set) (int64, error) {
-	p.keepClauses("UPDATE")
+	p.keepFrom()
 	return p.writePartitioned(func(hand []*rows.Row, compared bool) severalWrite {
 		return p.advancing(set, hand, compared, p.Plugin.Gorm.update).severalWrite()
 	})
 }
 
+// keepFrom keeps the clauses that an UPDATE of several rows changes, and the tables that the caller updates from: their FROM is
+// one with that of the values.
+func (p *plan) keepFrom() {
+	p.keepClauses("UPDATE", "FROM")
+	if slices.Contains(p.Stmt.BuildClauses, "FROM") {
+		p.by.From, _ = p.Stmt.Clauses["FROM"].Expression.(clause.From)
+	}
+}
+
 // updateSeveralUncompared is the UPDATE of the models of a slice with one payload that leaves their versions.
 func (p *plan) updateSeveralUncompared(set clause.Set) (int64, error) {
-	p.keepClauses("UPDATE")
+	p.keepFrom()
 	update := p.batchOf(p.KeyColumns(&p.by), set, p.Plugin.Gorm.update)
 	return p.writeAsTheyAre(p.pointers(), severalWrite{send: update.run, written: update.giveReturned})
 }
