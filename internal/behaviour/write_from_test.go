@@ -1,4 +1,4 @@
-package occ_test
+package behaviour_test
 
 import (
 	"testing"
@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -46,51 +47,51 @@ func TestUpdateOfSeveralRowsFromAnotherTable(t *testing.T) {
 		return products, items
 	}
 	set := map[string]any{"name": gorm.Expr("sources.name")}
-	run(t, except("m", testdb.All()), []behaviour{ // neither MySQL nor MariaDB has UPDATE ... FROM
+	Run(t, Except("m", testdb.All()), []Behaviour{ // neither MySQL nor MariaDB has UPDATE ... FROM
 		{"compares each of a slice, and leaves out those that it does not join", func(t *testing.T, db *gorm.DB) {
 			products, items := arrange(t, db)
 			require.NoError(t, db.Clauses(from).Model(&products).Where("products.id = sources.id").Updates(set).Error)
 			require.NoError(t, db.Clauses(from).Model(&items).Where("gems.id = sources.id").Updates(set).Error)
 			require.Equal(t, []occ.Version{2, 2, 1}, []occ.Version{products[0].Version, products[1].Version, products[2].Version})
 			for i, name := range []string{"x", "y", "c"} {
-				require.Equal(t, Product{ID: uint(i + 1), Name: name, Version: products[i].Version}, reload[Product](t, db, i+1))
-				require.Equal(t, gem{ID: uint(i + 1), Name: name, V: items[i].V}, reload[gem](t, db, i+1))
+				require.Equal(t, Product{ID: uint(i + 1), Name: name, Version: products[i].Version}, Reload[Product](t, db, i+1))
+				require.Equal(t, gem{ID: uint(i + 1), Name: name, V: items[i].V}, Reload[gem](t, db, i+1))
 			}
 			two := products[:2]
 			require.NoError(t, db.Clauses(from).Model(&two).Where("products.id = sources.id").Updates(map[string]any{"name": gorm.Expr("sources.name"), "price": 4}).Error)
-			require.EqualValues(t, 3, reload[Product](t, db, 2).Version)
+			require.EqualValues(t, 3, Reload[Product](t, db, 2).Version)
 		}},
 		{"refuses a slice with a stale row", func(t *testing.T, db *gorm.DB) {
 			products, _ := arrange(t, db)
 			require.NoError(t, db.Model(&Product{ID: 2, Version: 1}).Update("price", 7).Error)
 			err := db.Clauses(from).Model(&products).Where("products.id = sources.id").Updates(set).Error
-			require.Equal(t, 1, stale(t, err).Index)
-			require.Equal(t, "a", reload[Product](t, db, 1).Name)
+			require.Equal(t, 1, Stale(t, err).Index)
+			require.Equal(t, "a", Reload[Product](t, db, 1).Name)
 		}},
 		{"gives rows by condition their next versions", func(t *testing.T, db *gorm.DB) {
 			_, items := arrange(t, db)
 			require.NoError(t, db.Clauses(from).Model(&Product{}).Where("products.id = sources.id").Updates(set).Error)
 			require.NoError(t, db.Clauses(from).Model(&gem{}).Where("gems.id = sources.id").Updates(set).Error)
 			for i, name := range []string{"x", "y", "c"} {
-				stored := reload[gem](t, db, i+1)
+				stored := Reload[gem](t, db, i+1)
 				require.Equal(t, name, stored.Name)
 				require.Equal(t, i == 2, stored.V == items[i].V)
-				require.Equal(t, name, reload[Product](t, db, i+1).Name)
+				require.Equal(t, name, Reload[Product](t, db, i+1).Name)
 			}
-			require.EqualValues(t, 2, reload[Product](t, db, 1).Version)
-			require.EqualValues(t, 1, reload[Product](t, db, 3).Version)
+			require.EqualValues(t, 2, Reload[Product](t, db, 1).Version)
+			require.EqualValues(t, 1, Reload[Product](t, db, 3).Version)
 		}},
 	}, &Product{}, &gem{}, &source{})
 }
 
 func TestRowsThatReturningGivesCanBeWritten(t *testing.T) {
-	run(t, except("m", testdb.All()), []behaviour{{"snapshots", func(t *testing.T, db *gorm.DB) {
+	Run(t, Except("m", testdb.All()), []Behaviour{{"snapshots", func(t *testing.T, db *gorm.DB) {
 		requireReturned(t, db, func(name string) shot { return shot{Name: name} })
 		var part []shot
 		require.NoError(t, db.Model(&part).Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}}}).Where("id = 1").Update("n", 9).Error)
 		require.ErrorIs(t, db.Save(&part[0]).Error, occ.ErrVersionMissing) // it does not hold the row
 	}}}, &shot{})
-	run(t, products(testdb.All(), "postgres"), []behaviour{{"Xmin", func(t *testing.T, db *gorm.DB) {
+	Run(t, Products(testdb.All(), "postgres"), []Behaviour{{"Xmin", func(t *testing.T, db *gorm.DB) {
 		requireReturned(t, db, func(name string) xidRow { return xidRow{Name: name} })
 	}}}, &xidRow{})
 }
@@ -106,5 +107,5 @@ func requireReturned[T any](t *testing.T, db *gorm.DB, row func(name string) T) 
 	require.NoError(t, db.Model(&one).Clauses(clause.Returning{}).Where("id = 2").Update("n", 7).Error)
 	require.NoError(t, db.Model(&one).Update("n", 8).Error)
 	require.ErrorIs(t, db.Model(&all[1]).Update("n", 9).Error, occ.ErrStaleData)
-	require.Equal(t, reload[T](t, db, 2), one)
+	require.Equal(t, Reload[T](t, db, 2), one)
 }

@@ -1,4 +1,4 @@
-package occ_test
+package behaviour_test
 
 import (
 	"testing"
@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -97,7 +98,7 @@ func rowsOf(t *testing.T, db *gorm.DB, models ...any) (n []int64) {
 var parcelModels = []any{&city{}, &sender{}, &parcel{}, &label{}, &mark{}, &seal{}, &stamp{}}
 
 func TestCreateOfAGraphWithPresetVersions(t *testing.T) {
-	run(t, testdb.All(), []behaviour{
+	Run(t, testdb.All(), []Behaviour{
 		{"inserts what is not there with the version that it brings", func(t *testing.T, db *gorm.DB) {
 			for i, db := range []*gorm.DB{db, full(db), db.Session(&gorm.Session{SkipDefaultTransaction: true})} {
 				p := fixture()
@@ -124,9 +125,9 @@ func TestCreateOfAGraphWithPresetVersions(t *testing.T) {
 		{"inserts a slice of owners, and parts of a new owner that has a key", func(t *testing.T, db *gorm.DB) {
 			a, b := fixture(), parcel{Sender: &sender{ID: 91, Version: 9}, Seal: &seal{ID: 92, Version: 9}}
 			require.NoError(t, db.Create(&[]*parcel{&a, &b}).Error)
-			require.Equal(t, sender{ID: 91, Version: 9}, reload[sender](t, db, 91))
-			require.EqualValues(t, 9, reload[seal](t, db, 92).Version)
-			require.EqualValues(t, 6, reload[mark](t, db, 31).Version)
+			require.Equal(t, sender{ID: 91, Version: 9}, Reload[sender](t, db, 91))
+			require.EqualValues(t, 9, Reload[seal](t, db, 92).Version)
+			require.EqualValues(t, 6, Reload[mark](t, db, 31).Version)
 		}},
 		{"takes what is there for loaded", func(t *testing.T, db *gorm.DB) {
 			p := fixture()
@@ -138,8 +139,8 @@ func TestCreateOfAGraphWithPresetVersions(t *testing.T) {
 
 			require.NoError(t, db.Create(&again).Error) // links what is linked by belongs-to and many-to-many
 
-			require.Equal(t, "sender", reload[sender](t, db, 11).Name)
-			require.Equal(t, stamp{ID: 51, Name: "x", Version: 8}, reload[stamp](t, db, 51))
+			require.Equal(t, "sender", Reload[sender](t, db, 11).Name)
+			require.Equal(t, stamp{ID: 51, Name: "x", Version: 8}, Reload[stamp](t, db, 51))
 			before[2]++
 			require.Equal(t, before, rowsOf(t, db, parcelModels...))
 
@@ -150,7 +151,7 @@ func TestCreateOfAGraphWithPresetVersions(t *testing.T) {
 			require.Equal(t, before, rowsOf(t, db, parcelModels...))
 			stale.Seal.Version = 7
 			require.NoError(t, db.Create(&stale).Error)
-			require.EqualValues(t, 8, reload[seal](t, db, 41).Version)
+			require.EqualValues(t, 8, Reload[seal](t, db, 41).Version)
 		}},
 		{"does not bring back what is soft-deleted", func(t *testing.T, db *gorm.DB) {
 			p := fixture()
@@ -159,7 +160,7 @@ func TestCreateOfAGraphWithPresetVersions(t *testing.T) {
 			p = parcel{Labels: []label{p.Labels[0]}}
 			before := rowsOf(t, db, parcelModels...)
 
-			require.Equal(t, occ.ReasonDeleted, stale(t, db.Create(&p).Error).Reason)
+			require.Equal(t, occ.ReasonDeleted, Stale(t, db.Create(&p).Error).Reason)
 
 			require.Equal(t, before, rowsOf(t, db, parcelModels...))
 			require.Zero(t, p.Version)
@@ -175,7 +176,7 @@ func TestCreateOfAGraphWithPresetVersions(t *testing.T) {
 				db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&parcel{ID: 900, Sender: p.Sender}).Error,
 				db.Create(&parcel{ID: 901, Labels: []label{p.Labels[0]}}).Error,
 			} {
-				require.Equal(t, occ.ReasonDeleted, stale(t, err).Reason)
+				require.Equal(t, occ.ReasonDeleted, Stale(t, err).Reason)
 				require.Equal(t, before, rowsOf(t, db, parcelModels...))
 			}
 		}},
@@ -188,13 +189,13 @@ func TestCreateOfAModelThatWasDeleted(t *testing.T) {
 		"in one":          func(db *gorm.DB, do func(*gorm.DB) error) error { return db.Transaction(do) },
 		"in occ's":        func(db *gorm.DB, do func(*gorm.DB) error) error { return occ.Transaction(db, do) },
 	}
-	var behaviours []behaviour
+	var behaviours []Behaviour
 	for name, in := range within {
 		behaviours = append(behaviours,
-			behaviour{"goes on at the next version, " + name, func(t *testing.T, db *gorm.DB) {
-				a := create(t, db)
+			Behaviour{"goes on at the next version, " + name, func(t *testing.T, db *gorm.DB) {
+				a := Create(t, db)
 				require.NoError(t, db.Model(&a).Update("price", 2).Error)
-				held := reload[Product](t, db, a.ID)
+				held := Reload[Product](t, db, a.ID)
 
 				require.NoError(t, in(db, func(tx *gorm.DB) error {
 					if err := tx.Delete(&a).Error; err != nil {
@@ -204,11 +205,11 @@ func TestCreateOfAModelThatWasDeleted(t *testing.T) {
 				}))
 
 				require.EqualValues(t, 3, a.Version)
-				require.Equal(t, a, reload[Product](t, db, a.ID))
+				require.Equal(t, a, Reload[Product](t, db, a.ID))
 				require.ErrorIs(t, db.Model(&held).Update("price", 9).Error, occ.ErrStaleData)
 				require.NoError(t, db.Model(&a).Update("price", 9).Error)
 			}},
-			behaviour{"goes on at the next version in slices, " + name, func(t *testing.T, db *gorm.DB) {
+			Behaviour{"goes on at the next version in slices, " + name, func(t *testing.T, db *gorm.DB) {
 				rows := []Product{{Name: "a"}, {Name: "b", Version: 4}, {Name: "c"}}
 				leaves := []*leaf{{Name: "a"}, {Name: "b"}}
 				clocks := []clockRow{{Name: "a"}, {Name: "b"}}
@@ -232,18 +233,18 @@ func TestCreateOfAModelThatWasDeleted(t *testing.T) {
 				require.Equal(t, []occ.Version{2, 5, 2}, []occ.Version{rows[0].Version, rows[1].Version, rows[2].Version})
 				for i := range leaves {
 					require.NotEqual(t, before[i], leaves[i].V)
-					require.Equal(t, *leaves[i], reload[leaf](t, db, leaves[i].ID))
+					require.Equal(t, *leaves[i], Reload[leaf](t, db, leaves[i].ID))
 					require.True(t, clocks[i].At.After(at[i]))
 				}
 				for _, row := range rows {
-					require.Equal(t, row, reload[Product](t, db, row.ID))
+					require.Equal(t, row, Reload[Product](t, db, row.ID))
 				}
 			}},
 		)
 	}
 	behaviours = append(behaviours,
-		behaviour{"that failed leaves it as it was, and goes on at the next version then", func(t *testing.T, db *gorm.DB) {
-			a := create(t, db)
+		Behaviour{"that failed leaves it as it was, and goes on at the next version then", func(t *testing.T, db *gorm.DB) {
+			a := Create(t, db)
 			require.NoError(t, db.Delete(&a).Error)
 			b := Product{ID: a.ID, Version: 7}
 			require.NoError(t, db.Create(&b).Error) // another model keeps what it brings
@@ -252,9 +253,9 @@ func TestCreateOfAModelThatWasDeleted(t *testing.T) {
 			require.EqualValues(t, 1, a.Version)
 			require.NoError(t, db.Delete(&b).Error)
 			require.NoError(t, db.Create(&a).Error)
-			require.Equal(t, Product{ID: a.ID, Name: "pen", Price: 10, Version: 2}, reload[Product](t, db, a.ID))
+			require.Equal(t, Product{ID: a.ID, Name: "pen", Price: 10, Version: 2}, Reload[Product](t, db, a.ID))
 		}},
-		behaviour{"goes on where a soft-deleted row was removed for good", func(t *testing.T, db *gorm.DB) {
+		Behaviour{"goes on where a soft-deleted row was removed for good", func(t *testing.T, db *gorm.DB) {
 			n := Note{Text: "a"}
 			require.NoError(t, db.Create(&n).Error)
 			require.NoError(t, db.Delete(&n).Error)
@@ -264,8 +265,8 @@ func TestCreateOfAModelThatWasDeleted(t *testing.T) {
 			n.DeletedAt = gorm.DeletedAt{}
 			require.NoError(t, db.Create(&n).Error)
 			require.EqualValues(t, 3, n.Version)
-			require.EqualValues(t, 3, reload[Note](t, db, n.ID).Version)
+			require.EqualValues(t, 3, Reload[Note](t, db, n.ID).Version)
 		}},
 	)
-	run(t, testdb.All(), behaviours, &Product{}, &Note{}, &leaf{}, &clockRow{})
+	Run(t, testdb.All(), behaviours, &Product{}, &Note{}, &leaf{}, &clockRow{})
 }
