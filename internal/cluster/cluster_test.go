@@ -12,7 +12,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"gorm.io/gorm"
@@ -138,4 +140,20 @@ func attemptsOf(err error) int {
 		return 0
 	}
 	return gaveUp.Attempts
+}
+
+// hook collects the errors after which Retry goes on.
+func hook(errs *[]error) func(int, error, time.Duration) {
+	return func(_ int, err error, _ time.Duration) { *errs = append(*errs, err) }
+}
+
+// waitFor waits until a row is at a node.
+func waitFor(t *testing.T, db *gorm.DB, p Purse) Purse {
+	t.Helper()
+	var stored Purse
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		require.NoError(c, db.Take(&stored, p.ID).Error)
+		require.Equal(c, p.Version, stored.Version)
+	}, 20*time.Second, 10*time.Millisecond)
+	return stored
 }

@@ -132,7 +132,7 @@ func (e *Endpoint) openMySQL(o Options) (*sql.DB, gorm.Dialector, error) {
 	config := mysql.NewConfig()
 	config.User, config.DBName, config.ParseTime, config.Logger = "root", o.Database, true, &mysql.NopLogger{}
 	config.ReadTimeout, config.WriteTimeout = 20*time.Second, 20*time.Second // of a frozen server
-	config.Net = "cluster " + rand.Text()
+	config.Net, config.Addr = "cluster "+rand.Text(), "127.0.0.1"
 	mysql.RegisterDialContext(config.Net, func(ctx context.Context, _ string) (net.Conn, error) { return o.wrap(e.dial(ctx)) })
 	if o.MySQL != nil {
 		o.MySQL(config)

@@ -3,6 +3,11 @@
 // status 1 as soon as something does not fit, with the shortest history that shows it; with 2 if it could not run.
 //
 //	go run ./internal/soak -db postgres -for 10m
+//
+// With -cluster, the writers write at all nodes of a cluster that it starts, see package cluster, while nodes are killed,
+// stopped, cut off or replaced. Each attempt enters what it does in a ledger, against which each node is held in the end.
+//
+//	go run ./internal/soak -cluster galera -for 60s -kill
 package main
 
 import (
@@ -41,6 +46,22 @@ type options struct {
 	workers  int
 	seed     uint64
 	sabotage bool
+	cluster  string
+
+	kill, stop, partition, failover bool
+}
+
+// happens are the names of what is to happen to a cluster.
+func (o options) happens() (names []string) {
+	for _, event := range []struct {
+		name string
+		is   bool
+	}{{"kill", o.kill}, {"stop", o.stop}, {"partition", o.partition}, {"failover", o.failover}} {
+		if event.is {
+			names = append(names, event.name)
+		}
+	}
+	return names
 }
 
 func run(ctx context.Context, args []string, out, complaints io.Writer) int {
@@ -50,7 +71,11 @@ func run(ctx context.Context, args []string, out, complaints io.Writer) int {
 	}
 	if err == nil {
 		var status int
-		if status, err = soak(ctx, o, out); err == nil {
+		start := soak
+		if o.cluster != "" {
+			start = soakCluster
+		}
+		if status, err = start(ctx, o, out); err == nil {
 			return status
 		}
 	}
@@ -67,6 +92,11 @@ func parse(args []string, complaints io.Writer) (o options, err error) {
 	flags.IntVar(&o.workers, "workers", 8, "how many sessions at the same time")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what the sessions do, but not when")
 	flags.BoolVar(&o.sabotage, "sabotage", false, "have nothing compared: it has to be noticed")
+	flags.StringVar(&o.cluster, "cluster", "", "in place of -db, the `cluster`: galera, group, group-multi, postgres or pgbouncer; takes root on Debian")
+	flags.BoolVar(&o.kill, "kill", false, "of a cluster: nodes crash and come back")
+	flags.BoolVar(&o.stop, "stop", false, "of a cluster: nodes stop answering for a while")
+	flags.BoolVar(&o.partition, "partition", false, "of a cluster: nodes, or the clients, are cut off for a while")
+	flags.BoolVar(&o.failover, "failover", false, "of a cluster: another node takes the primary's place")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -78,11 +108,31 @@ func parse(args []string, complaints io.Writer) (o options, err error) {
 	case o.duration <= 0:
 		return o, fmt.Errorf("-for %s: it has to last", o.duration)
 	}
+	if o.cluster != "" {
+		return o, o.checkCluster(*name, *dsn)
+	}
+	if len(o.happens()) > 0 {
+		return o, fmt.Errorf("-%s: there is no -cluster for it to happen to", o.happens()[0])
+	}
 	if err := useServer(*name, *dsn); err != nil {
 		return o, err
 	}
 	o.database, err = databaseOf(*name)
 	return o, err
+}
+
+var clusters = []string{"galera", "group", "group-multi", "postgres", "pgbouncer"}
+
+func (o options) checkCluster(database, dsn string) error {
+	switch {
+	case database != "" || dsn != "":
+		return errors.New("-cluster: it has databases of its own")
+	case !slices.Contains(clusters, o.cluster):
+		return fmt.Errorf("-cluster %q: it is one of %s", o.cluster, strings.Join(clusters, ", "))
+	case o.failover && (o.cluster == "galera" || o.cluster == "group-multi"):
+		return fmt.Errorf("-failover: every node of %s takes writes", o.cluster)
+	}
+	return nil
 }
 
 func databaseOf(name string) (testdb.Database, error) {

@@ -1,0 +1,42 @@
+//go:build linux
+
+package cluster
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ"
+)
+
+var galeraCluster = shared("galera", StartGalera)
+
+// TestGaleraConflictAtCommit has two nodes write a row, each in a transaction that the other does not see.
+func TestGaleraConflictAtCommit(t *testing.T) {
+	g := galeraCluster(t)
+	first, second := g.nodes[0].endpoint("mysql"), g.nodes[1].endpoint("mysql")
+	name := database(t, first)
+	a, b := open(t, first, Options{Database: name}), open(t, second, Options{Database: name})
+	purse := Purse{Amount: 10}
+	require.NoError(t, a.Create(&purse).Error)
+	waitFor(t, b, purse)
+
+	runs := 0
+	var errs []error
+	require.NoError(t, occ.Retry(t.Context(), a, func(tx *gorm.DB) error {
+		runs++
+		if err := increment(tx, purse.ID); err != nil {
+			return err
+		}
+		if runs == 1 { // commits at the other node, where nothing is locked
+			return increment(b, purse.ID)
+		}
+		return nil
+	}, occ.WithRetryHook(hook(&errs))))
+	require.Equal(t, 2, runs)
+	require.Len(t, errs, 1)
+	t.Log(errs[0])
+	require.Equal(t, Purse{purse.ID, 12, 3}, storedPurse(t, a, purse.ID))
+}
