@@ -112,11 +112,16 @@ func (*Plugin) Name() string { return "occ" }
 // Initialize is called by db.Use: it registers the plugin's callbacks. A plugin serves one gorm.DB, and those of the same
 // dialect that are opened with a copy of its configuration, as gorm.io/plugin/dbresolver does; any other call is an error
 // and registers nothing. So is a dialect that the plugin does not know, SQL Server and ClickHouse among them: a comparison
-// that the database carries out differently would lose writes. The error lists those that it knows; see [WithDialect].
+// that the database carries out differently would lose writes. The error lists those that it knows; see [WithDialect]. And so
+// is a member of a MySQL group with several primaries (group_replication_single_primary_mode=OFF): it answers OK to some
+// statements of a transaction that it has rolled back, and to its COMMIT.
 func (p *Plugin) Initialize(db *gorm.DB) error {
 	d, err := dialect.Of(db, p.dialect)
 	if err != nil {
 		return fmt.Errorf("occ: %w; occ.WithDialect names the one that the database behaves like", err)
+	}
+	if d.HasSeveralPrimaries() {
+		return errSeveralPrimaries
 	}
 	isFirst := p.engine.CompareAndSwap(nil, p.newEngine(db, &d))
 	engine := p.engine.Load()
@@ -125,6 +130,10 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	}
 	return errors.Join(engine.Register(db)...)
 }
+
+var errSeveralPrimaries = errors.New("occ: the server is set up for a MySQL group with several primaries " +
+	"(group_replication_single_primary_mode=OFF), where a transaction that was rolled back for the sake of another member's can be " +
+	"answered with OK: a write would be lost without a word; use a group with a single primary")
 
 // pluginOf finds the plugin that db was given.
 func pluginOf(db *gorm.DB) (*Plugin, error) {

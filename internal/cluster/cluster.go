@@ -36,8 +36,8 @@ func Start(ctx context.Context, kind string) (Cluster, error) {
 	switch kind {
 	case "galera":
 		return StartGalera(ctx, h)
-	case "group", "group-multi":
-		return StartGroup(ctx, h, kind == "group-multi")
+	case "group":
+		return StartGroup(ctx, h, false)
 	case "postgres":
 		return StartPostgres(ctx, h, true)
 	case "pgbouncer":

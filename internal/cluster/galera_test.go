@@ -37,6 +37,7 @@ func TestGaleraConflictAtCommit(t *testing.T) {
 	}, occ.WithRetryHook(hook(&errs))))
 	require.Equal(t, 2, runs)
 	require.Len(t, errs, 1)
-	t.Log(errs[0])
+	require.ErrorContains(t, errs[0], "1213")
+	require.EqualValues(t, 1, a.Plugins["occ"].(*occ.Plugin).Stats()["purses"].Retried, "counted")
 	require.Equal(t, Purse{purse.ID, 12, 3}, storedPurse(t, a, purse.ID))
 }

@@ -46,11 +46,8 @@ func (g *Galera) Partition(ctx context.Context, random *rand.Rand) error {
 // Failover is none.
 func (*Galera) Failover(context.Context, *rand.Rand) error { return ErrNoFailover }
 
-// Writers are all members, or the primary.
+// Writers are the primary, whichever that is.
 func (g *Group) Writers() []*Endpoint {
-	if g.isMulti {
-		return endpoints("mysql", g.nodes)
-	}
 	return []*Endpoint{{Name: "primary", dialect: "mysql", port: func() int { return g.Primary().Port }}}
 }
 
@@ -64,9 +61,6 @@ func (g *Group) Kill(ctx context.Context, random *rand.Rand) error {
 
 // Failover has the primary crash and come back as a secondary.
 func (g *Group) Failover(ctx context.Context, random *rand.Rand) error {
-	if g.isMulti {
-		return ErrNoFailover
-	}
 	return g.killOne(ctx, random, slices.Index(g.nodes, g.Primary()))
 }
 

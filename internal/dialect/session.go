@@ -13,11 +13,20 @@ type session struct {
 	isKnown           bool // the server answered
 	isMariaDB         bool // of an age that takes a list of VALUES for a query
 	snapshotIsolation bool // MariaDB: a statement that meets a row newer than the transaction's snapshot ends the transaction
+	severalPrimaries  bool // MySQL: the server is in a group, or is going to be in one, all members of which take writes
 	safeUpdates       bool // a write has to find its rows by a key, and a join with values does not count as one
 }
 
 // ofMariaDB is a variable that MariaDB has had since it takes a list of VALUES for a query, and MySQL and TiDB do not have.
 const ofMariaDB = "in_predicate_conversion_threshold"
+
+// ofGroup is a variable that MySQL has where the plugin of Group Replication is loaded. It is OFF only where somebody has
+// turned it off.
+const ofGroup = "group_replication_single_primary_mode"
+
+// HasSeveralPrimaries reports whether the server belongs to a MySQL group with several primaries, as far as it was when the
+// database was opened.
+func (d Dialect) HasSeveralPrimaries() bool { return d.session.severalPrimaries }
 
 // sessionOf asks the server itself: GORM may have been told not to ask for its version, and a proxy may make one up. Of one
 // that does not answer nothing is known: it may do so later.
@@ -26,7 +35,7 @@ func sessionOf(db *gorm.DB) (s session) {
 		return s
 	}
 	rows, err := db.ConnPool.QueryContext(context.Background(),
-		"SHOW SESSION VARIABLES WHERE Variable_name IN ('innodb_snapshot_isolation', 'sql_safe_updates', '"+ofMariaDB+"')")
+		"SHOW SESSION VARIABLES WHERE Variable_name IN ('innodb_snapshot_isolation', 'sql_safe_updates', '"+ofGroup+"', '"+ofMariaDB+"')")
 	if err != nil {
 		return s
 	}
@@ -41,6 +50,8 @@ func sessionOf(db *gorm.DB) (s session) {
 			s.snapshotIsolation = isOn
 		case "sql_safe_updates":
 			s.safeUpdates = isOn
+		case ofGroup:
+			s.severalPrimaries = !isOn
 		case ofMariaDB:
 			s.isMariaDB = true
 		}

@@ -92,7 +92,7 @@ func parse(args []string, complaints io.Writer) (o options, err error) {
 	flags.IntVar(&o.workers, "workers", 8, "how many sessions at the same time")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what the sessions do, but not when")
 	flags.BoolVar(&o.sabotage, "sabotage", false, "have nothing compared: it has to be noticed")
-	flags.StringVar(&o.cluster, "cluster", "", "in place of -db, the `cluster`: galera, group, group-multi, postgres or pgbouncer; takes root on Debian")
+	flags.StringVar(&o.cluster, "cluster", "", "in place of -db, the `cluster`: galera, group, postgres or pgbouncer; takes root on Debian")
 	flags.BoolVar(&o.kill, "kill", false, "of a cluster: nodes crash and come back")
 	flags.BoolVar(&o.stop, "stop", false, "of a cluster: nodes stop answering for a while")
 	flags.BoolVar(&o.partition, "partition", false, "of a cluster: nodes, or the clients, are cut off for a while")
@@ -121,7 +121,7 @@ func parse(args []string, complaints io.Writer) (o options, err error) {
 	return o, err
 }
 
-var clusters = []string{"galera", "group", "group-multi", "postgres", "pgbouncer"}
+var clusters = []string{"galera", "group", "postgres", "pgbouncer"}
 
 func (o options) checkCluster(database, dsn string) error {
 	switch {
@@ -129,7 +129,7 @@ func (o options) checkCluster(database, dsn string) error {
 		return errors.New("-cluster: it has databases of its own")
 	case !slices.Contains(clusters, o.cluster):
 		return fmt.Errorf("-cluster %q: it is one of %s", o.cluster, strings.Join(clusters, ", "))
-	case o.failover && (o.cluster == "galera" || o.cluster == "group-multi"):
+	case o.failover && o.cluster == "galera":
 		return fmt.Errorf("-failover: every node of %s takes writes", o.cluster)
 	}
 	return nil

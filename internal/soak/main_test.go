@@ -57,7 +57,7 @@ func TestBadUsage(t *testing.T) {
 		{[]string{"-db", "sqlite", "-workers", "0"}, "-workers 0: at least 1 is needed"},
 		{[]string{"-db", "sqlite", "-dsn", "x"}, "-dsn: sqlite has a file of its own"},
 		{[]string{"-db", "sqlite", "more"}, `"more" is no option`},
-		{[]string{"-cluster", "oracle"}, `-cluster "oracle": it is one of galera, group, group-multi, postgres, pgbouncer`},
+		{[]string{"-cluster", "oracle"}, `-cluster "oracle": it is one of galera, group, postgres, pgbouncer`},
 		{[]string{"-cluster", "galera", "-db", "mariadb"}, "-cluster: it has databases of its own"},
 		{[]string{"-cluster", "galera", "-failover"}, "-failover: every node of galera takes writes"},
 		{[]string{"-db", "sqlite", "-kill"}, "-kill: there is no -cluster for it to happen to"},
