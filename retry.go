@@ -98,7 +98,8 @@ func WithBackOff(newBackOff func() backoff.BackOff) RetryOption {
 // It locks what GORM reads into the rows' own model: by First, Take, Last, Find and Preload, and the same calls of gorm.G.
 // Joins, grouped, distinct and aggregate queries, sub-queries, raw SQL and Rows are left as they are, and so is a query with a
 // locking clause of its own. Transactions that lock several rows in different orders can meet in a deadlock, which is
-// retried. SQLite has no locks on rows: there, such an attempt begins by taking the lock on the whole database.
+// retried. SQLite has no locks on rows: there, such an attempt begins by taking the lock on the whole database. In a Galera
+// cluster the locks are those of one node: a write at another one rolls the attempt back, which is retried.
 func WithLockAfter(n int) RetryOption {
 	return func(r *retry) { r.lockAfter, r.mayLock = n, true }
 }

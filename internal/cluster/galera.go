@@ -101,10 +101,11 @@ pid-file=%[1]s/pid
 port=%[2]d
 bind-address=127.0.0.1
 skip-name-resolve
+loose-plugin-wsrep-provider=OFF
 max_connections=300
 binlog_format=ROW
 innodb_autoinc_lock_mode=2
-innodb_flush_log_at_trx_commit=0
+innodb_flush_log_at_trx_commit=2
 innodb_buffer_pool_size=64M
 innodb_log_file_size=32M
 wsrep_on=ON

@@ -5,6 +5,7 @@ package cluster
 import (
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -40,4 +41,23 @@ func TestGaleraConflictAtCommit(t *testing.T) {
 	require.ErrorContains(t, errs[0], "1213")
 	require.EqualValues(t, 1, a.Plugins["occ"].(*occ.Plugin).Stats()["purses"].Retried, "counted")
 	require.Equal(t, Purse{purse.ID, 12, 3}, storedPurse(t, a, purse.ID))
+}
+
+// TestGaleraReadsThatWait reads at one node right after each write at another.
+func TestGaleraReadsThatWait(t *testing.T) {
+	g := galeraCluster(t)
+	first, second := g.nodes[0].endpoint("mysql"), g.nodes[1].endpoint("mysql")
+	name := database(t, first)
+	a := open(t, first, Options{Database: name})
+	purse := Purse{Amount: 10}
+	require.NoError(t, a.Create(&purse).Error)
+	waits := func(c *mysql.Config) { c.Params = map[string]string{"wsrep_sync_wait": "1"} }
+	b := open(t, second, Options{Database: name, MySQL: waits})
+
+	for range 100 {
+		require.NoError(t, increment(a, purse.ID))
+		require.NoError(t, increment(b, purse.ID), "what was read is not stale")
+	}
+
+	require.Equal(t, Purse{purse.ID, 210, 201}, storedPurse(t, b, purse.ID))
 }

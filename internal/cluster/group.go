@@ -114,7 +114,7 @@ func (g *Group) command(i int) []string {
 	command := []string{
 		"/usr/sbin/mysqld", "--no-defaults", "--datadir=" + n.data(), fmt.Sprint("--port=", n.Port), "--bind-address=127.0.0.1",
 		"--socket=" + n.dir + "/socket", "--pid-file=" + n.dir + "/pid", "--mysqlx=OFF", "--secure-file-priv=NULL", "--max-connections=300",
-		"--innodb-buffer-pool-size=64M", "--innodb-redo-log-capacity=64M", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0",
+		"--innodb-buffer-pool-size=64M", "--innodb-redo-log-capacity=64M", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0",
 		"--innodb-doublewrite=OFF", fmt.Sprint("--server-id=", i+1), "--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--log-bin=bin",
 		"--report-host=127.0.0.1", "--plugin-load-add=group_replication.so",
 	}
