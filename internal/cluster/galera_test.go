@@ -48,11 +48,10 @@ func TestGaleraReadsThatWait(t *testing.T) {
 	g := galeraCluster(t)
 	first, second := g.nodes[0].endpoint("mysql"), g.nodes[1].endpoint("mysql")
 	name := database(t, first)
-	a := open(t, first, Options{Database: name})
+	waits := func(c *mysql.Config) { c.Params = map[string]string{"wsrep_sync_wait": "1"} }
+	a, b := open(t, first, Options{Database: name, MySQL: waits}), open(t, second, Options{Database: name, MySQL: waits})
 	purse := Purse{Amount: 10}
 	require.NoError(t, a.Create(&purse).Error)
-	waits := func(c *mysql.Config) { c.Params = map[string]string{"wsrep_sync_wait": "1"} }
-	b := open(t, second, Options{Database: name, MySQL: waits})
 
 	for range 100 {
 		require.NoError(t, increment(a, purse.ID))
