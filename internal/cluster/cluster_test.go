@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"gorm.io/gorm"
@@ -151,9 +150,9 @@ func hook(errs *[]error) func(int, error, time.Duration) {
 func waitFor(t *testing.T, db *gorm.DB, p Purse) Purse {
 	t.Helper()
 	var stored Purse
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		require.NoError(c, db.Take(&stored, p.ID).Error)
-		require.Equal(c, p.Version, stored.Version)
+	require.Eventually(t, func() bool {
+		stored = Purse{}
+		return db.Take(&stored, p.ID).Error == nil && stored.Version == p.Version
 	}, 20*time.Second, 10*time.Millisecond)
 	return stored
 }
