@@ -3,7 +3,6 @@ package behaviour
 import (
 	"context"
 	"database/sql"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -148,15 +147,6 @@ func Begin(t testing.TB, db *gorm.DB, opts ...*sql.TxOptions) *gorm.DB {
 	require.NoError(t, tx.Error)
 	t.Cleanup(func() { tx.Rollback() }) // of a transaction that the test left open
 	return tx
-}
-
-// OfOthers is a callback as another module would register it: WithLeanTransactions takes whatever is below this module's
-// internal/ for the plugin's own, and these tests are there.
-func OfOthers(callback func(*gorm.DB)) func(*gorm.DB) {
-	return reflect.MakeFunc(reflect.TypeOf(callback), func(args []reflect.Value) []reflect.Value {
-		callback(args[0].Interface().(*gorm.DB))
-		return nil
-	}).Interface().(func(*gorm.DB))
 }
 
 // WithoutSettings is a statement without what stands before it on MariaDB from 11.6.2 on, and is set for it alone.

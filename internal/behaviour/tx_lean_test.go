@@ -202,17 +202,17 @@ func TestLeanTransactionsStayForCallbacksOfOthers(t *testing.T) {
 	t.Parallel()
 	plugins := map[string]func(db *gorm.DB) error{
 		"before the statement": func(db *gorm.DB) error {
-			return db.Callback().Update().Before("gorm:update").Register("other", OfOthers(func(*gorm.DB) {}))
+			return db.Callback().Update().Before("gorm:update").Register("other", func(*gorm.DB) {})
 		},
 		"behind the statement": func(db *gorm.DB) error {
-			return db.Callback().Update().After("gorm:update").Before("gorm:commit_or_rollback_transaction").Register("other", OfOthers(func(*gorm.DB) {}))
+			return db.Callback().Update().After("gorm:update").Before("gorm:commit_or_rollback_transaction").Register("other", func(*gorm.DB) {})
 		},
 		"in the place of the statement": func(db *gorm.DB) error {
 			update := db.Callback().Update().Get("gorm:update")
-			return db.Callback().Update().Replace("gorm:update", OfOthers(update))
+			return db.Callback().Update().Replace("gorm:update", func(db *gorm.DB) { update(db) })
 		},
 		"in the place of a hook": func(db *gorm.DB) error {
-			return db.Callback().Update().Replace("gorm:after_update", OfOthers(func(*gorm.DB) {}))
+			return db.Callback().Update().Replace("gorm:after_update", func(*gorm.DB) {})
 		},
 	}
 	var behaviours []Behaviour
@@ -243,8 +243,8 @@ func TestLeanTransactionsStayForCallbacksOfOthers(t *testing.T) {
 		p := Create(t, db)
 		counted, trips := countLean(t, db, gorm.Config{}, otherPlugin{"other", func(db *gorm.DB) error {
 			return errors.Join(
-				db.Callback().Update().Before("*").Register("first", OfOthers(func(*gorm.DB) {})),
-				db.Callback().Update().After("gorm:commit_or_rollback_transaction").Register("last", OfOthers(func(*gorm.DB) {})))
+				db.Callback().Update().Before("*").Register("first", func(*gorm.DB) {}),
+				db.Callback().Update().After("gorm:commit_or_rollback_transaction").Register("last", func(*gorm.DB) {}))
 		}})
 
 		require.NoError(t, counted.Model(&p).Update("price", 70).Error)

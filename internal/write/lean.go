@@ -128,7 +128,7 @@ func (p *leanPath) hasOurs() bool {
 	}
 	seen := p.seen.Load()
 	if seen == nil || seen.fns.Pointer() != fns.Pointer() || seen.fns.Len() != fns.Len() {
-		seen = &seenCallbacks{fns, areFrom(fns, functionName(reflect.ValueOf(p.begin)), ourPackage, gormPackage)}
+		seen = &seenCallbacks{fns, areFrom(fns, functionName(reflect.ValueOf(p.begin)), append(slices.Clone(ourPackages), gormPackage)...)}
 		p.seen.Store(seen)
 	}
 	return seen.isOurs
@@ -175,17 +175,21 @@ func functionName(fn reflect.Value) string {
 }
 
 var (
-	ourPackage  = packagesBeside(functionName(reflect.ValueOf(read.Resume)))
+	ourPackages = packagesBeside(functionName(reflect.ValueOf(read.Resume)), "write", "read", "tx")
 	gormBegin   = functionName(reflect.ValueOf(callbacks.BeginTransaction))
 	gormCommit  = functionName(reflect.ValueOf(callbacks.CommitOrRollbackTransaction))
 	gormPackage = packageOf(gormCommit)
 )
 
-// packagesBeside is what the names of functions in the internal packages of a module begin with.
-func packagesBeside(function string) string {
+// packagesBeside returns what the names of functions begin with in the internal packages of a module that register callbacks.
+func packagesBeside(function string, names ...string) []string {
 	const internal = "/internal/"
 	module, _, _ := strings.Cut(function, internal)
-	return module + internal
+	packages := make([]string, len(names))
+	for i, name := range names {
+		packages[i] = module + internal + name + "."
+	}
+	return packages
 }
 
 // packageOf is the package of a function that is no method, with the dot behind it.
