@@ -75,7 +75,6 @@ func TestPgBouncer(t *testing.T) {
 		{"statements are prepared on it", "max_prepared_statements = 200", Options{}, false},
 		{"and by GORM too", "max_prepared_statements = 200", Options{}, true},
 		{"nothing is prepared, by the simple protocol", "max_prepared_statements = 0", Options{Postgres: mode(pgx.QueryExecModeSimpleProtocol)}, false},
-		{"nothing is prepared, by unnamed statements", "max_prepared_statements = 0", Options{Postgres: mode(pgx.QueryExecModeExec)}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e, name := bounced(t, tt.settings+"\ndefault_pool_size = 3")
