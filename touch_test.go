@@ -2,7 +2,11 @@ package occ_test
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -293,4 +297,113 @@ func TestModelsThatAreMetAtTheSameTime(t *testing.T) {
 			}
 		}},
 	}, &Cart{}, &Line{})
+}
+
+// TestTouchingManyParents has children of more parents than a statement takes parameters.
+func TestTouchingManyParents(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{{"touches all of them once", func(t *testing.T, db *gorm.DB) {
+		n := map[string]int{"sqlite": 33000, "postgres": 66000, "mysql": 66000}[db.Name()]
+		insertNumbered(t, db, "carts (id, owner, version)", "%d, 'ann', 1", n)
+		insertNumbered(t, db, "remarks (id, cart_id, text)", "%[1]d, %[1]d, 'old'", n)
+
+		require.NoError(t, db.Model(&Remark{}).Where("text = ?", "old").Update("text", "new").Error)
+
+		var touched int64
+		require.NoError(t, db.Model(&Cart{}).Where("version = 2").Count(&touched).Error)
+		require.EqualValues(t, n, touched)
+	}}}, &Cart{}, &Line{}, &Remark{})
+}
+
+// insertNumbered inserts rows by text, which no limit on parameters holds for.
+func insertNumbered(t *testing.T, db *gorm.DB, into, values string, n int) {
+	t.Helper()
+	const rows = 10000
+	for from := 1; from <= n; from += rows {
+		var sql strings.Builder
+		fmt.Fprintf(&sql, "INSERT INTO %s VALUES ", into)
+		for i := from; i < min(from+rows, n+1); i++ {
+			if i > from {
+				sql.WriteByte(',')
+			}
+			fmt.Fprintf(&sql, "("+values+")", i)
+		}
+		require.NoError(t, db.Exec(sql.String()).Error)
+	}
+}
+
+// TestWorkOfTouching compares what a Create of many parents with a child each allocates with that of a few. It is not parallel, for it
+// counts the allocations of the whole program.
+func TestWorkOfTouching(t *testing.T) {
+	for _, d := range testdb.All() {
+		t.Run(d.Name, func(t *testing.T) {
+			db := open(t, d, []any{&Cart{}, &Line{}, &Remark{}})
+			mallocs := func(n int) uint64 {
+				carts := make([]Cart, n)
+				for i := range carts {
+					carts[i].Lines = []Line{{Pieces: i}}
+				}
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				tx, recorded := record(db)
+				require.NoError(t, tx.Session(&gorm.Session{CreateBatchSize: 500}).Create(&carts).Error)
+				runtime.ReadMemStats(&after)
+				require.LessOrEqual(t, len(recorded.sent("")), 10*(n/500+1))
+				require.EqualValues(t, 1, carts[n-1].Version)
+				require.EqualValues(t, 1, carts[n-1].Lines[0].Version)
+				return after.Mallocs - before.Mallocs
+			}
+			mallocs(10)
+			few, many := mallocs(500), mallocs(4000)
+
+			require.Less(t, float64(many)/float64(few), 12.0, "%d and %d allocations: 8 times the rows are 8 times the work", few, many)
+		})
+	}
+}
+
+// TestVerifyForThoseWhoOnlyRead has sessions that must not lock anything.
+func TestVerifyForThoseWhoOnlyRead(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.All(), []behaviour{{"in a read-only session", func(t *testing.T, db *gorm.DB) {
+		cart := createCart(t, db)
+		behind := cart
+		behind.Version = 9
+		begin := map[string]string{
+			"sqlite": "PRAGMA query_only = 1", "postgres": "SET default_transaction_read_only = on", "mysql": "SET SESSION TRANSACTION READ ONLY",
+		}[db.Name()]
+		end := map[string]string{
+			"sqlite": "PRAGMA query_only = 0", "postgres": "SET default_transaction_read_only = off", "mysql": "SET SESSION TRANSACTION READ WRITE",
+		}[db.Name()]
+		require.NoError(t, db.Connection(func(conn *gorm.DB) error {
+			conn = conn.Session(&gorm.Session{})
+			require.NoError(t, conn.Exec(begin).Error)
+			defer conn.Exec(end)
+			require.Error(t, conn.Create(&Cart{}).Error)
+
+			require.NoError(t, occ.Verify(conn, &cart))
+			require.Equal(t, occ.ReasonAhead, stale(t, occ.Verify(conn, &behind)).Reason)
+			return nil
+		}))
+	}}}, &Cart{}, &Line{}, &Remark{})
+	run(t, testdb.Of("postgres"), []behaviour{{"with a role that may only SELECT", func(t *testing.T, db *gorm.DB) {
+		cart := createCart(t, db)
+		role := fmt.Sprintf("occ_reader_%d", time.Now().UnixNano())
+		require.NoError(t, db.Exec("CREATE ROLE "+role).Error)
+		defer func() {
+			require.NoError(t, db.Exec("DROP OWNED BY "+role).Error)
+			require.NoError(t, db.Exec("DROP ROLE "+role).Error)
+		}()
+		var schema string
+		require.NoError(t, db.Raw("SELECT current_schema()").Scan(&schema).Error)
+		require.NoError(t, db.Exec("GRANT USAGE ON SCHEMA "+schema+" TO "+role).Error)
+		require.NoError(t, db.Exec("GRANT SELECT ON carts TO "+role).Error)
+		require.NoError(t, db.Connection(func(conn *gorm.DB) error {
+			conn = conn.Session(&gorm.Session{})
+			require.NoError(t, conn.Exec("SET ROLE "+role).Error)
+			defer conn.Exec("RESET ROLE")
+			require.Error(t, conn.Model(&cart).Update("owner", "bob").Error)
+
+			return occ.Verify(conn, &cart)
+		}))
+	}}}, &Cart{}, &Line{}, &Remark{})
 }

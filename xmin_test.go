@@ -2,10 +2,12 @@ package occ_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
@@ -190,4 +192,39 @@ func TestXmin(t *testing.T) {
 			require.Equal(t, occ.ReasonChanged, Stale(t, db.Model(&invoice).Update("total", 1).Error).Reason)
 		}},
 	}, &Invoice{}, &InvoiceLine{})
+}
+
+// Folio is in a table that is divided into partitions.
+type Folio struct {
+	ID    uint
+	Total int
+	occ.Xmin
+}
+
+func TestXminOfPartitions(t *testing.T) {
+	t.Parallel()
+	postgresOnly(t, []behaviour{{"is known after each write, and compared", func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Exec("CREATE TABLE folios (id bigserial PRIMARY KEY, total bigint) PARTITION BY HASH (id)").Error)
+		for i := range 2 {
+			require.NoError(t, db.Exec(fmt.Sprintf("CREATE TABLE folios_%d PARTITION OF folios FOR VALUES WITH (MODULUS 2, REMAINDER %[1]d)", i)).Error)
+		}
+		folio := Folio{Total: 1}
+		require.NoError(t, db.Create(&folio).Error)
+		folios := []Folio{{Total: 2}, {Total: 3}, {Total: 4}}
+		require.NoError(t, db.Create(&folios).Error)
+		for _, l := range append(folios, folio) {
+			require.Equal(t, reload[Folio](t, db, l.ID), l)
+		}
+		mine := folio
+
+		require.NoError(t, db.Model(&folio).Update("total", 10).Error)
+		require.NoError(t, db.Save(&folios).Error)
+		require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&folios).Error)
+
+		require.ErrorIs(t, db.Model(&mine).Update("total", 20).Error, occ.ErrStaleData)
+		require.Equal(t, reload[Folio](t, db, folio.ID), folio)
+		require.NoError(t, db.Save(&folio).Error)
+		require.NoError(t, db.Delete(&folio).Error)
+		require.NoError(t, db.Delete(&folios).Error)
+	}}})
 }

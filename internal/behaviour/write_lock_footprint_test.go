@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -182,6 +183,177 @@ func TestADeleteOfASliceLocksOnlyItsRowsInALargeTable(t *testing.T) {
 			require.Equal(t, 2500, freeRows(t, db, "plots"))
 		}},
 	}, &Plot{})
+}
+
+// Crop and Stand touch the parents that they belong to.
+type (
+	Crop struct {
+		ID     uint
+		PlotID uint
+		Plot   *Plot `gorm:"touch"`
+		Name   string
+	}
+	Stand struct {
+		ID          uint
+		StallMarket string `gorm:"size:20"`
+		StallNumber int
+		Stall       *Stall `gorm:"foreignKey:StallMarket,StallNumber;references:Market,Number;touch"`
+		Name        string
+	}
+)
+
+func TestAWriteOfChildrenLocksOnlyTheirParents(t *testing.T) {
+	t.Parallel()
+	var behaviours []behaviour
+	for _, n := range []int{3, 20, 2000} {
+		behaviours = append(behaviours,
+			behaviour{fmt.Sprintf("of %d parents", n), func(t *testing.T, db *gorm.DB) {
+				plots := makeRows(n, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
+				require.NoError(t, db.CreateInBatches(&plots, 1000).Error)
+				of := func(size int) []Crop {
+					return makeRows(size, func(i int) Crop { return Crop{PlotID: plots[i-1].ID} })
+				}
+				requireTouchFootprint(t, db, "plots", n, of)
+			}},
+			behaviour{fmt.Sprintf("of %d parents, by a key of two columns", n), func(t *testing.T, db *gorm.DB) {
+				stalls := makeRows(n, func(i int) Stall { return Stall{Market: fmt.Sprintf("m%05d", i), Number: i, Price: i} })
+				require.NoError(t, db.CreateInBatches(&stalls, 1000).Error)
+				of := func(size int) []Stand {
+					return makeRows(size, func(i int) Stand { return Stand{StallMarket: stalls[i-1].Market, StallNumber: i} })
+				}
+				requireTouchFootprint(t, db, "stalls", n, of)
+			}},
+		)
+	}
+	run(t, testdb.Of("postgres", "mariadb"), behaviours, &Plot{}, &Stall{}, &Crop{}, &Stand{})
+}
+
+// requireTouchFootprint writes children of some parents in a transaction, and counts the parents that are free.
+func requireTouchFootprint[T any](t *testing.T, db *gorm.DB, parents string, n int, of func(size int) []T) {
+	t.Helper()
+	for _, size := range slices.Compact([]int{2, max(2, n/4)}) {
+		children := of(size)
+		require.NoError(t, db.Create(&children).Error)
+		calls := []footprint[T]{
+			{"Create", func(tx *gorm.DB, _ []T) error { more := of(size); return tx.Create(&more).Error }},
+			{"Update by condition", func(tx *gorm.DB, _ []T) error { return tx.Model(new(T)).Where("1 = 1").Update("name", "x").Error }},
+			{"Update of a slice", func(tx *gorm.DB, b []T) error { return tx.Model(&b).Update("name", "x").Error }},
+			{"Delete of a slice", func(tx *gorm.DB, b []T) error { return tx.Delete(&b).Error }},
+		}
+		for _, call := range calls {
+			tx := begin(t, db)
+
+			require.NoError(t, call.call(tx, children), call.name)
+
+			require.Equal(t, n-size, freeRows(t, db, parents), "%s of children of %d of %d parents", call.name, size, n)
+			require.NoError(t, tx.Rollback().Error)
+		}
+		require.NoError(t, db.Delete(&children).Error)
+	}
+}
+
+// TestIndexesThatAreDropped has batches go by an index that was there when the table was met.
+func TestIndexesThatAreDropped(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.Of("mariadb"), []behaviour{{"do not fail the next batch", func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Exec("CREATE TABLE looses (id bigint NOT NULL, price bigint, version bigint NOT NULL DEFAULT 1)").Error)
+		looses := makeRows(5, func(i int) Loose { return Loose{ID: uint(i), Price: i} })
+		require.NoError(t, db.Create(&looses).Error)
+		calls := map[string]func() error{
+			"Save":   func() error { return db.Save(&looses).Error },
+			"Verify": func() error { return occ.Verify(db, looses) },
+			"Delete": func() error { few := looses[3:]; looses = looses[:3]; return db.Delete(&few).Error },
+		}
+		for name, call := range calls {
+			require.NoError(t, db.Exec("CREATE UNIQUE INDEX by_id ON looses (id)").Error)
+			require.NoError(t, occ.Touch(db, looses))
+			require.NoError(t, db.Exec("DROP INDEX by_id ON looses").Error)
+
+			require.NoError(t, call(), name)
+
+			require.NoError(t, occ.Verify(db, looses))
+		}
+	}}})
+}
+
+func TestTablesAreTakenInOneOrder(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Use(occ.New()))
+		require.NoError(t, db.AutoMigrate(&Plot{}, &Stall{}))
+		plot, stall := Plot{Code: "a"}, Stall{Market: "a", Number: 1}
+		require.NoError(t, db.Create(&plot).Error)
+		require.NoError(t, db.Create(&stall).Error)
+		for _, call := range []func(*gorm.DB, ...any) error{occ.Touch, occ.Verify} {
+			var orders [2][]string
+			for i, models := range [][]any{{&plot, &stall}, {&stall, &plot}} {
+				tx, recorded := record(db)
+
+				require.NoError(t, call(tx, models...))
+
+				for _, sql := range recorded.sent("") {
+					for _, table := range []string{"plots", "stalls"} {
+						if strings.Contains(sql, table) {
+							orders[i] = append(orders[i], table)
+						}
+					}
+				}
+			}
+			require.Equal(t, []string{"plots", "stalls"}, slices.Compact(orders[0]))
+			require.Equal(t, orders[0], orders[1])
+		}
+		plot.Version, stall.Version = 9, 9
+
+		var refused *occ.StaleDataError
+		require.ErrorAs(t, occ.Verify(db, &stall, &plot), &refused)
+		require.Equal(t, 1, refused.Rows[0].Index, "the position among the models that were passed")
+	})
+}
+
+// TestPlansOfBatches has a small batch in a large table, with and without statistics: its rows are found by an index.
+func TestPlansOfBatches(t *testing.T) {
+	t.Parallel()
+	run(t, testdb.Of("sqlite", "postgres"), []behaviour{{"find their rows by an index", func(t *testing.T, db *gorm.DB) {
+		plots := makeRows(5000, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
+		require.NoError(t, db.CreateInBatches(&plots, 1000).Error)
+		calls := footprints(func(p *Plot) { p.Version = 9 })
+		for range 2 {
+			for _, call := range calls {
+				batch := slices.Clone(plots[1000:1005])
+				tx := begin(t, db)
+				session, recorded := record(tx)
+
+				require.NoError(t, call.call(session, batch), call.name)
+
+				require.NoError(t, tx.Rollback().Error)
+				requireIndexed(t, db, call.name, recorded.sent(""), "plots")
+			}
+			require.NoError(t, db.Exec("ANALYZE").Error)
+		}
+	}}}, &Plot{})
+}
+
+// requireIndexed asks for the plans of statements.
+func requireIndexed(t *testing.T, db *gorm.DB, name string, statements []string, table string) {
+	t.Helper()
+	explain, scan := "EXPLAIN ", "Seq Scan on "+table
+	if db.Name() == "sqlite" {
+		explain, scan = "EXPLAIN QUERY PLAN ", "SCAN "+table
+	}
+	explained := 0
+	for _, sql := range statements {
+		verb, _, _ := strings.Cut(sql, " ")
+		if !slices.Contains([]string{"SELECT", "UPDATE", "DELETE", "INSERT"}, verb) || strings.HasSuffix(sql, "WHERE 1 = 0") {
+			continue
+		}
+		var plan []map[string]any
+		require.NoError(t, db.Raw(explain+sql).Scan(&plan).Error)
+		for _, line := range plan {
+			require.NotContains(t, fmt.Sprint(line), scan, "%s: %s", name, sql)
+		}
+		explained++
+	}
+	require.Positive(t, explained, name)
 }
 
 // PostgreSQL is not among them: it goes through the rows of a small table in the order in which they lie there, which every

@@ -114,3 +114,17 @@ func (a AnyOf) Build(builder clause.Builder) {
 	}
 	_ = builder.WriteByte(')')
 }
+
+// ByIndex has a statement, a query or an UPDATE, use an index.
+type ByIndex struct{ Index clause.Expression }
+
+func (b ByIndex) ModifyStatement(stmt *gorm.Statement) {
+	for _, name := range []string{"FROM", "UPDATE"} {
+		c := stmt.Clauses[name]
+		c.AfterExpression = b.Index
+		stmt.Clauses[name] = c
+	}
+}
+
+// Build writes nothing.
+func (ByIndex) Build(clause.Builder) {}

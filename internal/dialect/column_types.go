@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"database/sql"
 	"math"
 	"regexp"
 	"slices"
@@ -57,4 +58,50 @@ func (d Dialect) ChangeType(column, columnType, fullType string) string {
 		return "MODIFY COLUMN " + column + " " + fullType
 	}
 	return ""
+}
+
+// LimitsColumns tells whether columns hold what their type says and no more; SQLite's take any value.
+func (d Dialect) LimitsColumns() bool { return d.Name == postgres || d.Name == mysql }
+
+// CutsText tells whether a text that is too long may be stored without its end: MySQL does so unless its mode is strict.
+func (d Dialect) CutsText() bool { return d.Name == mysql }
+
+// PadsText tells whether a column of this type is read with blanks behind shorter text.
+func (d Dialect) PadsText(columnType string) bool {
+	return d.Name == postgres && slices.Contains([]string{"char", "character", "bpchar"}, baseType(columnType)) && !strings.Contains(columnType, "varying")
+}
+
+// PartitionedQuery asks PostgreSQL whether a table is divided into partitions.
+func (d Dialect) PartitionedQuery(t Table) string {
+	return "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = to_regclass(" + literal(d.QuoteTable(t)) + ")"
+}
+
+// TypeQuery asks for the type of a column, as it is in [Column]. Of MySQL it asks in a way that knows temporary tables, and
+// gets what [ScanType] reads.
+func (d Dialect) TypeQuery(t Table, column string) string {
+	if d.Name == mysql {
+		return "SHOW COLUMNS FROM " + d.QuoteTable(t)
+	}
+	return "SELECT a.attname, CASE y.typtype WHEN 'd' THEN format_type(y.typbasetype, y.typtypmod) ELSE format_type(a.atttypid, a.atttypmod) END " +
+		"FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid " +
+		"WHERE a.attrelid = to_regclass(" + literal(d.QuoteTable(t)) + ") AND a.attname = " + literal(column)
+}
+
+// ScanType reads the type of a column out of what [Dialect.TypeQuery] gives; empty where there is no such column.
+func (d Dialect) ScanType(rows *sql.Rows, column string) (columnType string, err error) {
+	names, err := rows.Columns()
+	if err != nil {
+		return "", err
+	}
+	var name string
+	targets := append([]any{&name, &columnType}, make([]any, max(len(names), 2)-2)...)
+	for i := range targets[2:] {
+		targets[2+i] = new(sql.RawBytes)
+	}
+	for rows.Next() {
+		if err := rows.Scan(targets...); err != nil || d.SameName(name, column) {
+			return strings.ToLower(columnType), err
+		}
+	}
+	return "", rows.Err()
 }

@@ -79,8 +79,8 @@ const (
 // SameText compares text byte for byte, whatever the column's collation makes of case, accents and trailing spaces.
 func (d Dialect) SameText(column clause.Column, value any) clause.Expression {
 	switch d.Name {
-	case postgres: // the cast also takes a uuid or citext column; COLLATE alone does not
-		return clause.Expr{SQL: `CAST(? AS text) COLLATE "C" = ?`, Vars: []any{column, value}}
+	case postgres: // the cast also takes a uuid or citext column; COLLATE alone does not. It drops the blanks that char(n) is read with
+		return clause.Expr{SQL: `? IN (CAST(? AS text) COLLATE "C", concat(?) COLLATE "C")`, Vars: []any{value, column, column}}
 	case mysql: // both sides in one character set first: the column's may be another one than the connection's
 		return clause.Expr{SQL: "CAST(CONVERT(? USING utf8mb4) AS BINARY) = CAST(CONVERT(? USING utf8mb4) AS BINARY)", Vars: []any{column, value}}
 	case sqlite:

@@ -26,6 +26,7 @@ const (
 	notReady        = 1047 // MySQL, MariaDB ER_UNKNOWN_COM_ERROR; Galera, for a node that is not part of the primary component
 	serverShutdown  = 1053 // MySQL, MariaDB ER_SERVER_SHUTDOWN
 	duplicateEntry  = 1062 // MySQL, MariaDB ER_DUP_ENTRY
+	noSuchIndex     = 1176 // MySQL, MariaDB ER_KEY_DOES_NOT_EXITS: a statement asks for an index that is not there
 	errorInCommit   = 1180 // MySQL, MariaDB ER_ERROR_DURING_COMMIT
 	tooManyOfUser   = 1203 // MySQL, MariaDB ER_TOO_MANY_USER_CONNECTIONS
 	lockWaitTimeout = 1205 // MySQL, MariaDB ER_LOCK_WAIT_TIMEOUT
@@ -49,6 +50,12 @@ const (
 	engineDeadlock    = "error 149" // HA_ERR_LOCK_DEADLOCK: at COMMIT, a conflict with another member
 	engineNoSavepoint = "error 153" // HA_ERR_NO_SAVEPOINT: the transaction has gone, and its savepoints with it
 )
+
+// IsNoSuchIndex tells whether a statement asked for an index that has been dropped.
+func (d Dialect) IsNoSuchIndex(err error) bool {
+	f, ok := d.faultIn(err)
+	return ok && d.Name == mysql && f.number == noSuchIndex
+}
 
 // IsConflict tells whether the database itself reports with err that a row was changed by somebody else.
 func (d Dialect) IsConflict(err error) bool {

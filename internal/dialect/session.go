@@ -3,6 +3,7 @@ package dialect
 import (
 	"context"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -58,6 +59,19 @@ func sessionOf(db *gorm.DB) (s session) {
 	}
 	s.isKnown = rows.Err() == nil
 	return s
+}
+
+// zoneOf asks the driver for the zone that it takes times to be in, by having it read one.
+func zoneOf(db *gorm.DB) *time.Location {
+	if db.ConnPool == nil {
+		return nil
+	}
+	var read time.Time
+	err := db.ConnPool.QueryRowContext(context.Background(), "SELECT CAST('2001-02-03 04:05:06' AS DATETIME)").Scan(&read)
+	if err != nil || read.Location() == time.UTC {
+		return nil
+	}
+	return read.Location()
 }
 
 // Settings stands before a statement that locks rows or writes compared ones, and applies to it alone: it sees the rows as

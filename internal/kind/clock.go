@@ -44,10 +44,41 @@ func unitOf(digits int) time.Duration {
 
 func (c Clock) Next(_ context.Context, current any) (any, error) {
 	now := c.now().UTC().Truncate(c.Unit)
-	if before, ok := timeIn(current); ok && !now.After(before) {
-		now = before.UTC().Truncate(c.Unit).Add(c.Unit)
+	if before, ok := timeIn(current); ok {
+		now = c.later(now, before)
 	}
-	return c.hold(reflect.ValueOf(now)), nil
+	return c.Stored(c.hold(reflect.ValueOf(now))), nil
+}
+
+// later is now, or the next time that the column tells from before.
+func (c Clock) later(now, before time.Time) time.Time {
+	if now.After(before) && c.reads(now).After(c.reads(before)) {
+		return now
+	}
+	before = before.UTC().Truncate(c.Unit)
+	next := before.Add(c.Unit)
+	if !c.reads(next).After(c.reads(before)) { // clocks go back
+		return c.at(c.reads(before).Add(c.Unit))
+	}
+	return next
+}
+
+// reads is what a clock in the zone of the connection reads at a time, as if it stood in UTC: all that the column holds of it.
+func (c Clock) reads(t time.Time) time.Time {
+	if c.dialect.Zone == nil {
+		return t.UTC()
+	}
+	_, offset := t.In(c.dialect.Zone).Zone()
+	return t.UTC().Add(time.Duration(offset) * time.Second)
+}
+
+// at is the time that the driver makes of what the clock reads. Where clocks go back, two times read the same.
+func (c Clock) at(reads time.Time) time.Time {
+	if c.dialect.Zone == nil {
+		return reads
+	}
+	hour, minute, second := reads.Clock()
+	return time.Date(reads.Year(), reads.Month(), reads.Day(), hour, minute, second, reads.Nanosecond(), c.dialect.Zone).UTC()
 }
 
 // timeIn is the time in a version; none where that is NULL.
@@ -106,7 +137,7 @@ func (c Clock) Stored(version any) any {
 	if !ok {
 		return version
 	}
-	return c.hold(reflect.ValueOf(t.UTC().Truncate(c.Unit)))
+	return c.hold(reflect.ValueOf(c.at(c.reads(t.Truncate(c.Unit)))))
 }
 
 func (c Clock) Equals(column clause.Column, value any) clause.Expression {
@@ -118,13 +149,13 @@ func (c Clock) ZeroInSQL() any { return time.Time{} }
 func (c Clock) IsSame(a, b any) bool {
 	s, okA := timeIn(a)
 	t, okB := timeIn(b)
-	return okA == okB && s.Equal(t)
+	return okA == okB && c.reads(s).Equal(c.reads(t))
 }
 
 func (c Clock) IsAhead(a, b any) bool {
 	s, _ := timeIn(a)
 	t, _ := timeIn(b)
-	return s.After(t)
+	return c.reads(s).After(c.reads(t))
 }
 
 // Format writes the instant as RFC 3339 in UTC, with the digits of the column. A time that holds more than the column is

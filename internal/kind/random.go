@@ -20,6 +20,7 @@ type Random struct {
 	holder
 	Form    dialect.UUIDForm
 	dialect dialect.Dialect
+	pads    bool // the column is read with blanks behind shorter text
 }
 
 var uuidType = reflect.TypeFor[uuid.UUID]()
@@ -30,7 +31,8 @@ func (k *Kinds) newRandom(version *Field) (Random, bool) {
 	if r.core.Kind() != reflect.String && !isBytes {
 		return Random{}, false
 	}
-	r.Form = k.Dialect.UUIDFormOf(k.ColumnType(version.Field))
+	columnType := k.ColumnType(version.Field)
+	r.Form, r.pads = k.Dialect.UUIDFormOf(columnType), k.Dialect.PadsText(columnType)
 	if isBytes {
 		version.BindInsert = !r.bindsItself()
 		if !reflect.PointerTo(r.core).Implements(reflect.TypeFor[sql.Scanner]()) {
@@ -192,7 +194,7 @@ func (r Random) IsSame(a, b any) bool {
 	s, okA := r.Bind(r.Stored(a)).(string)
 	t, okB := r.Bind(r.Stored(b)).(string)
 	if okA && okB {
-		return s == t || r.Form == dialect.UUIDNative && strings.EqualFold(s, t)
+		return s == t || r.pads && strings.TrimRight(s, " ") == strings.TrimRight(t, " ") || r.Form == dialect.UUIDNative && strings.EqualFold(s, t)
 	}
 	i, okA := idIn(a)
 	j, okB := idIn(b)

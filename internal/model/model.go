@@ -41,8 +41,10 @@ type Model struct {
 	reach   sync.Once
 	reaches bool // see reachesVersions
 
-	Indexes sync.Map // names of indexes by which rows are found, by indexKey
-	Texts   Texts    // of the plain statements that write one row
+	Indexes     sync.Map // names of indexes by which rows are found, by indexKey
+	Partitioned sync.Map // whether a table is divided into partitions, by its name
+	Stored      sync.Map // the kind of version as the column of a table holds it, by the table's name
+	Texts       Texts    // of the plain statements that write one row
 }
 
 // IsInvolved tells whether there is anything for the plugin to do when the model is written.

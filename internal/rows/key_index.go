@@ -32,6 +32,15 @@ func (s *Site) IndexOf(by *Lookup, part Part) clause.Expression {
 	return s.ByIndex(by)
 }
 
+// ForgetIndexes reports whether a statement failed because an index has been dropped since it was looked up: it may be sent again.
+func (s *Site) ForgetIndexes(err error) bool {
+	if err == nil || !s.Dialect.IsNoSuchIndex(err) {
+		return false
+	}
+	s.Model.Indexes.Clear()
+	return true
+}
+
 func (s *Site) keyIndex(fields []*schema.Field) string {
 	columns := make([]string, len(fields))
 	for i, field := range fields {

@@ -48,7 +48,11 @@ func (s *Site) ReadRows(q Query, rows []*Row) (states []State, err error) {
 	r.columns = append([]Column{index}, append(s.KeyColumns(&q.Lookup), q.Proposed...)...)
 	states = make([]State, len(rows))
 	for _, part := range s.Split(r.columns, rows, s.CountVars(r.holds, s.DeletedInSQL())) {
-		if err := r.readPart(part, states); err != nil {
+		err := r.readPart(part, states)
+		if s.ForgetIndexes(err) {
+			err = r.readPart(part, states)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -23,6 +23,7 @@ type Memory struct {
 	Version any
 	IsWhole bool   // all columns were written
 	Key     string // of the row it was the model of, where the caller may have used the variable for another row since
+	Renamed []any  // the key that the row had, by primary field, where the write gave it another; else nil
 }
 
 // PutBack undoes what writes did to models in memory, the last one first.
@@ -31,7 +32,15 @@ func PutBack(ctx context.Context, memories []Memory) {
 		m := memories[i]
 		if m.Key == "" || m.Key == value.KeyOfModel(ctx, m.Field.Schema, m.Model) {
 			m.Field.Put(ctx, m.Model, m.Version)
+			m.putKeyBack(ctx)
 		}
+	}
+}
+
+// putKeyBack has a model name the row that its version is of.
+func (m Memory) putKeyBack(ctx context.Context) {
+	for i, part := range m.Renamed {
+		_ = m.Field.Schema.PrimaryFields[i].Set(ctx, m.Model, part)
 	}
 }
 

@@ -70,17 +70,25 @@ func (b *batchDelete) runFromValues(hand []*rows.Row) (affected int64, err error
 	}
 	parts := p.Split(update.columns, hand, update.varsBesideValues())
 	for _, part := range parts {
-		given, _ := p.clausesBefore("DELETE")
-		given.BeforeExpression = p.Dialect.Settings(true)
-		p.Stmt.Clauses["DELETE"] = p.deleteFrom(given)
-		p.Stmt.Clauses["FROM"] = p.ValuesFirst("FROM", clause.Clause{}, part.Table(&p.Site, update.columns), p.ByIndex(&p.by))
-		n, err := b.send(update.conditions, len(parts) == 1)
+		n, err := b.sendFromValues(update, part, len(parts) == 1)
+		if p.ForgetIndexes(err) {
+			n, err = b.sendFromValues(update, part, len(parts) == 1)
+		}
 		affected += n
 		if err != nil || p.DB.DryRun {
 			return affected, err
 		}
 	}
 	return affected, nil
+}
+
+func (b *batchDelete) sendFromValues(update *batchUpdate, part rows.Part, last bool) (int64, error) {
+	p := b.p
+	given, _ := p.clausesBefore("DELETE")
+	given.BeforeExpression = p.Dialect.Settings(true)
+	p.Stmt.Clauses["DELETE"] = p.deleteFrom(given)
+	p.Stmt.Clauses["FROM"] = p.ValuesFirst("FROM", clause.Clause{}, part.Table(&p.Site, update.columns), p.ByIndex(&p.by))
+	return b.send(update.conditions, last)
 }
 
 // deleteFrom is the DELETE that says of which of the tables behind FROM.

@@ -46,16 +46,15 @@ func (p *plan) advancing(set clause.Set, hand []*rows.Row, compared bool, send f
 	if compared && p.Model.Compares() == nil {
 		update.compare(hand)
 	}
-	next := version.Kind.NextInSQL(version.Column())
 	switch column := (clause.Column{Name: version.DBName}); {
 	case version.ByDatabase:
 	case compared:
 		update.assign(version.DBName, p.nextColumn(), hand)
-	case next == nil:
+	case !version.IsAdvancedInSQL():
 		update.columns = append(update.columns, p.nextColumn())
 		update.set = append(update.set, clause.Assignment{Column: column, Value: p.nextColumn().Ref()})
 	default:
-		update.set = append(update.set, clause.Assignment{Column: column, Value: next})
+		update.set = append(update.set, clause.Assignment{Column: column, Value: p.NextInSQL()})
 	}
 	return update
 }
@@ -117,12 +116,10 @@ func (b *batchUpdate) run(hand []*rows.Row) (affected int64, err error) {
 	parts := b.p.Split(b.columns, hand, b.varsBesideValues())
 	for i, part := range parts {
 		began := time.Now()
-		if b.namesRow(part) {
-			b.prepareRow(part)
-		} else {
-			b.prepare(part)
+		n, returned, hidden, err := b.sendPart(part)
+		if b.p.ForgetIndexes(err) {
+			n, returned, hidden, err = b.sendPart(part)
 		}
-		n, returned, hidden, err := b.p.sendHidden(b.db, b.behindSet, b.send)
 		b.returned, b.deleted = append(b.returned, returned...), hidden
 		affected += n
 		if err != nil || b.db.DryRun {
@@ -133,6 +130,15 @@ func (b *batchUpdate) run(hand []*rows.Row) (affected int64, err error) {
 		}
 	}
 	return affected, nil
+}
+
+func (b *batchUpdate) sendPart(part rows.Part) (affected int64, returned []reflect.Value, hidden reflect.Value, err error) {
+	if b.namesRow(part) {
+		b.prepareRow(part)
+	} else {
+		b.prepare(part)
+	}
+	return b.p.sendHidden(b.db, b.behindSet, b.send)
 }
 
 // namesRow reports whether a part is one row whose values are its key alone: conditions name it like any other.

@@ -34,6 +34,7 @@ type Call struct {
 
 	clauses   []keptClause // clauses to be given back to the caller as they were
 	isGuarded bool         // the plugin's callback has been in the place of GORM's
+	renames   bool         // the write gives rows other keys
 	isQuiet   bool         // the end of a Save that has nothing to insert
 	refusal   error        // the refusal as it is to be reported
 	memories  []tx.Memory  // to be put back if the default transaction is rolled back

@@ -37,7 +37,7 @@ func (p *plan) compareAll() {
 	case plan != nil:
 		p.compare = &bySnapshot{p: p, compared: plan.Compared}
 	default:
-		p.compare = byVersion{p.Model.Version}
+		p.compare = byVersion{&p.Site}
 	}
 }
 
@@ -50,16 +50,15 @@ func (p *plan) compareFor(set clause.Set) {
 }
 
 // byVersion compares a row with the version that it is expected to be at.
-type byVersion struct{ field *kind.Field }
+type byVersion struct{ site *rows.Site }
 
 func (v byVersion) condition(r *rows.Row) any { return r.Expected }
 
 func (v byVersion) isAt(r *rows.Row, stored any) bool {
-	kind := v.field.Kind
-	return kind.IsZero(r.Expected) && kind.IsZero(stored) || kind.IsSame(r.Expected, stored)
+	return v.site.IsSame(r.Expected, stored)
 }
 
-func (v byVersion) isUnloaded(r *rows.Row) bool { return v.field.Kind.IsZero(r.Expected) }
+func (v byVersion) isUnloaded(r *rows.Row) bool { return v.site.Model.Version.Kind.IsZero(r.Expected) }
 
 func (v byVersion) learned(_ *rows.Row, stored any) any { return stored }
 

@@ -18,7 +18,7 @@ func (p *plan) writeUnchecked(set clause.Set, send func(*gorm.DB)) (int64, error
 		p.Counters().Blind.Add(1)
 		p.whereRow(false)
 	}
-	next := p.Model.Version.Kind.NextInSQL(p.Model.Version.Column())
+	next := p.NextInSQL()
 	if p.Model.Version.ByDatabase || next != nil {
 		return p.writeAndLearn(p.andVersion(set, next), send)
 	}
@@ -139,6 +139,9 @@ func (p *plan) matching(conditions ...clause.Expression) *gorm.DB {
 	}
 	if from, ok := p.Stmt.Clauses["FROM"].Expression.(clause.From); ok && !p.isDelete() {
 		query = query.Clauses(alsoFrom(from))
+	}
+	if index := p.Stmt.Clauses["UPDATE"].AfterExpression; index != nil && !p.isDelete() {
+		query = query.Clauses(clauses.ByIndex{Index: index})
 	}
 	return query
 }

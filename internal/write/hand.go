@@ -186,7 +186,7 @@ func (c *Call) setNextAfter(r *rows.Row, version any) (err error) {
 	if c.Model.Version.ByDatabase {
 		return nil
 	}
-	if r.Next, err = c.Model.Version.Kind.Next(c.Ctx, version); err != nil {
+	if r.Next, err = c.NextKind(version).Next(c.Ctx, version); err != nil {
 		return c.versionError(err)
 	}
 	return nil

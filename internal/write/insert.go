@@ -66,7 +66,7 @@ func (c *Call) inserted(hand []rows.Row) *plan {
 // insertByDatabase leaves the version out of the INSERT where the model has none, and reads what the database made of it.
 func (c *Call) insertByDatabase() (int64, error) {
 	hand, _ := c.withoutVersions()
-	if c.Dialect.InsertReturnsWritten && len(hand) > 0 && !c.mayBeSkipped() {
+	if c.Dialect.InsertReturnsWritten && len(hand) > 0 && !c.mayBeSkipped() && !c.hidesXmin() {
 		c.returnVersion(c.defaultColumns()...)
 		affected, err := c.createWithoutVersions()
 		c.keepLearned(hand, err == nil && affected > 0)
@@ -98,6 +98,11 @@ func (c *Call) createWithoutVersions() (int64, error) {
 			func() (int64, error) { return c.withModels(modelsOf(preset), c.createWithoutVersions) },
 		)
 	})
+}
+
+// hidesXmin reports whether an INSERT cannot return a row's xmin: PostgreSQL passes it on to a partition.
+func (c *Call) hidesXmin() bool {
+	return c.Model.Version.IsXmin() && !c.DB.DryRun && c.IsPartitioned()
 }
 
 // forgetDefaults takes back the default of the column, which GORM gives models while it builds an INSERT.
@@ -248,7 +253,7 @@ func (c *Call) firstOf(model reflect.Value, before any) (next any, err error) {
 	if !c.wasDeleted(model, before) {
 		return c.firstOr(before)
 	}
-	if next, err = c.Model.Version.Kind.Next(c.Ctx, before); err != nil {
+	if next, err = c.NextKind(before).Next(c.Ctx, before); err != nil {
 		return nil, c.versionError(err)
 	}
 	return next, nil
@@ -256,7 +261,7 @@ func (c *Call) firstOf(model reflect.Value, before any) (next any, err error) {
 
 // firstOr returns the first version of a row, or the preset one as the column is going to hold it.
 func (c *Call) firstOr(preset any) (any, error) {
-	kind := c.Model.Version.Kind
+	kind := c.NextKind(nil)
 	if !kind.IsZero(preset) {
 		return kind.Stored(preset), nil
 	}

@@ -277,7 +277,7 @@ func (c *Call) hasMoved(before, now rows.State) bool {
 	if c.Model.Compares() != nil || c.Model.Version.ByDatabase {
 		return now.IsThere
 	}
-	return !c.isSame(before.Version, now.Version)
+	return !c.IsSame(before.Version, now.Version)
 }
 
 // sets reports whether an upsert moves the version on.

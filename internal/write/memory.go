@@ -2,6 +2,7 @@ package write
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/snapshot"
@@ -66,7 +67,11 @@ func (c *Call) remember(r *rows.Row, isWhole bool) {
 	if !r.Model.CanAddr() {
 		return
 	}
-	c.keep(tx.Memory{Field: c.Model.Version, Model: r.Model, Version: r.Before, IsWhole: isWhole})
+	m := tx.Memory{Field: c.Model.Version, Model: r.Model, Version: r.Before, IsWhole: isWhole}
+	if c.renames {
+		m.Renamed = slices.Clone(r.Key)
+	}
+	c.keep(m)
 }
 
 // keep is the one ledger of what a rollback puts back: the journal of a transaction that the plugin follows, else the call.

@@ -182,15 +182,63 @@ func (c *Call) touchParents(relation *schema.Relationship, children []reflect.Va
 			return err
 		}
 	}
+	return c.eachPart(relation, parents, func(find findParents) error {
+		return find(tx.Clauses(&intent.Touch{}).Model(reflect.New(relation.FieldSchema.ModelType).Interface())).
+			UpdateColumns(map[string]any{}).Error
+	})
+}
+
+// findParents gives a statement the conditions by which it finds parents.
+type findParents = func(tx *gorm.DB) *gorm.DB
+
+// eachPart sends statements about parents, each about some of them. One fails where the index that it asks for has been dropped.
+func (c *Call) eachPart(relation *schema.Relationship, parents map[string][]any, send func(find findParents) error) error {
+	site, by := c.siteOf(relation)
 	columns := model.ReferencedColumns(relation)
 	for part := range slices.Chunk(keysInOrder(parents), rows.MaxKeys) {
-		err := tx.Clauses(&intent.Touch{}).Model(reflect.New(relation.FieldSchema.ModelType).Interface()).
-			Where(clause.IN{Column: columns, Values: part}).UpdateColumns(map[string]any{}).Error
+		find := func(tx *gorm.DB) *gorm.DB {
+			tx = tx.Where(c.haveKeys(columns, part))
+			if index := site.ByIndex(&by); index != nil && len(part) > 1 {
+				return tx.Clauses(clauses.ByIndex{Index: index})
+			}
+			return tx
+		}
+		err := send(find)
+		if site.ForgetIndexes(err) {
+			err = send(find)
+		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// haveKeys is the condition that rows have one of several keys. MariaDB finds no rows by an index for a list of keys of several parts.
+func (c *Call) haveKeys(columns []clause.Column, keys []any) clause.Expression {
+	if len(columns) == 1 || !c.Dialect.ValuesFirst() {
+		return clause.IN{Column: columns, Values: keys}
+	}
+	anyOf := clauses.AnyOf{}
+	for _, key := range keys {
+		same := make([]clause.Expression, len(columns))
+		for i, part := range key.([]any) {
+			same[i] = clause.Eq{Column: columns[i], Value: part}
+		}
+		anyOf = append(anyOf, clause.And(same...))
+	}
+	return anyOf
+}
+
+// siteOf is where statements about parents work, and how they find them.
+func (c *Call) siteOf(relation *schema.Relationship) (*rows.Site, rows.Lookup) {
+	m, by := c.Plugin.ModelOfSchema(relation.FieldSchema), rows.Lookup{}
+	for _, reference := range relation.References {
+		by.Identity = append(by.Identity, reference.PrimaryKey)
+	}
+	tx := c.DB.Session(&gorm.Session{NewDB: true}).Model(m.NewModel())
+	tx.Statement.Schema, tx.Statement.Table, tx.Statement.ConnPool = m.Schema, m.Table, c.Stmt.ConnPool
+	return &rows.Site{DB: tx, Stmt: tx.Statement, Ctx: c.Ctx, Model: m, Dialect: c.Dialect}, by
 }
 
 // parentModel returns a model that has what children refer to of their parent.
@@ -295,15 +343,12 @@ func (c *Call) lockParents() error {
 
 func (c *Call) lockReferenced(relation *schema.Relationship, parents map[string][]any) error {
 	columns := model.ReferencedColumns(relation)
-	for part := range slices.Chunk(keysInOrder(parents), rows.MaxKeys) {
+	return c.eachPart(relation, parents, func(find findParents) error {
 		found := reflect.New(reflect.SliceOf(relation.FieldSchema.ModelType)).Interface()
 		tx := c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped().Set(rows.ReadPrimary, true)
 		tx = session.Inherit(tx, c.Stmt).Clauses(clause.Select{Columns: columns}, clause.Locking{Strength: clause.LockingStrengthUpdate})
-		if err := tx.Where(clause.IN{Column: columns, Values: part}).Find(found).Error; err != nil {
-			return err
-		}
-	}
-	return nil
+		return find(tx).Find(found).Error
+	})
 }
 
 // keysInOrder are keys in the order in which every transaction takes them, so that they do not deadlock.

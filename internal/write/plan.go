@@ -73,12 +73,6 @@ func (p *plan) areCurrent(hand []*rows.Row, states []rows.State) bool {
 	return true
 }
 
-// isSame reports whether two versions are the same; zero and NULL are.
-func (c *Call) isSame(a, b any) bool {
-	kind := c.Model.Version.Kind
-	return kind.IsZero(a) && kind.IsZero(b) || kind.IsSame(a, b)
-}
-
 // mayBeUnchanged reports whether the database may have found a row and not counted it, since it holds already what it was to
 // be set to; with a version of the plugin's own there is none.
 func (p *plan) mayBeUnchanged() bool {
@@ -141,7 +135,7 @@ func (p *plan) distinct(models []*rows.Row) (hand []*rows.Row, agree bool) {
 			hand = append(hand, r)
 			continue
 		}
-		agree = agree && (p.isSame(twin.Expected, r.Expected) || p.compare.isAt(twin, r.Expected))
+		agree = agree && (p.IsSame(twin.Expected, r.Expected) || p.compare.isAt(twin, r.Expected))
 		twin.Copies = append(twin.Copies, r)
 	}
 	return hand, agree

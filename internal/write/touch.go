@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -139,6 +140,7 @@ func (e *Engine) tablesOf(db *gorm.DB, models []any) (tables []table, err error)
 			index++
 		}
 	}
+	slices.SortStableFunc(tables, func(a, b table) int { return strings.Compare(a.model.Table, b.model.Table) }) // calls that lock the same tables do it in one order
 	return tables, nil
 }
 

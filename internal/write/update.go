@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
 	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/clauses"
 	"github.com/gorm-occ/occ/internal/rows"
@@ -106,10 +107,16 @@ func (c *Call) updated() reflect.Value {
 
 // updateSet runs the UPDATE with the assignments that the caller asked for, in the way the write deserves.
 func (p *plan) updateSet(set clause.Set) (int64, error) {
+	p.renames = slices.ContainsFunc(set, p.isOfKey)
 	if p.leavesVersion(set) {
 		return p.updateUncounted(set)
 	}
 	return p.touching(set, func() (int64, error) { return p.updateCounted(set) })
+}
+
+// isOfKey reports whether an assignment gives a row another primary key.
+func (c *Call) isOfKey(assignment clause.Assignment) bool {
+	return slices.ContainsFunc(c.Model.PrimaryFields, func(field *schema.Field) bool { return field.DBName == assignment.Column.Name })
 }
 
 // updateUncounted runs an UPDATE that leaves the version as it is. What the caller said of the version is compared even so.

@@ -327,8 +327,10 @@ func (u *upsert) upsertAssignments(given clause.Set, wholeRow bool) (set clause.
 
 // withNext adds the next version to the assignments of an upsert, unless the database writes it.
 func (u *upsert) withNext(set clause.Set, counts bool, next any) clause.Set {
-	if inSQL := u.Model.Version.Kind.NextInSQL(u.Model.Version.Column()); next == nil && inSQL != nil {
-		next = inSQL
+	if next == nil {
+		if inSQL := u.NextInSQL(); inSQL != nil {
+			next = inSQL
+		}
 	}
 	if !counts || next == nil || u.Model.Version.ByDatabase {
 		return set
