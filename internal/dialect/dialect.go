@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -44,9 +43,6 @@ type Dialect struct {
 	// can be locked. SQLite takes that lock with the first write, and it is too late for a transaction that has read what
 	// somebody has written since. No driver lets a transaction of its own begin in this mode, but none minds.
 	LockAtBegin []string
-
-	// Zone is the one in which the driver writes times without their offset, on MariaDB and MySQL; nil where that is UTC.
-	Zone *time.Location
 
 	session session // of MariaDB and MySQL
 }
@@ -87,7 +83,7 @@ func newDialect(db *gorm.DB, name string) Dialect {
 	if d.Name == mysql {
 		d.HasUnsigned64, d.UpdateReturning, d.ConflictTarget, d.CountsChangedRows = true, false, false, true
 		d.CurrentRead = clause.Locking{Strength: clause.LockingStrengthShare}
-		d.session, d.Zone = sessionOf(db), zoneOf(db)
+		d.session = sessionOf(db)
 		d.session.isMariaDB = d.session.isMariaDB || strings.Contains(d.serverVersion(db), mariaDB)
 		d.ReplacesTriggers = d.session.isMariaDB
 	}

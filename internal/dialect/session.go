@@ -61,13 +61,14 @@ func sessionOf(db *gorm.DB) (s session) {
 	return s
 }
 
-// zoneOf asks the driver for the zone that it takes times to be in, by having it read one.
-func zoneOf(db *gorm.DB) *time.Location {
-	if db.ConnPool == nil {
+// ZoneOf asks the driver of MariaDB or MySQL for the zone in which it writes times without their offset, by having it read one;
+// nil where that is UTC.
+func (d Dialect) ZoneOf(ctx context.Context, pool gorm.ConnPool) *time.Location {
+	if d.Name != mysql {
 		return nil
 	}
 	var read time.Time
-	err := db.ConnPool.QueryRowContext(context.Background(), "SELECT CAST('2001-02-03 04:05:06' AS DATETIME)").Scan(&read)
+	err := pool.QueryRowContext(ctx, "SELECT CAST('2001-02-03 04:05:06' AS DATETIME)").Scan(&read)
 	if err != nil || read.Location() == time.UTC {
 		return nil
 	}

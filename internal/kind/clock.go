@@ -23,6 +23,13 @@ type Clock struct {
 	Unit    time.Duration
 	now     func() time.Time
 	dialect dialect.Dialect
+	zone    *time.Location // in which the driver writes times without their offset; nil where that is UTC
+}
+
+// InZone is the clock as it makes versions for a driver that writes times of a zone; nil is UTC.
+func (c Clock) InZone(zone *time.Location) Clock {
+	c.zone = zone
+	return c
 }
 
 func (k *Kinds) newClock(field *schema.Field) (Clock, bool) {
@@ -65,20 +72,20 @@ func (c Clock) later(now, before time.Time) time.Time {
 
 // reads is what a clock in the zone of the connection reads at a time, as if it stood in UTC: all that the column holds of it.
 func (c Clock) reads(t time.Time) time.Time {
-	if c.dialect.Zone == nil {
+	if c.zone == nil {
 		return t.UTC()
 	}
-	_, offset := t.In(c.dialect.Zone).Zone()
+	_, offset := t.In(c.zone).Zone()
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
 // at is the time that the driver makes of what the clock reads. Where clocks go back, two times read the same.
 func (c Clock) at(reads time.Time) time.Time {
-	if c.dialect.Zone == nil {
+	if c.zone == nil {
 		return reads
 	}
 	hour, minute, second := reads.Clock()
-	return time.Date(reads.Year(), reads.Month(), reads.Day(), hour, minute, second, reads.Nanosecond(), c.dialect.Zone).UTC()
+	return time.Date(reads.Year(), reads.Month(), reads.Day(), hour, minute, second, reads.Nanosecond(), c.zone).UTC()
 }
 
 // timeIn is the time in a version; none where that is NULL.

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -26,6 +27,15 @@ func TestTheProofFails(t *testing.T) {
 		"where no upsert is compared": func(db *gorm.DB) error {
 			return db.Callback().Create().Before("*").Register("sabotage", uncheck)
 		},
+		"where another plugin has taken the place of the plugin's callback": func(db *gorm.DB) error {
+			plain, err := gorm.Open(db.Dialector, &gorm.Config{Logger: db.Logger})
+			if err != nil {
+				return err
+			}
+			update := db.Callback().Update()
+			return errors.Join(update.Replace("gorm:update", plain.Callback().Update().Get("gorm:update")),
+				update.Replace("occ:guarded_update", func(*gorm.DB) {}))
+		},
 		"where a refusal is not reported": func(db *gorm.DB) error {
 			return db.Callback().Update().After("*").Register("sabotage", func(tx *gorm.DB) { tx.Error = nil })
 		},
@@ -49,6 +59,29 @@ func TestTheProofFails(t *testing.T) {
 			require.NotEmpty(t, failed.messages, "no program found it")
 			require.Contains(t, strings.Join(failed.messages, "\n"), "func TestCounterexample(t *testing.T)")
 		})
+	}
+}
+
+// TestTheProofFailsWhereTheColumnIsNotAsked has columns that hold less since the plugin has asked for their types.
+func TestTheProofFailsWhereTheColumnIsNotAsked(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"postgres", "mariadb"} {
+		database := testdb.One(t, name)
+		for _, k := range storedOtherwise(name)[:2] {
+			t.Run(name+"/"+k.name, func(t *testing.T) {
+				t.Parallel()
+				wide := k
+				wide.stored = ""
+				db := wide.open(t, database.Open(t).Dialector, "items")
+				require.NoError(t, db.Model(k.model()).Where("1 = 1").Update("name", "a").Error)
+				k.storeAs(t, db, "items")
+				failed := recorder{TB: t}
+
+				failed.check(func(t *rapid.T) { runProgram(t, k, db, programs().Draw(t, "program")) })
+
+				require.NotEmpty(t, failed.messages, "no program found it")
+			})
+		}
 	}
 }
 

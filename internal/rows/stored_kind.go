@@ -47,6 +47,9 @@ func (s *Site) storedKind() kind.Kind {
 	if columnType != "" { // a table that has an alias, say, is not found: the model's word has to do
 		stored = kind.InColumn(stored, s.Dialect, columnType)
 	}
+	if clock, isTime := stored.(kind.Clock); isTime {
+		stored = clock.InZone(s.Dialect.ZoneOf(s.Ctx, Unprepared(s.Stmt.ConnPool)))
+	}
 	s.Model.Stored.Store(name, stored)
 	return stored
 }

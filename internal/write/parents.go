@@ -236,7 +236,7 @@ func (c *Call) siteOf(relation *schema.Relationship) (*rows.Site, rows.Lookup) {
 	for _, reference := range relation.References {
 		by.Identity = append(by.Identity, reference.PrimaryKey)
 	}
-	tx := c.DB.Session(&gorm.Session{NewDB: true}).Model(m.NewModel())
+	tx := session.Inherit(c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}), c.Stmt).Model(m.NewModel())
 	tx.Statement.Schema, tx.Statement.Table, tx.Statement.ConnPool = m.Schema, m.Table, c.Stmt.ConnPool
 	return &rows.Site{DB: tx, Stmt: tx.Statement, Ctx: c.Ctx, Model: m, Dialect: c.Dialect}, by
 }
@@ -342,13 +342,13 @@ func (c *Call) lockParents() error {
 }
 
 func (c *Call) lockReferenced(relation *schema.Relationship, parents map[string][]any) error {
-	columns := model.ReferencedColumns(relation)
-	return c.eachPart(relation, parents, func(find findParents) error {
-		found := reflect.New(reflect.SliceOf(relation.FieldSchema.ModelType)).Interface()
-		tx := c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped().Set(rows.ReadPrimary, true)
-		tx = session.Inherit(tx, c.Stmt).Clauses(clause.Select{Columns: columns}, clause.Locking{Strength: clause.LockingStrengthUpdate})
-		return find(tx).Find(found).Error
-	})
+	site, by := c.siteOf(relation)
+	hand := make([]*rows.Row, 0, len(parents))
+	for _, key := range parents {
+		hand = append(hand, &rows.Row{Key: key})
+	}
+	_, err := site.ReadRows(rows.Query{Lookup: by, Lock: clause.LockingStrengthUpdate}, hand)
+	return err
 }
 
 // keysInOrder are keys in the order in which every transaction takes them, so that they do not deadlock.
