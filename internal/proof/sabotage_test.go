@@ -67,7 +67,7 @@ func TestTheProofFailsWhereTheColumnIsNotAsked(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"postgres", "mariadb"} {
 		database := testdb.One(t, name)
-		for _, k := range storedOtherwise(name)[:2] {
+		for _, k := range storedOtherwise(name)[1:2] { // a time: few programs come to the end of a counter
 			t.Run(name+"/"+k.name, func(t *testing.T) {
 				t.Parallel()
 				wide := k
