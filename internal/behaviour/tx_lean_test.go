@@ -80,6 +80,8 @@ func TestLeanTransactionsAreNoneForOneStatement(t *testing.T) {
 		behaviours = append(behaviours, Behaviour{name, func(t *testing.T, db *gorm.DB) {
 			p := Create(t, db)
 			counted, trips := countLean(t, db, gorm.Config{})
+			require.NoError(t, counted.Model(&Product{}).Where("1 = 0").Update("price", 0).Error) // the first asks for the column's type
+			trips.take()
 
 			require.NoError(t, write(counted, &p))
 
