@@ -302,7 +302,7 @@ func TestModelsThatAreMetAtTheSameTime(t *testing.T) {
 // TestTouchingManyParents has children of more parents than a statement takes parameters.
 func TestTouchingManyParents(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), []behaviour{{"touches all of them once", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.All(), []Behaviour{{"touches all of them once", func(t *testing.T, db *gorm.DB) {
 		n := map[string]int{"sqlite": 33000, "postgres": 66000, "mysql": 66000}[db.Name()]
 		insertNumbered(t, db, "carts (id, owner, version)", "%d, 'ann', 1", n)
 		insertNumbered(t, db, "remarks (id, cart_id, text)", "%[1]d, %[1]d, 'old'", n)
@@ -337,7 +337,7 @@ func insertNumbered(t *testing.T, db *gorm.DB, into, values string, n int) {
 func TestWorkOfTouching(t *testing.T) {
 	for _, d := range testdb.All() {
 		t.Run(d.Name, func(t *testing.T) {
-			db := open(t, d, []any{&Cart{}, &Line{}, &Remark{}})
+			db := Open(t, d, []any{&Cart{}, &Line{}, &Remark{}})
 			mallocs := func(n int) uint64 {
 				carts := make([]Cart, n)
 				for i := range carts {
@@ -345,10 +345,10 @@ func TestWorkOfTouching(t *testing.T) {
 				}
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
-				tx, recorded := record(db)
+				tx, recorded := Record(db)
 				require.NoError(t, tx.Session(&gorm.Session{CreateBatchSize: 500}).Create(&carts).Error)
 				runtime.ReadMemStats(&after)
-				require.LessOrEqual(t, len(recorded.sent("")), 10*(n/500+1))
+				require.LessOrEqual(t, len(recorded.Sent("")), 10*(n/500+1))
 				require.EqualValues(t, 1, carts[n-1].Version)
 				require.EqualValues(t, 1, carts[n-1].Lines[0].Version)
 				return after.Mallocs - before.Mallocs
@@ -364,7 +364,7 @@ func TestWorkOfTouching(t *testing.T) {
 // TestVerifyForThoseWhoOnlyRead has sessions that must not lock anything.
 func TestVerifyForThoseWhoOnlyRead(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.All(), []behaviour{{"in a read-only session", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.All(), []Behaviour{{"in a read-only session", func(t *testing.T, db *gorm.DB) {
 		cart := createCart(t, db)
 		behind := cart
 		behind.Version = 9
@@ -381,11 +381,11 @@ func TestVerifyForThoseWhoOnlyRead(t *testing.T) {
 			require.Error(t, conn.Create(&Cart{}).Error)
 
 			require.NoError(t, occ.Verify(conn, &cart))
-			require.Equal(t, occ.ReasonAhead, stale(t, occ.Verify(conn, &behind)).Reason)
+			require.Equal(t, occ.ReasonAhead, Stale(t, occ.Verify(conn, &behind)).Reason)
 			return nil
 		}))
 	}}}, &Cart{}, &Line{}, &Remark{})
-	run(t, testdb.Of("postgres"), []behaviour{{"with a role that may only SELECT", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.Of("postgres"), []Behaviour{{"with a role that may only SELECT", func(t *testing.T, db *gorm.DB) {
 		cart := createCart(t, db)
 		role := fmt.Sprintf("occ_reader_%d", time.Now().UnixNano())
 		require.NoError(t, db.Exec("CREATE ROLE "+role).Error)

@@ -203,7 +203,7 @@ type Folio struct {
 
 func TestXminOfPartitions(t *testing.T) {
 	t.Parallel()
-	postgresOnly(t, []behaviour{{"is known after each write, and compared", func(t *testing.T, db *gorm.DB) {
+	postgresOnly(t, []Behaviour{{"is known after each write, and compared", func(t *testing.T, db *gorm.DB) {
 		require.NoError(t, db.Exec("CREATE TABLE folios (id bigserial PRIMARY KEY, total bigint) PARTITION BY HASH (id)").Error)
 		for i := range 2 {
 			require.NoError(t, db.Exec(fmt.Sprintf("CREATE TABLE folios_%d PARTITION OF folios FOR VALUES WITH (MODULUS 2, REMAINDER %[1]d)", i)).Error)
@@ -213,7 +213,7 @@ func TestXminOfPartitions(t *testing.T) {
 		folios := []Folio{{Total: 2}, {Total: 3}, {Total: 4}}
 		require.NoError(t, db.Create(&folios).Error)
 		for _, l := range append(folios, folio) {
-			require.Equal(t, reload[Folio](t, db, l.ID), l)
+			require.Equal(t, Reload[Folio](t, db, l.ID), l)
 		}
 		mine := folio
 
@@ -222,7 +222,7 @@ func TestXminOfPartitions(t *testing.T) {
 		require.NoError(t, db.Clauses(clause.OnConflict{UpdateAll: true}).Create(&folios).Error)
 
 		require.ErrorIs(t, db.Model(&mine).Update("total", 20).Error, occ.ErrStaleData)
-		require.Equal(t, reload[Folio](t, db, folio.ID), folio)
+		require.Equal(t, Reload[Folio](t, db, folio.ID), folio)
 		require.NoError(t, db.Save(&folio).Error)
 		require.NoError(t, db.Delete(&folio).Error)
 		require.NoError(t, db.Delete(&folios).Error)

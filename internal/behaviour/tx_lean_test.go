@@ -81,7 +81,7 @@ func TestLeanTransactionsAreNoneForOneStatement(t *testing.T) {
 			p := Create(t, db)
 			counted, trips := countLean(t, db, gorm.Config{})
 			require.NoError(t, counted.Model(&Product{}).Where("1 = 0").Update("price", 0).Error) // the first asks for the column's type
-			trips.take()
+			trips.Take()
 
 			require.NoError(t, write(counted, &p))
 

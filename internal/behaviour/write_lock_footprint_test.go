@@ -204,10 +204,10 @@ type (
 
 func TestAWriteOfChildrenLocksOnlyTheirParents(t *testing.T) {
 	t.Parallel()
-	var behaviours []behaviour
+	var behaviours []Behaviour
 	for _, n := range []int{3, 20, 2000} {
 		behaviours = append(behaviours,
-			behaviour{fmt.Sprintf("of %d parents", n), func(t *testing.T, db *gorm.DB) {
+			Behaviour{fmt.Sprintf("of %d parents", n), func(t *testing.T, db *gorm.DB) {
 				plots := makeRows(n, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
 				require.NoError(t, db.CreateInBatches(&plots, 1000).Error)
 				of := func(size int) []Crop {
@@ -215,7 +215,7 @@ func TestAWriteOfChildrenLocksOnlyTheirParents(t *testing.T) {
 				}
 				requireTouchFootprint(t, db, "plots", n, of)
 			}},
-			behaviour{fmt.Sprintf("of %d parents, by a key of two columns", n), func(t *testing.T, db *gorm.DB) {
+			Behaviour{fmt.Sprintf("of %d parents, by a key of two columns", n), func(t *testing.T, db *gorm.DB) {
 				stalls := makeRows(n, func(i int) Stall { return Stall{Market: fmt.Sprintf("m%05d", i), Number: i, Price: i} })
 				require.NoError(t, db.CreateInBatches(&stalls, 1000).Error)
 				of := func(size int) []Stand {
@@ -225,7 +225,7 @@ func TestAWriteOfChildrenLocksOnlyTheirParents(t *testing.T) {
 			}},
 		)
 	}
-	run(t, testdb.Of("postgres", "mariadb"), behaviours, &Plot{}, &Stall{}, &Crop{}, &Stand{})
+	Run(t, testdb.Of("postgres", "mariadb"), behaviours, &Plot{}, &Stall{}, &Crop{}, &Stand{})
 }
 
 // requireTouchFootprint writes children of some parents in a transaction, and counts the parents that are free.
@@ -241,7 +241,7 @@ func requireTouchFootprint[T any](t *testing.T, db *gorm.DB, parents string, n i
 			{"Delete of a slice", func(tx *gorm.DB, b []T) error { return tx.Delete(&b).Error }},
 		}
 		for _, call := range calls {
-			tx := begin(t, db)
+			tx := Begin(t, db)
 
 			require.NoError(t, call.call(tx, children), call.name)
 
@@ -255,7 +255,7 @@ func requireTouchFootprint[T any](t *testing.T, db *gorm.DB, parents string, n i
 // TestIndexesThatAreDropped has batches go by an index that was there when the table was met.
 func TestIndexesThatAreDropped(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.Of("mariadb"), []behaviour{{"do not fail the next batch", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.Of("mariadb"), []Behaviour{{"do not fail the next batch", func(t *testing.T, db *gorm.DB) {
 		require.NoError(t, db.Exec("CREATE TABLE looses (id bigint NOT NULL, price bigint, version bigint NOT NULL DEFAULT 1)").Error)
 		looses := makeRows(5, func(i int) Loose { return Loose{ID: uint(i), Price: i} })
 		require.NoError(t, db.Create(&looses).Error)
@@ -287,11 +287,11 @@ func TestTablesAreTakenInOneOrder(t *testing.T) {
 		for _, call := range []func(*gorm.DB, ...any) error{occ.Touch, occ.Verify} {
 			var orders [2][]string
 			for i, models := range [][]any{{&plot, &stall}, {&stall, &plot}} {
-				tx, recorded := record(db)
+				tx, recorded := Record(db)
 
 				require.NoError(t, call(tx, models...))
 
-				for _, sql := range recorded.sent("") {
+				for _, sql := range recorded.Sent("") {
 					for _, table := range []string{"plots", "stalls"} {
 						if strings.Contains(sql, table) {
 							orders[i] = append(orders[i], table)
@@ -313,20 +313,20 @@ func TestTablesAreTakenInOneOrder(t *testing.T) {
 // TestPlansOfBatches has a small batch in a large table, with and without statistics: its rows are found by an index.
 func TestPlansOfBatches(t *testing.T) {
 	t.Parallel()
-	run(t, testdb.Of("sqlite", "postgres"), []behaviour{{"find their rows by an index", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.Of("sqlite", "postgres"), []Behaviour{{"find their rows by an index", func(t *testing.T, db *gorm.DB) {
 		plots := makeRows(5000, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
 		require.NoError(t, db.CreateInBatches(&plots, 1000).Error)
 		calls := footprints(func(p *Plot) { p.Version = 9 })
 		for range 2 {
 			for _, call := range calls {
 				batch := slices.Clone(plots[1000:1005])
-				tx := begin(t, db)
-				session, recorded := record(tx)
+				tx := Begin(t, db)
+				session, recorded := Record(tx)
 
 				require.NoError(t, call.call(session, batch), call.name)
 
 				require.NoError(t, tx.Rollback().Error)
-				requireIndexed(t, db, call.name, recorded.sent(""), "plots")
+				requireIndexed(t, db, call.name, recorded.Sent(""), "plots")
 			}
 			require.NoError(t, db.Exec("ANALYZE").Error)
 		}

@@ -1,4 +1,4 @@
-package occ_test
+package behaviour_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -64,14 +65,14 @@ func TestVersionsThatCallbacksOfOthersWrite(t *testing.T) {
 		for name, write := range outer {
 			t.Run(d.Name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				db := open(t, d, []any{&Aside{}, &Jotting{}, &coded{}})
+				db := Open(t, d, []any{&Aside{}, &Jotting{}, &coded{}})
 				require.NoError(t, db.Create(&coded{Code: "a"}).Error)
 				require.NoError(t, db.Create(&Jotting{Text: "a"}).Error)
 				shelf, shelves := Aside{Name: "a"}, []Aside{{Name: "b"}, {Name: "c"}}
 				require.NoError(t, db.Create(&shelf).Error)
 				require.NoError(t, db.Create(&shelves).Error)
 				ran := 0
-				also := func(db *gorm.DB) {
+				also := OfOthers(func(db *gorm.DB) {
 					if db.Statement.Table == "asides" || db.Error != nil {
 						return
 					}
@@ -80,7 +81,7 @@ func TestVersionsThatCallbacksOfOthersWrite(t *testing.T) {
 					require.NoError(t, tx.Model(&shelf).Update("name", "x").Error)
 					require.NoError(t, tx.Save(&shelves).Error)
 					_ = db.AddError(errLater)
-				}
+				})
 				require.NoError(t, db.Callback().Create().After("gorm:create").Before("gorm:after_create").Register("other:create", also))
 				require.NoError(t, db.Callback().Update().After("gorm:update").Before("gorm:after_update").Register("other:update", also))
 				require.NoError(t, db.Callback().Delete().After("gorm:delete").Before("gorm:after_delete").Register("other:delete", also))
@@ -89,7 +90,7 @@ func TestVersionsThatCallbacksOfOthersWrite(t *testing.T) {
 
 				require.Equal(t, 1, ran)
 				require.Equal(t, []occ.Version{1, 1, 1}, []occ.Version{shelf.Version, shelves[0].Version, shelves[1].Version})
-				require.EqualValues(t, 1, reload[Aside](t, db, shelf.ID).Version)
+				require.EqualValues(t, 1, Reload[Aside](t, db, shelf.ID).Version)
 				require.NoError(t, db.Callback().Update().Replace("other:update", func(*gorm.DB) {}))
 				require.NoError(t, db.Model(&shelf).Update("name", "y").Error)
 				require.NoError(t, db.Model(&shelves).Update("name", "y").Error)
@@ -133,7 +134,7 @@ func TestKeysThatAreRolledBack(t *testing.T) {
 		for name, write := range ways {
 			t.Run(d.Name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				db := open(t, d, []any{&hooked{}})
+				db := Open(t, d, []any{&hooked{}})
 				h := hooked{Code: "a", Price: 1}
 				require.NoError(t, db.Create(&h).Error)
 

@@ -1,4 +1,4 @@
-package occ_test
+package kinds_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/gorm-occ/occ"
+	. "github.com/gorm-occ/occ/internal/behaviour"
 	"github.com/gorm-occ/occ/internal/testdb"
 )
 
@@ -62,13 +63,13 @@ func TestCountersAtTheColumnsLastValue(t *testing.T) {
 		{[]string{"mariadb", "postgres", "postgres PrepareStmt"}, "int", 1<<31 - 1}, {[]string{"mariadb"}, "int unsigned", 1<<32 - 1},
 	}
 	for _, column := range columns {
-		var behaviours []behaviour
+		var behaviours []Behaviour
 		for name, write := range waysToWrite {
-			behaviours = append(behaviours, behaviour{name + " in " + column.name, func(t *testing.T, db *gorm.DB) {
+			behaviours = append(behaviours, Behaviour{name + " in " + column.name, func(t *testing.T, db *gorm.DB) {
 				require.NoError(t, db.Exec("CREATE TABLE checked (id integer PRIMARY KEY, price integer, version "+column.name+")").Error)
 				m := checked[int]{ID: 1, Price: 1, Version: column.last}
 				require.NoError(t, db.Create(&m).Error)
-				mine := reload[checked[int]](t, db, 1)
+				mine := Reload[checked[int]](t, db, 1)
 
 				require.NoError(t, db.Connection(func(tx *gorm.DB) error {
 					if db.Name() == "mysql" {
@@ -78,13 +79,13 @@ func TestCountersAtTheColumnsLastValue(t *testing.T) {
 					return write(tx.Session(&gorm.Session{}), &m)
 				}))
 
-				stored := reload[checked[int]](t, db, 1)
+				stored := Reload[checked[int]](t, db, 1)
 				require.Equal(t, 1, stored.Version)
 				require.ErrorIs(t, db.Model(&mine).Update("price", 30).Error, occ.ErrStaleData)
-				require.Equal(t, stored, reload[checked[int]](t, db, 1))
+				require.Equal(t, stored, Reload[checked[int]](t, db, 1))
 			}})
 		}
-		run(t, only(column.kind...), behaviours)
+		Run(t, Only(column.kind...), behaviours)
 	}
 }
 
@@ -100,27 +101,27 @@ func (checkedTime) TableName() string { return "checked" }
 // TestTimesInCoarserColumns has times that the column keeps fewer digits of than the tag says.
 func TestTimesInCoarserColumns(t *testing.T) {
 	t.Parallel()
-	var behaviours []behaviour
+	var behaviours []Behaviour
 	for _, column := range []string{"(0)", "(3)"} {
-		behaviours = append(behaviours, behaviour{column, func(t *testing.T, db *gorm.DB) {
+		behaviours = append(behaviours, Behaviour{column, func(t *testing.T, db *gorm.DB) {
 			kind := map[string]string{"mysql": "datetime", "postgres": "timestamp"}[db.Name()]
 			require.NoError(t, db.Exec("CREATE TABLE checked (id integer PRIMARY KEY, price integer, version "+kind+column+")").Error)
 			m := checkedTime{ID: 1, Price: 1}
 			require.NoError(t, db.Create(&m).Error)
 			for range 5 {
-				mine := reload[checkedTime](t, db, 1)
+				mine := Reload[checkedTime](t, db, 1)
 				require.True(t, mine.Version.Equal(m.Version), "memory holds what is stored: %s, %s", mine.Version, m.Version)
 				require.NoError(t, db.Model(&m).Update("price", 70).Error)
 				require.ErrorIs(t, db.Model(&mine).Update("price", 30).Error, occ.ErrStaleData)
-				mine = reload[checkedTime](t, db, 1)
+				mine = Reload[checkedTime](t, db, 1)
 				require.NoError(t, db.Model(&checkedTime{}).Where("1 = 1").Update("price", 71).Error)
 				require.ErrorIs(t, db.Model(&mine).Update("price", 30).Error, occ.ErrStaleData)
-				m = reload[checkedTime](t, db, 1)
+				m = Reload[checkedTime](t, db, 1)
 				require.Equal(t, 71, m.Price)
 			}
 		}})
 	}
-	run(t, only("mariadb", "postgres"), behaviours)
+	Run(t, Only("mariadb", "postgres"), behaviours)
 }
 
 // padded has a generator whose versions are shorter than the columns that it is given.
@@ -147,21 +148,21 @@ func TestTextInPaddedColumns(t *testing.T) {
 		"delete": func(db *gorm.DB, m *padded) error { return db.Delete(m).Error },
 	}
 	for name, write := range writes {
-		for _, d := range only("sqlite", "mariadb", "postgres") {
+		for _, d := range Only("sqlite", "mariadb", "postgres") {
 			t.Run(d.Name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				db := open(t, d, nil, occ.WithGenerator("short", short{}))
+				db := Open(t, d, nil, occ.WithGenerator("short", short{}))
 				require.NoError(t, db.Exec("CREATE TABLE paddeds (id integer PRIMARY KEY, price integer, version char(10))").Error)
 				m := padded{ID: 1, Price: 1}
 				require.NoError(t, db.Create(&m).Error)
-				mine, theirs := reload[padded](t, db, 1), reload[padded](t, db, 1)
+				mine, theirs := Reload[padded](t, db, 1), Reload[padded](t, db, 1)
 
 				require.NoError(t, write(db, &m))
 				if name == "Verify" || name == "delete" {
 					return
 				}
 				require.ErrorIs(t, write(db, &mine), occ.ErrStaleData)
-				theirs = reload[padded](t, db, 1)
+				theirs = Reload[padded](t, db, 1)
 				require.NoError(t, write(db, &theirs))
 				again := theirs
 				require.NoError(t, db.Model(&theirs).Where("price < 0").Update("price", 1).Error)
@@ -189,7 +190,7 @@ func TestTextThatAColumnCutsOff(t *testing.T) {
 	for _, d := range testdb.Of("mariadb") {
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
-			db := open(t, d, nil, occ.WithGenerator("short", short{}))
+			db := Open(t, d, nil, occ.WithGenerator("short", short{}))
 			require.NoError(t, db.Exec("CREATE TABLE paddeds (id integer PRIMARY KEY, price integer, version varchar(2))").Error)
 			m := padded{ID: 1, Price: 1, Version: "v9"}
 			require.NoError(t, db.Create(&m).Error)
@@ -201,7 +202,7 @@ func TestTextThatAColumnCutsOff(t *testing.T) {
 			})
 
 			require.ErrorContains(t, err, `"v10", which a column of type varchar(2) does not hold`)
-			require.Equal(t, padded{1, 1, "v9"}, reload[padded](t, db, 1))
+			require.Equal(t, padded{1, 1, "v9"}, Reload[padded](t, db, 1))
 			require.Equal(t, "v9", m.Version)
 		})
 	}
@@ -224,7 +225,7 @@ func TestTimesWhereClocksGoBack(t *testing.T) {
 			return db.Model(&zoned{}).Where("price > 0").Update("price", 70).Error
 		},
 	}
-	for _, d := range only("mariadb") {
+	for _, d := range Only("mariadb") {
 		for name, write := range writes {
 			t.Run(d.Name+"/"+name, func(t *testing.T) {
 				t.Parallel()
@@ -232,17 +233,17 @@ func TestTimesWhereClocksGoBack(t *testing.T) {
 				db := inZone(t, d, "Europe/Berlin", func() time.Time { return now })
 				m := zoned{Price: 1}
 				require.NoError(t, db.Create(&m).Error)
-				first := reload[zoned](t, db, m.ID)
+				first := Reload[zoned](t, db, m.ID)
 				for range 3 {
 					now = now.Add(30 * time.Minute)
-					mine := reload[zoned](t, db, m.ID)
+					mine := Reload[zoned](t, db, m.ID)
 					m := mine
 					require.NoError(t, write(db, &m))
 
 					require.ErrorIs(t, db.Model(&mine).Update("price", 30).Error, occ.ErrStaleData)
 					earlier := first
 					require.ErrorIs(t, db.Model(&earlier).Update("price", 30).Error, occ.ErrStaleData)
-					stored := reload[zoned](t, db, m.ID)
+					stored := Reload[zoned](t, db, m.ID)
 					require.NotEqual(t, 30, stored.Price)
 					if name != "by condition" {
 						require.True(t, stored.Version.Equal(m.Version), "memory holds what is stored: %s, %s", stored.Version, m.Version)
