@@ -365,7 +365,7 @@ func TestWorkOfTouching(t *testing.T) {
 func TestVerifyForThoseWhoOnlyRead(t *testing.T) {
 	t.Parallel()
 	Run(t, testdb.All(), []Behaviour{{"in a read-only session", func(t *testing.T, db *gorm.DB) {
-		cart := createCart(t, db)
+		cart := CreateCart(t, db)
 		behind := cart
 		behind.Version = 9
 		begin := map[string]string{
@@ -386,7 +386,7 @@ func TestVerifyForThoseWhoOnlyRead(t *testing.T) {
 		}))
 	}}}, &Cart{}, &Line{}, &Remark{})
 	Run(t, testdb.Of("postgres"), []Behaviour{{"with a role that may only SELECT", func(t *testing.T, db *gorm.DB) {
-		cart := createCart(t, db)
+		cart := CreateCart(t, db)
 		role := fmt.Sprintf("occ_reader_%d", time.Now().UnixNano())
 		require.NoError(t, db.Exec("CREATE ROLE "+role).Error)
 		defer func() {

@@ -72,7 +72,7 @@ func TestVersionsThatCallbacksOfOthersWrite(t *testing.T) {
 				require.NoError(t, db.Create(&shelf).Error)
 				require.NoError(t, db.Create(&shelves).Error)
 				ran := 0
-				also := OfOthers(func(db *gorm.DB) {
+				also := func(db *gorm.DB) {
 					if db.Statement.Table == "asides" || db.Error != nil {
 						return
 					}
@@ -81,7 +81,7 @@ func TestVersionsThatCallbacksOfOthersWrite(t *testing.T) {
 					require.NoError(t, tx.Model(&shelf).Update("name", "x").Error)
 					require.NoError(t, tx.Save(&shelves).Error)
 					_ = db.AddError(errLater)
-				})
+				}
 				require.NoError(t, db.Callback().Create().After("gorm:create").Before("gorm:after_create").Register("other:create", also))
 				require.NoError(t, db.Callback().Update().After("gorm:update").Before("gorm:after_update").Register("other:update", also))
 				require.NoError(t, db.Callback().Delete().After("gorm:delete").Before("gorm:after_delete").Register("other:delete", also))

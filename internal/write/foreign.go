@@ -79,7 +79,8 @@ func hasForeign(fns reflect.Value) bool {
 		if name == gormCommit {
 			return false
 		}
-		if !slices.ContainsFunc([]string{ourPackage, gormPackage}, func(pkg string) bool { return strings.HasPrefix(name, pkg) }) {
+		isOf := func(pkg string) bool { return strings.HasPrefix(name, pkg) }
+		if !isOf(gormPackage) && !slices.ContainsFunc(ourPackages, isOf) {
 			return true
 		}
 	}
