@@ -173,18 +173,18 @@ func (b *batchUpdate) prepare(part rows.Part) {
 		b.db.Statement.Clauses["UPDATE"] = b.p.ValuesFirst("UPDATE", given, values, b.p.IndexOf(&b.p.by, part))
 		b.write(nil)
 	} else {
-		b.write(clauses.Expressions{clauses.Prefixed{Word: "FROM ", Expression: values}, b.alsoFrom()})
+		b.write(append(clauses.Expressions{clauses.Prefixed{Word: "FROM ", Expression: values}}, b.alsoFrom()...))
 	}
 }
 
 // alsoFrom has the tables of the caller's own FROM stand behind the values.
-func (b *batchUpdate) alsoFrom() clause.Expression {
+func (b *batchUpdate) alsoFrom() clauses.Expressions {
 	from := b.p.by.From
 	if len(from.Tables) == 0 || b.db != b.p.DB {
-		return clauses.Expressions{}
+		return nil
 	}
 	delete(b.db.Statement.Clauses, "FROM")
-	return clauses.Prefixed{Word: ", ", Expression: from}
+	return clauses.Expressions{clauses.Prefixed{Word: ", ", Expression: from}}
 }
 
 // startOver takes from the statement what the part before has left in it: GORM adds to conditions.
