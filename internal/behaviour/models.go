@@ -228,7 +228,10 @@ type Call struct {
 }
 
 // PriceUpdates are all the ways.
-func PriceUpdates() []Call {
+func PriceUpdates() []Call { return slices.Concat(updatesByPayload(), updatesBySetting()) }
+
+// updatesByPayload differ in the method and what it is given.
+func updatesByPayload() []Call {
 	return []Call{
 		{Name: "Update", Do: func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(p).Update("price", 70) }},
 		{Name: "Update by field name", Do: func(db *gorm.DB, p *Product) *gorm.DB { return db.Model(p).Update("Price", 70) }},
@@ -266,6 +269,12 @@ func PriceUpdates() []Call {
 		{Name: "Save of a pointer to a pointer", Do: func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.Save(&p) }},
 		{Name: "Select and Save", Do: func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.Select("price").Save(p) }},
 		{Name: "Omit and Save", Do: func(db *gorm.DB, p *Product) *gorm.DB { p.Price = 70; return db.Omit("name").Save(p) }},
+	}
+}
+
+// updatesBySetting differ in what is set on the session or the statement.
+func updatesBySetting() []Call {
+	return []Call{
 		{Name: "hooks skipped", Do: func(db *gorm.DB, p *Product) *gorm.DB {
 			return db.Session(&gorm.Session{SkipHooks: true}).Model(p).Update("price", 70)
 		}},
