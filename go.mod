@@ -5,7 +5,7 @@ go 1.25.0
 require (
 	github.com/anishathalye/porcupine v1.0.0
 	github.com/cenkalti/backoff/v5 v5.0.2
-	github.com/go-sql-driver/mysql v1.8.0
+	github.com/go-sql-driver/mysql v1.8.1
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.5.4
 	github.com/stretchr/testify v1.8.1
