@@ -311,9 +311,10 @@ func TestTablesAreTakenInOneOrder(t *testing.T) {
 }
 
 // TestPlansOfBatches has a small batch in a large table, with and without statistics: its rows are found by an index.
+// SQLite is not among them: it locks the whole database, and which table some of its versions begin with is a matter of time alone.
 func TestPlansOfBatches(t *testing.T) {
 	t.Parallel()
-	Run(t, testdb.Of("sqlite", "postgres"), []Behaviour{{"find their rows by an index", func(t *testing.T, db *gorm.DB) {
+	Run(t, testdb.Of("postgres"), []Behaviour{{"find their rows by an index", func(t *testing.T, db *gorm.DB) {
 		plots := makeRows(5000, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
 		require.NoError(t, db.CreateInBatches(&plots, 1000).Error)
 		calls := footprints(func(p *Plot) { p.Version = 9 })
@@ -336,10 +337,7 @@ func TestPlansOfBatches(t *testing.T) {
 // requireIndexed asks for the plans of statements.
 func requireIndexed(t *testing.T, db *gorm.DB, name string, statements []string, table string) {
 	t.Helper()
-	explain, scan := "EXPLAIN ", "Seq Scan on "+table
-	if db.Name() == "sqlite" {
-		explain, scan = "EXPLAIN QUERY PLAN ", "SCAN "+table
-	}
+	scan := "Seq Scan on " + table
 	explained := 0
 	for _, sql := range statements {
 		verb, _, _ := strings.Cut(sql, " ")
@@ -347,7 +345,7 @@ func requireIndexed(t *testing.T, db *gorm.DB, name string, statements []string,
 			continue
 		}
 		var plan []map[string]any
-		require.NoError(t, db.Raw(explain+sql).Scan(&plan).Error)
+		require.NoError(t, db.Raw("EXPLAIN "+sql).Scan(&plan).Error)
 		for _, line := range plan {
 			require.NotContains(t, fmt.Sprint(line), scan, "%s: %s", name, sql)
 		}
