@@ -261,7 +261,7 @@ func (t *transaction) mayRetry(err error) bool {
 			return false
 		}
 	}
-	return errors.Is(err, ErrStaleData) || t.plugin.Dialect.IsTransient(err) || t.stage == running && t.plugin.Dialect.IsNotReady(err)
+	return errors.Is(err, ErrStaleData) || t.plugin.Dialect.IsTransient(err) || t.stage != beginning && t.plugin.Dialect.IsNotReady(err)
 }
 
 // foundNoServer tells a transaction that was not begun, since no server was there that takes one.

@@ -99,7 +99,7 @@ func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
 	committed := false
 	defer func() { // also of a panic, which goes on, and of runtime.Goexit
 		if !committed {
-			_ = tx.RollBack(pool)
+			_ = t.plugin.RollBack(pool)
 			if t.stage == committing {
 				t.written = j.Tables()
 			}
@@ -149,5 +149,5 @@ func (t *transaction) commit(session *gorm.DB, pooled gorm.ConnPool) error {
 		check = &commitCheck{t.plugin.Dialect, pooled, mark}
 	}
 	t.stage = committing
-	return check.settle(ctx, tx.BecauseOf(ctx, pool.(gorm.TxCommitter).Commit()))
+	return check.settle(ctx, t.plugin.Commit(ctx, pool))
 }

@@ -84,6 +84,7 @@ func newDialect(db *gorm.DB, name string) Dialect {
 		d.HasUnsigned64, d.UpdateReturning, d.ConflictTarget, d.CountsChangedRows = true, false, false, true
 		d.CurrentRead = clause.Locking{Strength: clause.LockingStrengthShare}
 		d.session = sessionOf(db)
+		d.session.preparesParams = d.session.isGalera && preparesParams(db)
 		d.session.isMariaDB = d.session.isMariaDB || strings.Contains(d.serverVersion(db), mariaDB)
 		d.ReplacesTriggers = d.session.isMariaDB
 	}

@@ -44,6 +44,9 @@ func (d Dialect) faultIn(err error) (fault, bool) {
 			}
 			return fault{state: stated.SQLState()}, true
 		}
+		if d.Name == mysql && err == errHiddenRollback {
+			return fault{number: deadlockFound}, true
+		}
 		if !d.isDriverError(err) {
 			return fault{}, false
 		}

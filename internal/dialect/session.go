@@ -16,6 +16,8 @@ type session struct {
 	snapshotIsolation bool // MariaDB: a statement that meets a row newer than the transaction's snapshot ends the transaction
 	severalPrimaries  bool // MySQL: the server is in a group, or is going to be in one, all members of which take writes
 	safeUpdates       bool // a write has to find its rows by a key, and a join with values does not count as one
+	isGalera          bool // the server is a node of a Galera cluster
+	preparesParams    bool // of a node of Galera: a statement with parameters is a prepared one
 }
 
 // ofMariaDB is a variable that MariaDB has had since it takes a list of VALUES for a query, and MySQL and TiDB do not have.
@@ -36,7 +38,7 @@ func sessionOf(db *gorm.DB) (s session) {
 		return s
 	}
 	rows, err := db.ConnPool.QueryContext(context.Background(),
-		"SHOW SESSION VARIABLES WHERE Variable_name IN ('innodb_snapshot_isolation', 'sql_safe_updates', '"+ofGroup+"', '"+ofMariaDB+"')")
+		"SHOW SESSION VARIABLES WHERE Variable_name IN ('innodb_snapshot_isolation', 'sql_safe_updates', 'wsrep_on', '"+ofGroup+"', '"+ofMariaDB+"')")
 	if err != nil {
 		return s
 	}
@@ -51,6 +53,8 @@ func sessionOf(db *gorm.DB) (s session) {
 			s.snapshotIsolation = isOn
 		case "sql_safe_updates":
 			s.safeUpdates = isOn
+		case "wsrep_on":
+			s.isGalera = isOn
 		case ofGroup:
 			s.severalPrimaries = !isOn
 		case ofMariaDB:

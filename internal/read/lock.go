@@ -30,7 +30,7 @@ func (r *Reader) EnterQuery(db *gorm.DB) {
 
 // LeaveQuery takes the lock back, since the caller can use the statement again.
 func (r *Reader) LeaveQuery(db *gorm.DB) {
-	r.Leave(db)
+	r.LeaveRead(db)
 	if r.Journals.N.Load() == 0 {
 		return
 	}

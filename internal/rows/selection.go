@@ -2,6 +2,7 @@ package rows
 
 import (
 	"database/sql"
+	"errors"
 	"reflect"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
+	"github.com/gorm-occ/occ/internal/tx"
 	"github.com/gorm-occ/occ/internal/value"
 )
 
@@ -51,7 +53,10 @@ func (s *selection) each(query *gorm.DB, do func(index int, state State)) error 
 		}
 		do(index, state)
 	}
-	return found.Err()
+	if err := errors.Join(found.Err(), found.Close()); err != nil {
+		return err
+	}
+	return tx.HiddenRollback(s.site.Ctx, s.site.Dialect, query.Statement.ConnPool)
 }
 
 func (s *selection) scan(found *sql.Rows) (index int, state State, err error) {

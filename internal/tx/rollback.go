@@ -10,9 +10,12 @@ import (
 // RollBack ends a transaction, also where a panic is on its way through. One in a Valuer that database/sql calls for a
 // query leaves a lock of the transaction behind, for which Rollback waits for ever: then the database is told by itself,
 // the panic goes on, and the connection is lost to the pool, as it is without a transaction.
-func RollBack(pool gorm.ConnPool) error {
+func (js *Journals) RollBack(pool gorm.ConnPool) error {
 	committer := pool.(gorm.TxCommitter)
 	if !panicsInQuery() {
+		if js.Dialect.MayRefuseRollback() {
+			_ = js.Dialect.RollBackAnyway(context.Background(), ConnectionOf(pool))
+		}
 		return committer.Rollback()
 	}
 	_, err := ConnectionOf(pool).ExecContext(context.Background(), "ROLLBACK")

@@ -108,9 +108,9 @@ func (u *Unit) end(db *gorm.DB, failed bool) error {
 	case u.outside != nil:
 		db.Statement.ConnPool = u.outside
 		if failed {
-			return RollBack(u.pool)
+			return u.journals.RollBack(u.pool)
 		}
-		return BecauseOf(db.Statement.Context, u.pool.(gorm.TxCommitter).Commit())
+		return u.journals.Commit(db.Statement.Context, u.pool)
 	case u.Savepoint == "":
 		return nil
 	case failed:

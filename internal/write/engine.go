@@ -44,7 +44,7 @@ func (e *Engine) Register(db *gorm.DB) []error {
 	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	query, row := db.Callback().Query(), db.Callback().Row()
 	e.lookForForeign(db)
-	return append(slices.Concat(e.registerBegin(db), e.registerWatch(db), e.registerAborts(db)),
+	return append(slices.Concat(e.registerBegin(db), e.registerEnd(db), e.registerWatch(db), e.registerAborts(db)),
 		create.Before("gorm:before_create").Register("occ:open_create", e.open(conflict.OpUpsert)),
 		create.Replace("gorm:create", e.aborting(e.guardCreate)),
 		create.After("gorm:create").Before("gorm:save_after_associations").Register("occ:guarded_create", e.guarded),
@@ -68,6 +68,20 @@ func (e *Engine) Register(db *gorm.DB) []error {
 	)
 }
 
+// registerEnd puts the plugin before GORM's end of its default transaction, at what may be a node of a Galera cluster.
+func (e *Engine) registerEnd(db *gorm.DB) []error {
+	if !e.Dialect.MayRefuseRollback() {
+		return nil
+	}
+	const end = "gorm:commit_or_rollback_transaction"
+	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
+	return []error{
+		create.Before(end).Register("occ:end_create", e.EndDefault),
+		update.Before(end).Register("occ:end_update", e.EndDefault),
+		remove.Before(end).Register("occ:end_delete", e.EndDefault),
+	}
+}
+
 // A database can end a transaction in the middle: MariaDB rolls all of it back when one statement meets a deadlock, runs
 // further statements each on its own, and answers COMMIT with OK. So the statements of a transaction that has a journal
 // are watched, through GORM's callbacks, which see raw SQL too. All others pass after a look at an atomic counter.
@@ -79,7 +93,7 @@ func (e *Engine) registerWatch(db *gorm.DB) []error {
 		query.After("gorm:query").Register("occ:leave_query", e.LeaveQuery),
 		row.Before("gorm:row").Register("occ:enter_row", e.EnterRow),
 		row.After("gorm:row").Register("occ:leave_row", e.LeaveRow),
-		raw.Before("gorm:raw").Register("occ:enter_raw", e.Enter),
+		raw.Before("gorm:raw").Register("occ:enter_raw", e.EnterWrite),
 		raw.After("gorm:raw").Register("occ:leave_raw", e.LeaveRaw),
 	}
 }

@@ -59,7 +59,7 @@ func (e *Engine) abort(db *gorm.DB) {
 	c.room.log.Flush()
 	started := c.startedTransaction()
 	if started {
-		_ = tx.RollBack(db.Statement.ConnPool)
+		_ = c.Plugin.RollBack(db.Statement.ConnPool)
 	}
 	if c.unit != nil {
 		c.unit.Journal.Leave()
@@ -74,7 +74,7 @@ func (e *Engine) abort(db *gorm.DB) {
 func (e *Engine) open(op conflict.Op) func(*gorm.DB) {
 	return func(db *gorm.DB) {
 		read.Resume(db)
-		e.Enter(db)
+		e.EnterWrite(db)
 		m := e.ModelOf(db.Statement)
 		if m == nil {
 			_ = db.AddError(unknownTable(db.Statement))
