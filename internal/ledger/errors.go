@@ -17,8 +17,13 @@ func saysSo(err error) bool {
 	if errors.Is(err, occ.ErrStaleData) || strings.Contains(err.Error(), "the transaction cannot go on") {
 		return true
 	}
-	if strings.Contains(err.Error(), "the transaction was not carried out") { // of WithCommitCheck
-		return true
+	for _, text := range []string{
+		"the transaction was not carried out",                         // of WithCommitCheck
+		"the transaction was rolled back for a write of another node", // of Galera
+	} {
+		if strings.Contains(err.Error(), text) {
+			return true
+		}
 	}
 	if state := new(pgconn.PgError); errors.As(err, &state) {
 		return slices.Contains([]string{"40001", "40P01"}, state.Code)

@@ -88,9 +88,18 @@ func New(db *gorm.DB) (*Ledger, error) {
 	return &Ledger{outcomes: map[string]Outcome{}, errs: map[string]int{}}, nil
 }
 
+// Begins is who begins a writer's transactions.
+type Begins int
+
+// The plugin always, or GORM too.
+const (
+	OnlyOurs Begins = iota
+	GORMsToo
+)
+
 // Write has one writer write through db until ctx ends.
-func (l *Ledger) Write(ctx context.Context, name string, db *gorm.DB, seed uint64) {
-	w := writer{ledger: l, name: name, db: db, random: rand.New(rand.NewPCG(seed, 1))}
+func (l *Ledger) Write(ctx context.Context, name string, db *gorm.DB, begins Begins, seed uint64) {
+	w := writer{ledger: l, name: name, db: db, begins: begins, random: rand.New(rand.NewPCG(seed, 1))}
 	for n := 0; ctx.Err() == nil; n++ {
 		w.call(n)
 	}
@@ -100,6 +109,7 @@ type writer struct {
 	ledger *Ledger
 	name   string
 	db     *gorm.DB
+	begins Begins
 	random *rand.Rand
 }
 
@@ -121,10 +131,10 @@ func (w *writer) call(n int) {
 		return err
 	}
 	var err error
-	switch w.random.IntN(4) {
-	case 0:
+	switch way := w.random.IntN(4); {
+	case way == 0:
 		err = occ.Transaction(w.db.WithContext(ctx), work)
-	case 1:
+	case way == 1 && w.begins == GORMsToo:
 		err = w.db.WithContext(ctx).Transaction(work)
 	default:
 		again := occ.WithRetryHook(func(int, error, time.Duration) { arrived = false }) // what it tries again has failed

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
@@ -41,17 +42,17 @@ func soakCluster(ctx context.Context, o options, out io.Writer) (status int, err
 	s := &clusterSoak{options: o, cluster: c, out: out, closers: []func() error{c.Close}}
 	defer func() { err = errors.Join(err, s.close()) }()
 	fmt.Fprintf(out, "%s for %s, %d workers, seed %d, happens: %s\n", o.cluster, o.duration, o.workers, o.seed, strings.Join(o.happens(), ", "))
-	dbs, err := s.connect()
+	clients, err := s.connect()
 	if err != nil {
 		return unusable, err
 	}
-	if s.ledger, err = ledger.New(dbs[0]); err != nil {
+	if s.ledger, err = ledger.New(clients[0].db); err != nil {
 		return unusable, err
 	}
-	if err := s.awaitTables(ctx, dbs); err != nil {
+	if err := s.awaitTables(ctx, clients); err != nil {
 		return unusable, err
 	}
-	if err := s.load(ctx, dbs); err != nil {
+	if err := s.load(ctx, clients); err != nil {
 		return unusable, err
 	}
 	return s.conclude(ctx)
@@ -64,8 +65,8 @@ func (s *clusterSoak) close() (err error) {
 	return err
 }
 
-func (s *clusterSoak) open(e *cluster.Endpoint) (*gorm.DB, error) {
-	pool, dialector, err := e.Open(cluster.Options{})
+func (s *clusterSoak) open(e *cluster.Endpoint, o cluster.Options) (*gorm.DB, error) {
+	pool, dialector, err := e.Open(o)
 	if err != nil {
 		return nil, err
 	}
@@ -77,28 +78,53 @@ func (s *clusterSoak) open(e *cluster.Endpoint) (*gorm.DB, error) {
 	return db, db.Use(occ.New())
 }
 
-// connect opens one gorm.DB for each place to write at.
-func (s *clusterSoak) connect() (dbs []*gorm.DB, err error) {
-	for _, e := range s.cluster.Writers() {
-		db, err := s.open(e)
-		if err == nil && s.sabotage {
-			err = workload.Sabotage(db)
+// client writes at one place.
+type client struct {
+	db     *gorm.DB
+	begins ledger.Begins
+}
+
+// connect opens clients for each place to write at.
+func (s *clusterSoak) connect() (clients []client, err error) {
+	for _, c := range s.kinds() {
+		for _, e := range s.cluster.Writers() {
+			db, err := s.open(e, c.options)
+			if err == nil && s.sabotage {
+				err = workload.Sabotage(db)
+			}
+			if err != nil {
+				return nil, err
+			}
+			clients = append(clients, client{db, c.begins})
 		}
-		if err != nil {
-			return nil, err
-		}
-		dbs = append(dbs, db)
 	}
-	return dbs, nil
+	return clients, nil
+}
+
+type clientKind struct {
+	options cluster.Options
+	begins  ledger.Begins
+}
+
+// kinds are those of docs/clusters.md. GORM's own transactions need dirty reads at a node of Galera that is cut off.
+func (s *clusterSoak) kinds() []clientKind {
+	if s.options.cluster != "galera" {
+		return []clientKind{{begins: ledger.GORMsToo}}
+	}
+	dirtyReads := func(c *mysql.Config) { c.Params = map[string]string{"wsrep_dirty_reads": "ON"} }
+	return []clientKind{
+		{begins: ledger.OnlyOurs},
+		{options: cluster.Options{MySQL: dirtyReads}, begins: ledger.GORMsToo},
+	}
 }
 
 // awaitTables waits until all places to write at have the tables.
-func (s *clusterSoak) awaitTables(ctx context.Context, dbs []*gorm.DB) error {
+func (s *clusterSoak) awaitTables(ctx context.Context, clients []client) error {
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
-	for _, db := range dbs {
+	for _, c := range clients {
 		var cards int64
-		for db.WithContext(ctx).Model(&ledger.Card{}).Count(&cards).Error != nil || cards < ledger.Cards {
+		for c.db.WithContext(ctx).Model(&ledger.Card{}).Count(&cards).Error != nil || cards < ledger.Cards {
 			if ctx.Err() != nil {
 				return fmt.Errorf("a node does not have the tables: %w", ctx.Err())
 			}
@@ -109,12 +135,13 @@ func (s *clusterSoak) awaitTables(ctx context.Context, dbs []*gorm.DB) error {
 }
 
 // load has writers write, and things happen, for as long as the options say.
-func (s *clusterSoak) load(ctx context.Context, dbs []*gorm.DB) error {
+func (s *clusterSoak) load(ctx context.Context, clients []client) error {
 	ctx, cancel := context.WithTimeout(ctx, s.duration)
 	defer cancel()
 	var all sync.WaitGroup
 	for i := range s.workers {
-		all.Go(func() { s.ledger.Write(ctx, fmt.Sprint("w", i), dbs[i%len(dbs)], s.seed+uint64(i)) })
+		c := clients[i%len(clients)]
+		all.Go(func() { s.ledger.Write(ctx, fmt.Sprint("w", i), c.db, c.begins, s.seed+uint64(i)) })
 	}
 	all.Go(func() { s.tell(ctx) })
 	err := s.disturb(ctx)
@@ -189,12 +216,12 @@ func (s *clusterSoak) conclude(ctx context.Context) (int, error) {
 
 // end writes the last row, as soon as there is somebody who takes it.
 func (s *clusterSoak) end(ctx context.Context) error {
-	db, err := s.open(s.cluster.Writers()[0])
+	db, err := s.open(s.cluster.Writers()[0], cluster.Options{})
 	for deadline := time.Now().Add(catchUp); ; time.Sleep(100 * time.Millisecond) {
 		if err == nil {
 			err = s.ledger.End(db.WithContext(ctx))
 		} else {
-			db, err = s.open(s.cluster.Writers()[0])
+			db, err = s.open(s.cluster.Writers()[0], cluster.Options{})
 		}
 		if err == nil || time.Now().After(deadline) {
 			return err
@@ -206,7 +233,7 @@ func (s *clusterSoak) end(ctx context.Context) error {
 func (s *clusterSoak) check(ctx context.Context, e *cluster.Endpoint) (f ledger.Found, err error) {
 	for deadline := time.Now().Add(catchUp); ; time.Sleep(100 * time.Millisecond) {
 		var db *gorm.DB
-		if db, err = s.open(e); err == nil {
+		if db, err = s.open(e, cluster.Options{}); err == nil {
 			f, err = s.ledger.Check(db.WithContext(ctx))
 		}
 		if err == nil || time.Now().After(deadline) || ctx.Err() != nil {
