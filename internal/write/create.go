@@ -51,7 +51,7 @@ func (c *Call) createAs() (int64, error) {
 		return c.insertIgnoring()
 	case isUpsert && given.UpdateAll && c.isSaveOfMissing():
 		return c.insertMissing()
-	case isUpsert && c.isSaveOfSlice(given):
+	case isUpsert && c.isSaveOfSlice(given) && !c.isOfPayloads():
 		return c.saveSlice()
 	case isUpsert && given.DoNothing:
 		return c.insertOrSkip()
@@ -96,6 +96,9 @@ func (c *Call) insertIgnoring() (int64, error) {
 // keepAddressable copies a model that was passed by value, since the first version is written to it.
 func (c *Call) keepAddressable() {
 	passed := c.Stmt.ReflectValue
+	if values, ok := c.Stmt.Dest.([]map[string]any); ok { // GORM panics on it where it reads keys back
+		c.Stmt.Dest = &values
+	}
 	if passed.CanAddr() || (passed.Kind() != reflect.Struct && passed.Kind() != reflect.Array) {
 		return
 	}

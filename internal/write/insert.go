@@ -150,6 +150,9 @@ func (c *Call) leaveOut(hand []rows.Row, maps []map[string]any) (restore func())
 	for _, values := range maps {
 		c.leaveOutOfMap(values)
 	}
+	if len(maps) == 0 && c.isOfPayloads() {
+		return c.leaveOutOfOthers()
+	}
 	n := 1
 	if kind := c.Stmt.ReflectValue.Kind(); kind == reflect.Slice || kind == reflect.Array {
 		n = c.Stmt.ReflectValue.Len()
@@ -157,7 +160,7 @@ func (c *Call) leaveOut(hand []rows.Row, maps []map[string]any) (restore func())
 	stmt, column := c.Stmt, c.Model.Version.DBName
 	switch {
 	case len(maps) > 0:
-		return func() {}
+		return c.defaultOfMaps(maps)
 	case len(hand) < n:
 		c.insertedVersions(c.defaultFor(hand))
 		return c.selectVersion()
@@ -166,6 +169,57 @@ func (c *Call) leaveOut(hand []rows.Row, maps []map[string]any) (restore func())
 	stmt.Selects = slices.DeleteFunc(slices.Clone(selects), c.namesVersion)
 	stmt.Omits = append(slices.Clone(omits), column)
 	return func() { stmt.Selects, stmt.Omits = selects, omits }
+}
+
+// defaultOfMaps has maps without a version hold the database's default where others bring one: GORM fills in NULL.
+func (c *Call) defaultOfMaps(values []map[string]any) (restore func()) {
+	isWithout := func(values map[string]any) bool {
+		for name := range values {
+			if c.isVersionColumn(name) {
+				return false
+			}
+		}
+		return true
+	}
+	without := slices.DeleteFunc(slices.Clone(values), func(values map[string]any) bool { return !isWithout(values) })
+	if len(without) == len(values) || !c.Dialect.TakesDefault() {
+		return func() {}
+	}
+	column := c.Model.Version.DBName
+	for _, values := range without {
+		values[column] = c.DB.DefaultValueOf(c.Model.Version.Field)
+	}
+	return func() {
+		for _, values := range without {
+			delete(values, column)
+		}
+	}
+}
+
+// leaveOutOfOthers keeps the version out of the INSERT of another type's structs that have none.
+func (c *Call) leaveOutOfOthers() (restore func()) {
+	var versions []any
+	isPreset := false
+	_ = eachModel(c.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
+		version, err := c.versionOfOther(other)
+		if err != nil || c.Model.Version.Kind.IsZero(version) {
+			if version = nil; c.Dialect.TakesDefault() {
+				version = c.DB.DefaultValueOf(c.Model.Version.Field)
+			}
+			versions = append(versions, version)
+			return nil
+		}
+		isPreset = true
+		versions = append(versions, c.Model.Version.Kind.Bind(version))
+		return nil
+	})
+	if isPreset {
+		c.insertVersions(versions)
+		return func() {}
+	}
+	omits := c.Stmt.Omits
+	c.Stmt.Omits = append(slices.Clone(omits), c.Model.Version.DBName)
+	return func() { c.Stmt.Omits = omits }
 }
 
 func (c *Call) leaveOutOfMap(values map[string]any) {
@@ -192,9 +246,10 @@ func (c *Call) defaultFor(hand []rows.Row) func(index int, version any) any {
 
 // numbering is the models and maps that were given a first version.
 type numbering struct {
-	c    *Call
-	rows []rows.Row
-	maps []numberedMap
+	c      *Call
+	rows   []rows.Row
+	maps   []numberedMap
+	others []any // the versions of structs of another type, which are not written to
 }
 
 // numberedMap is a map and the version it had before, by whatever name of the column.
@@ -230,13 +285,16 @@ func (c *Call) number() (n numbering, err error) {
 	if err != nil {
 		n.putBack()
 	}
+	if len(n.others) > 0 {
+		c.insertVersions(n.others)
+	}
 	return n, err
 }
 
 func (n *numbering) addModel(index int, model reflect.Value) error {
 	version := n.c.Model.Version
 	if !n.c.isOurs(model) {
-		return nil
+		return n.addOther(model)
 	}
 	before := version.Of(n.c.Ctx, model)
 	first, err := n.c.firstOf(model, before)
@@ -246,6 +304,19 @@ func (n *numbering) addModel(index int, model reflect.Value) error {
 	version.Put(n.c.Ctx, model, first)
 	n.rows = append(n.rows, rows.Row{Index: index, Model: model, Before: before, Next: first})
 	return nil
+}
+
+// addOther gives a struct of another type on the table its version, in the statement alone.
+func (n *numbering) addOther(other reflect.Value) error {
+	preset, err := n.c.versionOfOther(other)
+	if err != nil {
+		return err
+	}
+	first, err := n.c.firstOr(preset)
+	if err == nil {
+		n.others = append(n.others, n.c.Model.Version.Kind.Bind(first))
+	}
+	return err
 }
 
 // firstOf returns the version that a model is inserted with. A row that was deleted through it goes on from its last one.
@@ -329,7 +400,7 @@ func (c *Call) namesVersion(omitted string) bool {
 
 // bindInserted has an INSERT hold the version as the column needs it, where GORM would bind the field's value.
 func (c *Call) bindInserted() {
-	if !c.Model.Version.BindInsert {
+	if !c.Model.Version.BindInsert || c.Stmt.Clauses["VALUES"].Builder != nil {
 		return
 	}
 	c.insertedVersions(func(_ int, value any) any { return c.Model.Version.Kind.Bind(value) })
@@ -350,6 +421,27 @@ func (c *Call) insertedVersions(change func(index int, version any) any) {
 			}
 		}
 		found.Builder = nil
+		found.Build(builder)
+	}}
+}
+
+// insertVersions has an INSERT of another type's structs hold these versions, in a column of its own where the type has none.
+func (c *Call) insertVersions(versions []any) {
+	column := clause.Column{Name: c.Model.Version.DBName}
+	c.Stmt.Clauses["VALUES"] = clause.Clause{Builder: func(found clause.Clause, builder clause.Builder) {
+		values, _ := found.Expression.(clause.Values)
+		at := slices.IndexFunc(values.Columns, func(found clause.Column) bool { return found.Name == column.Name })
+		if at < 0 {
+			values.Columns = append(slices.Clone(values.Columns), column)
+		}
+		for i := range values.Values {
+			if at < 0 {
+				values.Values[i] = append(values.Values[i], versions[i])
+			} else {
+				values.Values[i][at] = versions[i]
+			}
+		}
+		found.Builder, found.Expression = nil, values
 		found.Build(builder)
 	}}
 }

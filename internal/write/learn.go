@@ -106,7 +106,11 @@ func (p *plan) learnVersion(r *rows.Row) error {
 	if named < 0 {
 		return nil
 	}
-	state, err := p.Read(r.All()[named].Key)
+	key := r.All()[named].Key
+	if p.renames {
+		key = p.KeyOf(r.All()[named].Model) // GORM has given it the new one
+	}
+	state, err := p.Read(key)
 	if err == nil && state.IsThere {
 		p.advance(r, p.compare.learned(r, state.Version))
 	}

@@ -207,6 +207,9 @@ func deletesFromTable(stmt *gorm.Statement, op conflict.Op) bool {
 
 // checkModels refuses what GORM would panic on or take for a write to every row, by name.
 func checkModels(db *gorm.DB, m *model.Model, target reflect.Value, op conflict.Op) error {
+	if err := fitsSchema(db.Statement, op); err != nil {
+		return err
+	}
 	if !target.IsValid() && isTypedNil(db.Statement.Model) && db.Error == nil {
 		return nil // Model((*T)(nil)) names no row: the write is one by condition
 	}
@@ -220,6 +223,31 @@ func checkModels(db *gorm.DB, m *model.Model, target reflect.Value, op conflict.
 	for i := range target.Len() {
 		if !value.Indirect(target.Index(i)).IsValid() {
 			return fmt.Errorf("occ: element %d of the %s slice is a nil pointer: remove it: %w", i, m.Name, nilElement(op))
+		}
+	}
+	return nil
+}
+
+// fitsSchema refuses payloads of which GORM would read or write the fields of another type.
+func fitsSchema(stmt *gorm.Statement, op conflict.Op) error {
+	dest := reflect.TypeOf(stmt.Dest)
+	for dest != nil && dest.Kind() == reflect.Pointer {
+		dest = dest.Elem()
+	}
+	switch {
+	case dest == nil:
+	case op == conflict.OpUpdate && stmt.Schema == nil && dest.Kind() == reflect.Slice:
+		return fmt.Errorf("occ: Updates of table %q takes a map or a struct, no %v: %w", stmt.Table, reflect.TypeOf(stmt.Dest), gorm.ErrInvalidData)
+	case op == conflict.OpUpsert && stmt.Schema != nil:
+		if dest.Kind() == reflect.Slice || dest.Kind() == reflect.Array {
+			dest = dest.Elem()
+		}
+		for dest.Kind() == reflect.Pointer {
+			dest = dest.Elem()
+		}
+		if dest.Kind() == reflect.Struct && dest != stmt.Schema.ModelType {
+			return fmt.Errorf("occ: a Create of %v with Model(&%s{}), whose fields are not in it: pass Table(%q) in place of the model: %w",
+				reflect.TypeOf(stmt.Dest), stmt.Schema.Name, stmt.Table, gorm.ErrInvalidData)
 		}
 	}
 	return nil

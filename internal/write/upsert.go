@@ -27,8 +27,14 @@ func (c *Call) upsert(given clause.OnConflict) (int64, error) {
 	}
 	u := upsert{Call: c, given: given, version: version, expects: expects}
 	isKnownFirst := !c.Model.Version.IsAdvancedInSQL() && !c.DB.DryRun
-	if c.isOfPayloads() && (isKnownFirst || expects && !c.DB.DryRun) {
-		return u.writePayloads()
+	if c.isOfPayloads() && !c.DB.DryRun {
+		payloads, isRead, err := u.payloads()
+		if err != nil {
+			return 0, err
+		}
+		if isKnownFirst || isRead || expects {
+			return u.writePayloads(payloads)
+		}
 	}
 	loaded, others := u.divideByVersion()
 	updateLoaded := func() (int64, error) { return u.updateLoaded(loaded) }
@@ -289,6 +295,11 @@ func (u *upsert) overwriteByDatabase() (int64, error) {
 // has rows that are there take the version that follows on theirs, or next.
 func (u *upsert) buildUpsert(next any) clause.OnConflict {
 	stmt := u.Stmt
+	isOnTable := stmt.Schema == nil // a map, of which GORM cannot build an UpdateAll
+	if isOnTable {
+		stmt.Schema = u.Model.Schema
+		defer func() { stmt.Schema = nil }()
+	}
 	given, _ := stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	if !stmt.Unscoped {
 		for _, entry := range u.Model.CreateClauses {
@@ -302,7 +313,9 @@ func (u *upsert) buildUpsert(next any) clause.OnConflict {
 	built.DoUpdates = u.withNext(set, counts, next)
 	built.DoNothing, built.UpdateAll = false, false
 	stmt.AddClause(built)
-	u.addReturning(built)
+	if !isOnTable {
+		u.addReturning(built)
+	}
 	stmt.Build(stmt.BuildClauses...)
 	return built
 }

@@ -11,21 +11,24 @@ import (
 
 // payload is one element of what an upsert was given in place of models: a map, or a struct of another type on the table.
 type payload struct {
-	target reflect.Value // as the statement takes it
-	dest   any
-	model  reflect.Value // a model of the row that holds what the element does
+	target  reflect.Value // as the statement takes it
+	dest    any
+	model   reflect.Value // a model of the row that holds what the element does
+	version any           // that the element says its row is at; nil if it says none
 }
 
 // isOfPayloads reports whether an INSERT is of maps, or of another type's structs.
-func (c *Call) isOfPayloads() bool { return len(c.collect(c.Stmt.ReflectValue, nil)) == 0 }
-
-// writePayloads is the upsert of what is no model, where SQL cannot move the version on or where the call says which
-// version it expects: each row is read and locked before it is written.
-func (u *upsert) writePayloads() (int64, error) {
-	payloads, err := u.payloads()
-	if err != nil {
-		return 0, err
+func (c *Call) isOfPayloads() bool {
+	if len(c.collect(c.Stmt.ReflectValue, nil)) > 0 {
+		return false
 	}
+	kind := c.Stmt.ReflectValue.Kind()
+	return kind == reflect.Struct || kind == reflect.Map || c.Stmt.ReflectValue.Len() > 0
+}
+
+// writePayloads is the upsert of what is no model, where SQL cannot move the version on or where a version is said to be
+// expected: each row is read and locked before it is written.
+func (u *upsert) writePayloads(payloads []payload) (int64, error) {
 	return u.allOrNone(func() (affected int64, err error) {
 		for index, p := range payloads {
 			n, err := u.pointAt(p.target, p.dest, func() (int64, error) { return u.writePayload(index, p) })
@@ -44,8 +47,12 @@ func (u *upsert) writePayload(index int, element payload) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if u.expects && !u.switches.Unchecked {
-		if err := u.compareExpected(p, there, states, missing); err != nil {
+	expected, isExpected := u.version, u.expects
+	if !isExpected {
+		expected, isExpected = element.version, element.version != nil
+	}
+	if isExpected && !u.switches.Unchecked {
+		if err := u.compareExpected(p, expected, there, states, missing); err != nil {
 			return 0, err
 		}
 	}
@@ -66,14 +73,14 @@ func (u *upsert) insertInstead(insert func() (int64, error)) (int64, error) {
 	return insert()
 }
 
-// compareExpected compares the row of an element with the version that the call expects.
-func (u *upsert) compareExpected(p *plan, there []*rows.Row, states []rows.State, missing []*rows.Row) error {
+// compareExpected compares the row of an element with the version that the call or the element expects.
+func (u *upsert) compareExpected(p *plan, expected any, there []*rows.Row, states []rows.State, missing []*rows.Row) error {
 	u.Counters().Checked.Add(1)
 	hand := there
 	for _, r := range missing {
 		hand, states = append(hand, r), append(states, rows.State{})
 	}
-	hand[0].Expected = u.version
+	hand[0].Expected = expected
 	if p.areCurrent(hand, states) {
 		return nil
 	}
@@ -90,11 +97,22 @@ func (u *upsert) sendPayload(next any) (int64, error) {
 	return execute(u.DB, u.Plugin.Gorm.create)
 }
 
-// payloads returns the elements of the statement, each with a model of its row.
-func (u *upsert) payloads() (payloads []payload, err error) {
+// payloads returns the elements of the statement, each with a model of its row, and whether one of them says its version.
+func (u *upsert) payloads() (payloads []payload, areRead bool, err error) {
+	add := func(target reflect.Value, dest any, model reflect.Value, version any) {
+		if version != nil && u.Model.Version.Kind.IsZero(version) {
+			version = nil
+		}
+		areRead = areRead || version != nil
+		payloads = append(payloads, payload{target, dest, model, version})
+	}
 	addMap := func(values map[string]any) error {
 		model, err := u.modelOfMap(values)
-		payloads = append(payloads, payload{reflect.ValueOf(values), values, model})
+		if err != nil {
+			return err
+		}
+		version, err := u.versionOfMap(values)
+		add(reflect.ValueOf(values), values, model, version)
 		return err
 	}
 	switch dest := u.givenMaps().(type) {
@@ -109,11 +127,45 @@ func (u *upsert) payloads() (payloads []payload, err error) {
 	default:
 		err = eachModel(u.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
 			model, err := u.modelOfStruct(other)
-			payloads = append(payloads, payload{other, other.Addr().Interface(), model})
+			if err != nil {
+				return err
+			}
+			version, err := u.versionOfOther(other)
+			add(other, other.Addr().Interface(), model, version)
 			return err
 		})
 	}
-	return payloads, err
+	return payloads, areRead, err
+}
+
+// versionOfMap returns the version that a map brings under any name of its column; nil if none.
+func (c *Call) versionOfMap(values map[string]any) (version any, err error) {
+	for name, value := range values {
+		if version, err = c.orVersion(version, name, value); err != nil {
+			return nil, err
+		}
+	}
+	if version == nil {
+		return nil, nil
+	}
+	return c.Model.Version.Convert(version, "the version in the map")
+}
+
+// versionOfOther returns the version that another type's struct brings; the zero value where it has none.
+func (c *Call) versionOfOther(other reflect.Value) (version any, err error) {
+	zero := reflect.Zero(c.Model.Version.FieldType).Interface()
+	if c.Model.Compares() != nil || c.Stmt.Schema == nil {
+		return zero, nil
+	}
+	field := c.Stmt.Schema.LookUpField(c.Model.Version.DBName)
+	if field == nil {
+		return zero, nil
+	}
+	value, isZero := field.ValueOf(c.Ctx, other)
+	if isZero {
+		return zero, nil
+	}
+	return c.Model.Version.Convert(value, "the version in the payload")
 }
 
 // modelOfMap returns a model that has what a map says of the columns.
