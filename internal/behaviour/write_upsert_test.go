@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -309,4 +310,48 @@ func TestConditionOnProposedRow(t *testing.T) {
 		require.NoError(t, result.Error)
 		require.EqualValues(t, 1, result.RowsAffected)
 	}}}, &Product{})
+}
+
+// Stub has a time of its update.
+type Stub struct {
+	ID        uint
+	Name      string `gorm:"size:40;uniqueIndex"`
+	Price     int
+	UpdatedAt time.Time
+	occ.Version
+}
+
+func TestAnUpsertLeavesTheTimeOfTheUpdateInMemory(t *testing.T) {
+	t.Parallel()
+	var behaviours []Behaviour
+	for name, conflict := range map[string]clause.OnConflict{
+		"UpdateAll":             {UpdateAll: true},
+		"UpdateAll by name":     {UpdateAll: true, Columns: []clause.Column{{Name: "name"}}},
+		"columns with the time": {Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"price", "updated_at"})},
+	} {
+		for _, loaded := range []bool{false, true} {
+			behaviours = append(behaviours, Behaviour{fmt.Sprint(name, ", loaded ", loaded), func(t *testing.T, db *gorm.DB) {
+				first, other := Stub{Name: "a", Price: 1}, Stub{Name: "b", Price: 1}
+				require.NoError(t, db.Create(&first).Error)
+				require.NoError(t, db.Create(&other).Error)
+				require.NoError(t, db.Exec("UPDATE stubs SET updated_at = ?", Noon).Error)
+				first, other = Reload[Stub](t, db, first.ID), Reload[Stub](t, db, other.ID)
+				if !loaded {
+					first.Version, other.Version = 0, 0
+				}
+				first.Price, other.Price = 2, 3
+
+				require.NoError(t, db.Clauses(conflict).Create(&[]*Stub{&first, &other}).Error)
+
+				for _, one := range []Stub{first, other} {
+					row := Reload[Stub](t, db, one.ID)
+					require.EqualValues(t, 2, one.Version)
+					require.WithinDuration(t, row.UpdatedAt, one.UpdatedAt, time.Millisecond)
+					row.UpdatedAt = one.UpdatedAt
+					require.Equal(t, row, one)
+				}
+			}})
+		}
+	}
+	Run(t, testdb.All(), behaviours, &Stub{})
 }

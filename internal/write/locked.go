@@ -232,6 +232,9 @@ func (u *upsert) sendApart(next any) (written reflect.Value, built clause.OnConf
 		return written, built, 0, err
 	}
 	built = u.buildUpsert(next)
+	if err = u.keepUpdateTimes(built.DoUpdates); err != nil {
+		return written, built, 0, err
+	}
 	written, affected, err = u.createApart()
 	return written, built, affected, err
 }
@@ -322,7 +325,7 @@ func (c *Call) learnStray(hand []*rows.Row, strays map[string]reflect.Value, are
 		if !areNew || len(hand) != 1 {
 			return c.errOtherRow(hand[0])
 		}
-		c.takeOver(hand[0].Index, hand[0].Latest(), stray)
+		c.takeOver(hand[0].Index, hand[0].Latest(), stray, nil)
 	}
 	return nil
 }

@@ -158,11 +158,28 @@ func (u *upsert) assignments() (set clause.Set, counts bool, err error) {
 	return set, counts, u.keepUpdateTimes(set)
 }
 
+// updateTimes returns the columns that GORM sets to the time of the update, in rows that are there and not in the models.
+func (u *upsert) updateTimes(set clause.Set) (fields []*schema.Field) {
+	for _, assignment := range set {
+		field := u.Model.LookUpField(assignment.Column.Name)
+		if field != nil && field.AutoUpdateTime != 0 && !isOfProposed(assignment.Value) && !clauses.IsExpression(assignment.Value) {
+			fields = append(fields, field)
+		}
+	}
+	return fields
+}
+
+// isOfProposed reports whether a value is a column of the row that was to be inserted.
+func isOfProposed(value any) bool {
+	_, isColumn := value.(clause.Column)
+	return isColumn
+}
+
 // keepUpdateTimes gives models the time of the update that GORM sets in their rows alone.
 func (u *upsert) keepUpdateTimes(set clause.Set) error {
 	for _, assignment := range set {
 		field := u.Model.LookUpField(assignment.Column.Name)
-		if field == nil || field.AutoUpdateTime == 0 || clauses.IsExpression(assignment.Value) {
+		if field == nil || !slices.Contains(u.updateTimes(set), field) {
 			continue
 		}
 		err := eachModel(u.Stmt.ReflectValue, func(_ int, model reflect.Value) error {
@@ -373,6 +390,9 @@ func (u *upsert) addReturning(conflict clause.OnConflict) {
 		add(field)
 	}
 	add(u.Model.Version.Field)
+	for _, field := range u.updateTimes(conflict.DoUpdates) {
+		add(field)
+	}
 	u.Stmt.AddClause(clause.Returning{Columns: columns})
 }
 
@@ -412,7 +432,7 @@ func (u *upsert) overwriteSlice(conflict clause.OnConflict, target reflect.Value
 	var taken []rows.Row
 	for i := range target.Len() {
 		if model := value.Indirect(target.Index(i)); found[i].IsValid() {
-			u.takeOver(i, model, found[i])
+			u.takeOver(i, model, found[i], u.updateTimes(conflict.DoUpdates))
 			taken = append(taken, rows.Row{Index: i, Model: model, Key: u.KeyOf(model)})
 		}
 	}
@@ -465,11 +485,11 @@ func (u *upsert) rowsByTarget(target, written reflect.Value, fields []*schema.Fi
 	return found
 }
 
-// takeOver gives a model what the database decided about its row.
-func (c *Call) takeOver(index int, model, stored reflect.Value) {
+// takeOver gives a model what the database decided about its row, and the times of the update that were set.
+func (c *Call) takeOver(index int, model, stored reflect.Value, times []*schema.Field) {
 	version := c.Model.Version
 	r := rows.Row{Index: index, Model: model, Before: version.Of(c.Ctx, model)}
-	for _, field := range slices.Concat(c.Model.PrimaryFields, c.Model.FieldsWithDefaultDBValue) {
+	for _, field := range slices.Concat(c.Model.PrimaryFields, c.Model.FieldsWithDefaultDBValue, times) {
 		field.ReflectValueOf(c.Ctx, model).Set(field.ReflectValueOf(c.Ctx, stored))
 	}
 	c.advanceModel(&r, version.Of(c.Ctx, stored), false)
