@@ -2,6 +2,7 @@ package behaviour_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
+	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 // inTurns has n goroutines start together, and gives back what they returned.
@@ -107,4 +109,50 @@ func TestConcurrentWrites(t *testing.T) {
 		}},
 	)
 	Run(t, Everywhere(), behaviours, &Product{})
+}
+
+func TestConcurrentWritesOfGraphs(t *testing.T) {
+	t.Parallel()
+	const sessions, each = 4, 5
+	// retrying has every session do the same until it has succeeded, as often as each says.
+	retrying := func(t *testing.T, db *gorm.DB, do func(tx *gorm.DB) error) {
+		t.Helper()
+		require.NoError(t, inTurns(sessions, func(int) error {
+			var errs error
+			for range each {
+				errs = errors.Join(errs, occ.Retry(t.Context(), db, do, occ.WithMaxAttempts(1000), AtOnce()))
+			}
+			return errs
+		}))
+	}
+	Run(t, testdb.All(), []Behaviour{
+		{"each new child advances the parent once", func(t *testing.T, db *gorm.DB) {
+			cart := CreateCart(t, db)
+
+			retrying(t, db, func(tx *gorm.DB) error { return tx.Create(&Line{CartID: &cart.ID}).Error })
+
+			require.Equal(t, 1+sessions*each, CartVersion(t, db, cart.ID))
+		}},
+		{"saves of a graph write all parts or none, and lose no update", func(t *testing.T, db *gorm.DB) {
+			cart := CreateCart(t, db, Line{Pieces: 1}, Line{Pieces: 1})
+
+			retrying(t, db, func(tx *gorm.DB) error {
+				var c Cart
+				if err := tx.Preload("Lines").First(&c, cart.ID).Error; err != nil {
+					return err
+				}
+				c.Owner += "n"
+				for i := range c.Lines {
+					c.Lines[i].Pieces++
+				}
+				return tx.Session(&gorm.Session{FullSaveAssociations: true}).Save(&c).Error
+			})
+
+			const writes = sessions * each
+			require.Equal(t, Cart{ID: cart.ID, Owner: "ann" + strings.Repeat("n", writes), Version: 1 + writes}, Reload[Cart](t, db, cart.ID))
+			for _, line := range cart.Lines {
+				require.Equal(t, Line{ID: line.ID, CartID: &cart.ID, Pieces: 1 + writes, Version: 1 + writes}, Reload[Line](t, db, line.ID))
+			}
+		}},
+	}, &Cart{}, &Line{})
 }

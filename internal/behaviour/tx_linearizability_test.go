@@ -24,7 +24,7 @@ var isolationLevels = map[string][]sql.IsolationLevel{
 // concurrently has sessions write the same rows for one epoch, and gives what does not fit.
 func concurrently(t *testing.T, db *gorm.DB, c workload.Config, prepare ...func(db *gorm.DB) error) []workload.Anomaly {
 	t.Helper()
-	c.Sessions, c.Length, c.Limit, c.Slots, c.Graphs = 4, time.Minute, 10*time.Second, 2, true
+	c.Sessions, c.Length, c.Limit, c.Slots = 4, time.Minute, 10*time.Second, 2
 	w, err := workload.New(db, c)
 	require.NoError(t, err)
 	for _, prepare := range prepare {

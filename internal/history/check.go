@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -14,7 +15,7 @@ import (
 type Failure struct {
 	Row        string
 	Rule       string      // what was broken
-	Operations []Operation // the fewest that show it
+	Operations []Operation // that show it
 }
 
 // Result is what became of a check.
@@ -28,7 +29,7 @@ func Check(rows map[string][]Operation, limit time.Duration) (result Result) {
 	for name, operations := range rows {
 		switch verdict(operations, limit) {
 		case porcupine.Illegal:
-			result.Failures = append(result.Failures, Failure{name, "not linearizable", shrink(operations, limit)})
+			result.Failures = append(result.Failures, Failure{name, "not linearizable", unexplained(operations, limit)})
 			continue
 		case porcupine.Unknown:
 			result.Undecided++
@@ -42,6 +43,27 @@ func Check(rows map[string][]Operation, limit time.Duration) (result Result) {
 
 func verdict(operations []Operation, limit time.Duration) porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(register, calls(operations), limit)
+}
+
+// neighbours is how many operations are shown before and after the first that cannot be explained.
+const neighbours = 8
+
+// unexplained returns the first operation that the longest explanation leaves out, among those that ended right before
+// it and began right after it.
+func unexplained(operations []Operation, limit time.Duration) []Operation {
+	_, info := porcupine.CheckOperationsVerbose(register, calls(operations), limit)
+	explained := map[Operation]bool{}
+	for _, explanation := range info.PartialLinearizationsOperations()[0] {
+		if len(explanation) > len(explained) {
+			clear(explained)
+			for _, call := range explanation {
+				explained[call.Input.(Operation)] = true
+			}
+		}
+	}
+	operations = slices.SortedFunc(slices.Values(operations), func(a, b Operation) int { return cmp.Compare(a.end(), b.end()) })
+	first := slices.IndexFunc(operations, func(o Operation) bool { return !explained[o] })
+	return operations[max(0, first-neighbours):min(len(operations), first+neighbours+1)]
 }
 
 func calls(operations []Operation) []porcupine.Operation {

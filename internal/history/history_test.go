@@ -72,38 +72,36 @@ func TestHistoriesThatAreWrong(t *testing.T) {
 	t.Parallel()
 	created := a{Action: Create, Version: "1", Value: 1}
 	first := a{Action: Write, Expected: "1", Version: "2", Value: 2, Adds: 1}
-	for name, tt := range map[string]struct {
-		rows  map[string][]Operation
-		shown int // operations
-	}{
-		"a lost update": {of(created, first, a{Action: Write, Expected: "1", Version: "2", Value: 3, Adds: 1}), 2},
-		"a write of a version that was not there":  {of(created, a{Action: Write, Expected: "3", Version: "4", Value: 3}), 2},
-		"a version that was skipped":               {of(created, a{Action: Write, Expected: "1", Version: "3", Value: 3}), 1},
-		"a read of what was overwritten":           {of(created, first, a{Action: Read, Version: "1", Value: 1}), 2},
-		"a read of a value that nobody wrote":      {of(created, first, a{Action: Read, Version: "2", Value: 7, Count: 1}), 2},
-		"a refusal although the row was current":   {of(created, a{Action: Write, Expected: "1", Outcome: Changed, Version: "1"}), 1},
-		"a refusal that names a version not there": {of(created, a{Action: Write, Expected: "1", Outcome: Changed, Version: "5"}), 2},
-		"a refusal of a row as if it was deleted":  {of(created, a{Action: Write, Expected: "1", Outcome: Gone}), 2},
-		"a write of a deleted row":                 {of(created, a{Action: Delete, Expected: "1"}, first), 2},
-		"a second insert":                          {of(created, a{Action: Create, Version: "1", Value: 3}), 2},
-		"a count that is too low": {of(created, first, a{Action: Write, Expected: "2", Version: "3", Value: 3, Adds: 1, Count: 1},
-			a{Action: Read, Version: "3", Value: 3, Count: 1}), 1},
-		"an unknown outcome that happened twice": {of(created, a{Action: Write, Outcome: Unknown, Expected: "1", Value: 2},
-			a{Action: Read, Version: "2", Value: 2}, a{Action: Write, Expected: "2", Version: "3", Value: 3}, a{Action: Read, Version: "2", Value: 2}), 2},
+	for name, rows := range map[string]map[string][]Operation{
+		"a lost update": of(created, first, a{Action: Write, Expected: "1", Version: "2", Value: 3, Adds: 1}),
+		"a write of a version that was not there":  of(created, a{Action: Write, Expected: "3", Version: "4", Value: 3}),
+		"a version that was skipped":               of(created, a{Action: Write, Expected: "1", Version: "3", Value: 3}),
+		"a read of what was overwritten":           of(created, first, a{Action: Read, Version: "1", Value: 1}),
+		"a read of a value that nobody wrote":      of(created, first, a{Action: Read, Version: "2", Value: 7, Count: 1}),
+		"a refusal although the row was current":   of(created, a{Action: Write, Expected: "1", Outcome: Changed, Version: "1"}),
+		"a refusal that names a version not there": of(created, a{Action: Write, Expected: "1", Outcome: Changed, Version: "5"}),
+		"a refusal of a row as if it was deleted":  of(created, a{Action: Write, Expected: "1", Outcome: Gone}),
+		"a write of a deleted row":                 of(created, a{Action: Delete, Expected: "1"}, first),
+		"a second insert":                          of(created, a{Action: Create, Version: "1", Value: 3}),
+		"a count that is too low": of(created, first, a{Action: Write, Expected: "2", Version: "3", Value: 3, Adds: 1, Count: 1},
+			a{Action: Read, Version: "3", Value: 3, Count: 1}),
+		"an unknown outcome that happened twice": of(created, a{Action: Write, Outcome: Unknown, Expected: "1", Value: 2},
+			a{Action: Read, Version: "2", Value: 2}, a{Action: Write, Expected: "2", Version: "3", Value: 3}, a{Action: Read, Version: "2", Value: 2}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			result := Check(tt.rows, time.Minute)
+			result := Check(rows, time.Minute)
 
 			require.Len(t, result.Failures, 1)
-			require.Len(t, result.Failures[0].Operations, tt.shown, "%s", result.Failures[0])
+			require.NotEmpty(t, result.Failures[0].Operations)
+			require.Subset(t, rows["row"], result.Failures[0].Operations)
 			require.Equal(t, "row", result.Failures[0].Row)
 		})
 	}
 }
 
-func TestALongHistoryIsShrunkToTheLostUpdate(t *testing.T) {
+func TestOfALongHistoryTheLostUpdateIsShown(t *testing.T) {
 	t.Parallel()
 	operations := []Operation{{Action: Create, Version: "1", Value: 1}}
 	for i := range 200 {
@@ -119,8 +117,9 @@ func TestALongHistoryIsShrunkToTheLostUpdate(t *testing.T) {
 
 	require.Len(t, result.Failures, 1)
 	shown := result.Failures[0].Operations
-	require.Len(t, shown, 2, "%s", result.Failures[0])
-	require.Equal(t, []string{"121", "121"}, []string{shown[0].Expected, shown[1].Expected})
+	require.Len(t, shown, 1+2*neighbours, "%s", result.Failures[0])
+	require.Contains(t, shown, operations[241], "the write that was lost")
+	require.Contains(t, shown, operations[243], "the write that lost it")
 }
 
 func TestAPictureIsAFileOfItsOwn(t *testing.T) {

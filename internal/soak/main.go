@@ -1,6 +1,6 @@
 // Soak has many sessions write the same rows of a database for as long as it is told, in every way that GORM and occ
 // have, while contexts end and connections are killed underneath. It checks what each of them was told, and ends with
-// status 1 as soon as something does not fit, with the shortest history that shows it; with 2 if it could not run.
+// status 1 as soon as something does not fit, with the part of the history that shows it; with 2 if it could not run.
 //
 //	go run ./internal/soak -db postgres -for 10m
 //

@@ -36,7 +36,7 @@ func soak(ctx context.Context, o options, out io.Writer) (status int, err error)
 	}
 	w, err := workload.New(db, workload.Config{
 		Sessions: o.workers, Seed: o.seed, Levels: levels[o.database.Name], Slots: 2, Length: epoch, Limit: checkLimit,
-		Disturbs: disturbs, Graphs: true,
+		Disturbs: disturbs,
 	})
 	if err == nil && o.sabotage {
 		err = workload.Sabotage(db)

@@ -70,11 +70,9 @@ func (s *session) once() {
 	defer cancel()
 	db := s.db.WithContext(ctx)
 	switch choice := s.random.IntN(100); {
-	case s.Graphs && choice < 15:
-		s.ofGraphs(ctx, db)
-	case choice < 30:
+	case choice < 20:
 		s.transaction(db)
-	case choice < 45:
+	case choice < 40:
 		s.retry(ctx, db)
 	case choice < 55:
 		s.several(s.alone(db))
@@ -173,14 +171,9 @@ func (w *Workload) check() {
 	w.clean()
 }
 
-// clean checks what all epochs write, and deletes what only this one has.
+// clean deletes the rows of the epoch.
 func (w *Workload) clean() {
 	var errs error
-	if w.Graphs {
-		w.bank.check(w)
-		w.graphs.check(w)
-		errs = w.graphs.clean(w.db)
-	}
 	for _, r := range w.registers {
 		errs = errors.Join(errs, w.db.Exec("DELETE FROM "+r.about().name).Error)
 	}

@@ -26,7 +26,6 @@ type Config struct {
 	Length     time.Duration        // of an epoch, at most
 	Limit      time.Duration        // for the check of a row's history
 	Disturbs   int                  // every how many epochs contexts end and connections are killed; 0: never
-	Graphs     bool                 // also accounts and rows with associations
 }
 
 // Anomaly is something that the library has promised not to let happen.
@@ -57,8 +56,6 @@ type Workload struct {
 	mu        sync.Mutex
 	anomalies []Anomaly
 	found     chan struct{} // closed at the first anomaly
-	bank      bank
-	graphs    *graphs
 }
 
 // New makes the tables of a workload in an empty database.
@@ -77,10 +74,7 @@ func New(db *gorm.DB, c Config) (*Workload, error) {
 			}
 		}
 	}
-	if !c.Graphs {
-		return w, nil
-	}
-	return w, w.openGraphs()
+	return w, nil
 }
 
 // Totals are what was counted so far.
