@@ -4,15 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"path/filepath"
-	"testing"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/stretchr/testify/require"
-	"gorm.io/driver/sqlite"
-	"gorm.io/gorm"
 )
 
 // Call is a call that database/sql makes to the driver of a real database.
@@ -29,8 +24,8 @@ type Around func(call Call, do func() error) error
 // Intercepted returns all databases, with around between database/sql and their drivers.
 func Intercepted(around Around) []Database {
 	return build(builders{
-		sqlite: func(t testing.TB) gorm.Dialector {
-			return sqlite.New(sqlite.Config{Conn: closeAfter(t, interceptSQLite(t, around))})
+		sqlite: func() (place, error) {
+			return inFolder(ofSQLite, func(file string) (*sql.DB, error) { return interceptSQLite(file+sqlitePragmas, around) })
 		},
 		postgres: func(s *server) create {
 			return s.ownPostgres(func(config *pgx.ConnConfig) *sql.DB {
@@ -46,12 +41,12 @@ func Intercepted(around Around) []Database {
 	})
 }
 
-func interceptSQLite(t testing.TB, around Around) *sql.DB {
-	file := filepath.Join(t.TempDir(), "test.db") + sqlitePragmas
-	plain, err := sql.Open(sqliteDriver, file)
-	require.NoError(t, err)
-	defer plain.Close()
-	return sql.OpenDB(interceptor{opener{plain.Driver(), file}, around})
+func interceptSQLite(dsn string, around Around) (*sql.DB, error) {
+	plain, err := sql.Open(sqliteDriver, dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(interceptor{opener{plain.Driver(), dsn}, around}), plain.Close()
 }
 
 // opener is the connector of a driver that has none.

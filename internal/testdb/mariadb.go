@@ -2,10 +2,8 @@ package testdb
 
 import (
 	"database/sql"
-	"testing"
 
 	"github.com/go-sql-driver/mysql"
-	"github.com/stretchr/testify/require"
 	gormmysql "gorm.io/driver/mysql"
 	"gorm.io/gorm"
 )
@@ -45,34 +43,38 @@ func openMariaDB(config *mysql.Config) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// lendMariaDB gives tests connections that go from one test to the next of the same configuration.
-func (s *server) lendMariaDB(adjust ...func(*mysql.Config)) func(t testing.TB) gorm.Dialector {
-	return func(t testing.TB) gorm.Dialector {
-		t.Helper()
-		namespace := s.namespace(t)
-		config, err := s.configureMariaDB()
-		require.NoError(t, err)
+// lendMariaDB gives databases connections that go from one to the next of the same configuration.
+func (s *server) lendMariaDB(adjust ...func(*mysql.Config)) create {
+	return s.inMariaDB(func(config *mysql.Config, namespace string) (*sql.DB, error) {
 		for _, f := range adjust {
 			f(config)
 		}
 		connector, err := newMariaDBConnector(config)
-		require.NoError(t, err)
-		pool := sql.OpenDB(lender{connector, &s.spares, config.FormatDSN(), namespace})
-		return gormmysql.New(gormmysql.Config{Conn: closeAfter(t, pool), DSNConfig: config})
-	}
+		if err != nil {
+			return nil, err
+		}
+		return sql.OpenDB(lender{connector, &s.spares, config.FormatDSN(), namespace}), nil
+	})
 }
 
-// ownMariaDB gives tests connections that are opened for one, and end with it.
-func (s *server) ownMariaDB(open func(*mysql.Config) (*sql.DB, error)) func(t testing.TB) gorm.Dialector {
-	return func(t testing.TB) gorm.Dialector {
-		t.Helper()
-		namespace := s.namespace(t)
-		config, err := s.configureMariaDB()
-		require.NoError(t, err)
+// ownMariaDB gives databases connections that are opened for one, and end with it.
+func (s *server) ownMariaDB(open func(*mysql.Config) (*sql.DB, error)) create {
+	return s.inMariaDB(func(config *mysql.Config, namespace string) (*sql.DB, error) {
 		config.DBName = namespace
-		pool, err := open(config)
-		require.NoError(t, err)
-		return gormmysql.New(gormmysql.Config{Conn: closeAfter(t, pool), DSNConfig: config})
+		return open(config)
+	})
+}
+
+func (s *server) inMariaDB(open func(config *mysql.Config, namespace string) (*sql.DB, error)) create {
+	return func() (place, error) {
+		config, err := s.configureMariaDB()
+		if err != nil {
+			return place{}, err
+		}
+		dialector := func(pool *sql.DB) gorm.Dialector {
+			return gormmysql.New(gormmysql.Config{Conn: pool, DSNConfig: config})
+		}
+		return s.inNamespace(dialector, func(namespace string) (*sql.DB, error) { return open(config, namespace) })
 	}
 }
 

@@ -6,11 +6,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/stretchr/testify/require"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 )
@@ -31,31 +29,34 @@ func newPostgres(name, variable, otherwise string) *server {
 // simpleProtocol does what gorm.io/driver/postgres does for the option PreferSimpleProtocol.
 func simpleProtocol(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
 
-// lendPostgres gives tests connections that go from one test to the next of the same configuration.
-func (s *server) lendPostgres(configuration string, adjust ...func(*pgx.ConnConfig)) func(t testing.TB) gorm.Dialector {
-	return func(t testing.TB) gorm.Dialector {
-		t.Helper()
-		namespace := s.namespace(t)
-		config, err := pgx.ParseConfig(s.dsn())
-		require.NoError(t, err)
+// lendPostgres gives databases connections that go from one to the next of the same configuration.
+func (s *server) lendPostgres(configuration string, adjust ...func(*pgx.ConnConfig)) create {
+	return s.inPostgres(func(config *pgx.ConnConfig, namespace string) *sql.DB {
 		for _, f := range adjust {
 			f(config)
 		}
-		connector := postgresConnector{stdlib.GetConnector(*config)}
-		pool := sql.OpenDB(lender{connector, &s.spares, configuration, namespace})
-		return postgres.New(postgres.Config{Conn: closeAfter(t, pool)})
-	}
+		return sql.OpenDB(lender{postgresConnector{stdlib.GetConnector(*config)}, &s.spares, configuration, namespace})
+	})
 }
 
-// ownPostgres gives tests connections that are opened for one, and end with it.
-func (s *server) ownPostgres(open func(*pgx.ConnConfig) *sql.DB) func(t testing.TB) gorm.Dialector {
-	return func(t testing.TB) gorm.Dialector {
-		t.Helper()
-		namespace := s.namespace(t)
-		config, err := pgx.ParseConfig(s.dsn())
-		require.NoError(t, err)
+// ownPostgres gives databases connections that are opened for one, and end with it.
+func (s *server) ownPostgres(open func(*pgx.ConnConfig) *sql.DB) create {
+	return s.inPostgres(func(config *pgx.ConnConfig, namespace string) *sql.DB {
 		config.RuntimeParams["search_path"] = namespace
-		return postgres.New(postgres.Config{Conn: closeAfter(t, open(config))})
+		return open(config)
+	})
+}
+
+func (s *server) inPostgres(open func(config *pgx.ConnConfig, namespace string) *sql.DB) create {
+	dialector := func(pool *sql.DB) gorm.Dialector { return postgres.New(postgres.Config{Conn: pool}) }
+	return func() (place, error) {
+		return s.inNamespace(dialector, func(namespace string) (*sql.DB, error) {
+			config, err := pgx.ParseConfig(s.dsn())
+			if err != nil {
+				return nil, err
+			}
+			return open(config, namespace), nil
+		})
 	}
 }
 

@@ -13,12 +13,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 )
 
 const (
-	maxNamespaces  = 6 // at once, of one process: two of them stay within PostgreSQL's default of 100 connections
+	maxNamespaces  = 6 // at once, of the tests of one process: two of them stay within PostgreSQL's default of 100 connections
 	maxAdminConns  = 2
 	answerTimeout  = 5 * time.Second
 	commandTimeout = 30 * time.Second
@@ -62,20 +60,27 @@ func newServer(name, variable, otherwise string) *server {
 // dsn returns where the server is, and nothing where nobody has said that: what the environment says may change.
 func (s *server) dsn() string { return cmp.Or(os.Getenv(s.variable), s.otherwise) }
 
-// namespace creates a namespace that is dropped when t ends, and returns its name.
-func (s *server) namespace(t testing.TB) string {
+// namespace creates a namespace, and returns its name and what drops it.
+func (s *server) namespace() (name string, drop func() error, err error) {
+	if err := s.ping(); err != nil {
+		return "", nil, s.silence(err)
+	}
+	name = "occ_" + strings.ToLower(rand.Text())
+	drop = func() error { return s.administer(commandTimeout, fmt.Sprintf(s.drop, name)) }
+	return name, drop, s.administer(commandTimeout, fmt.Sprintf(s.create, name))
+}
+
+// admit waits until t can have a namespace, and keeps its place until t ends.
+func (s *server) admit(t testing.TB) {
 	t.Helper()
 	s.mustAnswer(t)
 	s.slots <- struct{}{}
 	t.Cleanup(func() { <-s.slots })
+}
 
-	name := "occ_" + strings.ToLower(rand.Text())
-	require.NoError(t, s.administer(commandTimeout, fmt.Sprintf(s.create, name)))
-	t.Cleanup(func() {
-		err := s.administer(commandTimeout, fmt.Sprintf(s.drop, name))
-		require.NoError(t, err, "dropping the test's database; did the test leave a transaction open?")
-	})
-	return name
+// silence is the error of a server that does not answer.
+func (s *server) silence(err error) error {
+	return fmt.Errorf("%s does not answer; start it with: docker compose up -d --wait, or see docs/testing.md (%w)", s.name, err)
 }
 
 // mustAnswer skips t if the server is not there, or fails it in CI, where nobody would see the skip.
@@ -91,7 +96,7 @@ func (s *server) mustAnswer(t testing.TB) {
 	if os.Getenv("CI") == "true" {
 		complain = t.Fatalf
 	}
-	complain("%s does not answer; start it with: docker compose up -d --wait, or see docs/testing.md (%v)", s.name, err)
+	complain("%v", s.silence(err))
 }
 
 func (s *server) openAdmin() (*sql.DB, error) {

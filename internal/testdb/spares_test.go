@@ -80,7 +80,7 @@ func eachLending(t *testing.T, test func(t *testing.T, s *server, l lending)) {
 func TestAConnectionIsHandedOnAsIfItWereNew(t *testing.T) {
 	t.Parallel()
 	eachLending(t, func(t *testing.T, s *server, l lending) {
-		first, second := s.namespace(t), s.namespace(t)
+		first, second := newNamespace(t, s), newNamespace(t, s)
 		conns := lender{l.connector(t, s), &spares{}, "a configuration", first}
 		t.Cleanup(func() { require.NoError(t, conns.spares.close()) })
 		pool := sql.OpenDB(conns)
@@ -109,7 +109,7 @@ func TestAConnectionIsHandedOnAsIfItWereNew(t *testing.T) {
 func TestAConnectionThatCannotBeResetIsClosed(t *testing.T) {
 	t.Parallel()
 	eachLending(t, func(t *testing.T, s *server, l lending) {
-		namespace := s.namespace(t)
+		namespace := newNamespace(t, s)
 		conns := lender{l.connector(t, s), &spares{}, "a configuration", namespace}
 		pool := sql.OpenDB(conns)
 		id := queryText(t, pool, l.id)
@@ -127,7 +127,7 @@ func TestAConnectionThatCannotBeResetIsClosed(t *testing.T) {
 func TestAConnectionThatTheServerEndedIsReplaced(t *testing.T) {
 	t.Parallel()
 	eachLending(t, func(t *testing.T, s *server, l lending) {
-		namespace := s.namespace(t)
+		namespace := newNamespace(t, s)
 		conns := lender{l.connector(t, s), &spares{}, "a configuration", namespace}
 		pool := sql.OpenDB(conns)
 		id := queryText(t, pool, l.id)

@@ -2,41 +2,27 @@ package testdb
 
 import (
 	"database/sql"
-	"errors"
-	"os"
-	"path/filepath"
-	"testing"
 
-	"github.com/stretchr/testify/require"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
 )
 
-func createSQLite(t testing.TB) gorm.Dialector { return createSQLiteWith(t, "") }
-
-func createSQLiteWith(t testing.TB, parameters string) gorm.Dialector {
-	t.Helper()
-	pool, err := sql.Open(sqliteDriver, filepath.Join(t.TempDir(), "test.db")+sqlitePragmas+parameters)
-	require.NoError(t, err)
-	return sqlite.New(sqlite.Config{Conn: closeAfter(t, pool)})
-}
+func createSQLite() (place, error) { return createSQLiteWith("") }
 
 // createImmediateSQLite has transactions take the write lock when they begin.
-func createImmediateSQLite(t testing.TB) gorm.Dialector {
-	return createSQLiteWith(t, "&_txlock=immediate")
+func createImmediateSQLite() (place, error) { return createSQLiteWith("&_txlock=immediate") }
+
+func createSQLiteWith(parameters string) (place, error) {
+	return inFolder(ofSQLite, func(file string) (*sql.DB, error) { return sql.Open(sqliteDriver, file+sqlitePragmas+parameters) })
 }
+
+func ofSQLite(pool *sql.DB) gorm.Dialector { return sqlite.New(sqlite.Config{Conn: pool}) }
 
 // Example opens an empty SQLite database for an Example function, which has no test that could own it; remove ends it.
 func Example() (db *gorm.DB, remove func()) {
-	dir, err := os.MkdirTemp("", "example")
+	db, end, err := Database{create: createSQLite}.Create()
 	must(err)
-	db, err = gorm.Open(sqlite.New(sqlite.Config{DriverName: sqliteDriver, DSN: filepath.Join(dir, "example.db") + sqlitePragmas}),
-		&gorm.Config{Logger: logger.Discard})
-	must(err)
-	pool, err := db.DB()
-	must(err)
-	return db, func() { must(errors.Join(pool.Close(), os.RemoveAll(dir))) }
+	return db, func() { must(end()) }
 }
 
 func must(err error) {

@@ -7,19 +7,19 @@ package testdb
 
 import (
 	"database/sql"
+	"errors"
 	"flag"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 )
-
-// maxOpenConns is how many connections a test can have at the same time to one database.
-const maxOpenConns = 8
 
 // Database is a kind of database and how GORM is configured for it. Its Name fits a subtest.
 type Database struct {
@@ -28,11 +28,9 @@ type Database struct {
 	Like          string // sqlite, postgres or mariadb, which MySQL is like
 	Configuration string // empty for the usual one
 	create        create
+	server        *server              // nil: SQLite
 	configure     func(c *gorm.Config) // nil: GORM's defaults
 }
-
-// create returns the dialector of an empty database that ends with t.
-type create = func(t testing.TB) gorm.Dialector
 
 // builders say for each kind of database how one is made; nil leaves the kind out.
 type builders struct {
@@ -51,7 +49,7 @@ func build(by builders) (databases []Database) {
 			make, like = by.postgres, "postgres"
 		}
 		if make != nil && s.dsn() != "" && isWanted(s.name) {
-			databases = append(databases, Database{Name: s.name, Product: s.product, Like: like, create: make(s)})
+			databases = append(databases, Database{Name: s.name, Product: s.product, Like: like, create: make(s), server: s})
 		}
 	}
 	return databases
@@ -145,6 +143,17 @@ func Configurations() []Database {
 	)
 }
 
+// Own returns the databases of [All] with connections that are their own, as the driver opens them: for what measures.
+func Own() []Database {
+	return build(builders{
+		sqlite: createSQLite,
+		postgres: func(s *server) create {
+			return s.ownPostgres(func(c *pgx.ConnConfig) *sql.DB { return stdlib.OpenDB(*c) })
+		},
+		mariadb: func(s *server) create { return s.ownMariaDB(openMariaDB) },
+	})
+}
+
 // Transactions returns databases whose transactions get in each other's way differently from those of [All].
 func Transactions() []Database {
 	return slices.Concat(
@@ -170,9 +179,28 @@ func Each(t *testing.T, f func(t *testing.T, db *gorm.DB)) {
 // logger. A further gorm.Open of its Dialector shares the database and the connection pool, and need not be closed.
 func (d Database) Open(t testing.TB, opts ...gorm.Option) *gorm.DB {
 	t.Helper()
-	db, err := gorm.Open(d.create(t), d.options(opts)...)
+	if d.server != nil {
+		d.server.admit(t)
+	}
+	db, remove, err := d.Create(opts...)
 	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, remove(), "removing the test's database; did the test leave a transaction open?")
+	})
 	return db
+}
+
+// Create opens an empty database for a program, which is no test that could own it: remove ends it.
+func (d Database) Create(opts ...gorm.Option) (db *gorm.DB, remove func() error, err error) {
+	p, err := d.create()
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err = gorm.Open(p.dialector, d.options(opts)...)
+	if err != nil {
+		return nil, nil, errors.Join(err, p.remove())
+	}
+	return db, p.remove, nil
 }
 
 func (d Database) options(opts []gorm.Option) []gorm.Option {
@@ -202,11 +230,3 @@ func (s setting) Apply(c *gorm.Config) error {
 }
 
 func (setting) AfterInitialize(*gorm.DB) error { return nil }
-
-// closeAfter bounds the pool and closes it when t ends.
-func closeAfter(t testing.TB, pool *sql.DB) *sql.DB {
-	pool.SetMaxOpenConns(maxOpenConns)
-	pool.SetMaxIdleConns(maxOpenConns / 2)
-	t.Cleanup(func() { require.NoError(t, pool.Close()) })
-	return pool
-}

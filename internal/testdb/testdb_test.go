@@ -63,11 +63,11 @@ func TestADatabaseIsGoneWhenItsTestEnds(t *testing.T) {
 			s.mustAnswer(t)
 			admin, err := s.open()
 			require.NoError(t, err)
-			closeAfter(t, admin)
+			t.Cleanup(func() { require.NoError(t, admin.Close()) })
 			var name string
 
 			t.Run("its test", func(t *testing.T) {
-				name = s.namespace(t)
+				name = newNamespace(t, s)
 				require.Equal(t, 1, countNamespaces(t, admin, name))
 			})
 
@@ -97,16 +97,34 @@ func TestAProgramHasADatabaseUntilItRemovesIt(t *testing.T) {
 
 func TestAProgramIsToldWhatWentWrong(t *testing.T) {
 	t.Parallel()
-	absent := absentServer()
-	var p program
-	ended := false
-	p.Cleanup(func() { ended = true })
-	p.Cleanup(func() { require.NoError(&p, errors.New("still in use")) })
+	refused, ended := errors.New("refused"), 0
+	end := func() error { ended++; return nil }
 
-	require.ErrorContains(t, p.run(func() { absent.namespace(&p) }), "postgres does not answer")
-	require.ErrorContains(t, p.end(), "still in use")
-	require.True(t, ended)
-	require.Panics(t, func() { _ = p.run(func() { panic("a defect") }) })
+	_, _, err := Database{create: absentServer().lendPostgres("default")}.Create()
+	require.ErrorContains(t, err, "postgres does not answer")
+	_, err = placed(nil, refused, ofSQLite, end)
+	require.ErrorIs(t, err, refused)
+	_, _, err = Database{create: func() (place, error) { return place{failing{ofSQLite(nil), refused}, end}, nil }}.Create()
+	require.ErrorIs(t, err, refused)
+	require.Equal(t, 2, ended, "what was made for it")
+}
+
+// failing is a dialector that cannot be opened.
+type failing struct {
+	gorm.Dialector
+	err error
+}
+
+func (f failing) Initialize(*gorm.DB) error { return f.err }
+
+// newNamespace creates a namespace that is dropped when t ends.
+func newNamespace(t *testing.T, s *server) string {
+	t.Helper()
+	s.admit(t)
+	name, drop, err := s.namespace()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, drop()) })
+	return name
 }
 
 func TestAConfigurationAddsToTheCallersConfig(t *testing.T) {
