@@ -15,7 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/peers"
 	"github.com/gorm-occ/occ/benchmarks/race"
 	"github.com/gorm-occ/occ/benchmarks/work"
@@ -59,16 +58,16 @@ func example(server, name string) *Entry {
 }
 
 func TestTheTableShowsRatiosOfRoundsAndWhoIsWrong(t *testing.T) {
-	golden(t, "table.txt", plainTable(table(example(database.SQLite, work.Update))))
+	golden(t, "table.txt", plainTable(table(example(peers.SQLite, work.Update))))
 }
 
 func TestTheReportIsWrittenFromResults(t *testing.T) {
 	out := t.TempDir()
-	results := &Results{Machines: map[string]Machine{database.SQLite: {
+	results := &Results{Machines: map[string]Machine{peers.SQLite: {
 		Cores: 2, System: "linux/amd64", Go: "go1.25.0", GORM: "v1.31.2", Server: "SQLite 3.45", Command: "go run ./compare",
 	}}}
-	results.put(example(database.SQLite, work.Update))
-	results.put(example(database.MariaDB, work.Batch(100)))
+	results.put(example(peers.SQLite, work.Update))
+	results.put(example(peers.MariaDB, work.Batch(100)))
 
 	require.NoError(t, writeReport(results, out))
 
@@ -102,11 +101,11 @@ func TestTheOpeningIsTheRangeOfAllSingleWrites(t *testing.T) {
 	results := &Results{}
 	require.Equal(t, "What a compared write costs has not been measured yet.", opening(results))
 
-	slow := example(database.MariaDB, work.Save)
+	slow := example(peers.MariaDB, work.Save)
 	slow.of(peers.NameOcc).Time = rounds(110, 220, 88)
-	results.put(example(database.SQLite, work.Update))
+	results.put(example(peers.SQLite, work.Update))
 	results.put(slow)
-	results.put(example(database.PostgreSQL, work.Batch(100)))
+	results.put(example(peers.PostgreSQL, work.Batch(100)))
 
 	require.Equal(t, "A compared Update or Save of one row takes 0.85 to 1.10 times as long as the same write with a check by hand "+
 		"(SQLite, MariaDB; the median in each setting).", opening(results))
@@ -114,24 +113,24 @@ func TestTheOpeningIsTheRangeOfAllSingleWrites(t *testing.T) {
 
 func TestATargetIsMetOnlyByTheWorstOfItsFigures(t *testing.T) {
 	results := &Results{}
-	good, bad := example(database.SQLite, work.Update), example(database.SQLite, work.Save)
+	good, bad := example(peers.SQLite, work.Update), example(peers.SQLite, work.Save)
 	bad.of(peers.NameOcc).Time = rounds(92, 183, 74)
 	time, allocs, unchecked := targets()[0], targets()[1], targets()[2]
 
-	require.Equal(t, "not measured", time.judge(results, database.SQLite).String())
+	require.Equal(t, "not measured", time.judge(results, peers.SQLite).String())
 	results.put(good)
-	require.Equal(t, "met: 0.85", time.judge(results, database.SQLite).String())
-	require.Equal(t, "met: 0.75", allocs.judge(results, database.SQLite).String())
-	require.Equal(t, "met: 0.89", unchecked.judge(results, database.SQLite).String())
+	require.Equal(t, "met: 0.85", time.judge(results, peers.SQLite).String())
+	require.Equal(t, "met: 0.75", allocs.judge(results, peers.SQLite).String())
+	require.Equal(t, "met: 0.89", unchecked.judge(results, peers.SQLite).String())
 	results.put(bad)
-	results.put(example(database.SQLite, work.SaveWide))
+	results.put(example(peers.SQLite, work.SaveWide))
 	require.Equal(t, "**missed: 0.92** in 1 of 3, worst: Save of 5 columns, GORM's defaults",
-		time.judge(results, database.SQLite).String())
-	require.Equal(t, "not measured", time.judge(results, database.MariaDB).String())
+		time.judge(results, peers.SQLite).String())
+	require.Equal(t, "not measured", time.judge(results, peers.MariaDB).String())
 }
 
 func TestABatchIsComparedWithTheFastestStatementAndWithTheLoop(t *testing.T) {
-	e := example(database.SQLite, work.Batch(100))
+	e := example(peers.SQLite, work.Batch(100))
 
 	require.Equal(t, peers.SingleStatement+"VALUES", bestStatement(e))
 	require.InDelta(t, 1.6, ofBestStatement(e).Median, 0.01)
@@ -143,41 +142,41 @@ func TestABatchIsComparedWithTheFastestStatementAndWithTheLoop(t *testing.T) {
 func TestAFloorIsMissedBelowIt(t *testing.T) {
 	floor := target{Works: []string{work.Update}, limit: always(3), isFloor: true, measure: statements}
 	results := &Results{}
-	results.put(example(database.SQLite, work.Update))
-	require.False(t, floor.judge(results, database.SQLite).IsMet)
+	results.put(example(peers.SQLite, work.Update))
+	require.False(t, floor.judge(results, peers.SQLite).IsMet)
 
 	results.Entries[0].of(peers.NameOcc).Statements = 5
-	require.True(t, floor.judge(results, database.SQLite).IsMet)
+	require.True(t, floor.judge(results, peers.SQLite).IsMet)
 }
 
 func TestTheCostOfARowIsFlatUpToTheLimit(t *testing.T) {
 	results := &Results{}
-	few, many := example(database.SQLite, work.Batch(100)), example(database.SQLite, work.Batch(10000))
+	few, many := example(peers.SQLite, work.Batch(100)), example(peers.SQLite, work.Batch(10000))
 	results.put(few)
-	require.False(t, flat(results, database.SQLite).IsKnown)
+	require.False(t, flat(results, peers.SQLite).IsKnown)
 
 	many.of(peers.NameOcc).Time = rounds(8000, 19000, 9000)
 	results.put(many)
-	require.True(t, flat(results, database.SQLite).IsMet)
+	require.True(t, flat(results, peers.SQLite).IsMet)
 	many.of(peers.NameOcc).Time = rounds(12000, 19000, 11000)
-	require.False(t, flat(results, database.SQLite).IsMet)
+	require.False(t, flat(results, peers.SQLite).IsMet)
 }
 
 func TestARunKeepsWhatItHasNotMeasured(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "benchmarks", "results.json")
 	first, err := readResults(path)
 	require.NoError(t, err)
-	first.put(example(database.SQLite, work.Update))
-	first.put(example(database.MariaDB, work.Update))
+	first.put(example(peers.SQLite, work.Update))
+	first.put(example(peers.MariaDB, work.Update))
 	require.NoError(t, first.write(path))
 
 	second, err := readResults(path)
 	require.NoError(t, err)
-	again := example(database.MariaDB, work.Update)
+	again := example(peers.MariaDB, work.Update)
 	again.Date = "2026-03-04"
 	second.put(again)
 
-	require.Equal(t, []*Entry{example(database.SQLite, work.Update), again}, second.Entries)
+	require.Equal(t, []*Entry{example(peers.SQLite, work.Update), again}, second.Entries)
 	require.Equal(t, "2026-01-02 to 2026-03-04", second.dates())
 }
 
@@ -187,7 +186,7 @@ func TestRenderingMeasuresNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, run(t.Context(), o), "no results")
 	results := &Results{}
-	results.put(example(database.SQLite, work.Update))
+	results.put(example(peers.SQLite, work.Update))
 	require.NoError(t, results.write(o.file("results.json")))
 
 	require.NoError(t, run(t.Context(), o))
@@ -203,7 +202,7 @@ func TestAPartOfTheReportCanBeMeasured(t *testing.T) {
 	o, err := parse([]string{"-quick", "-db", "sqlite", "-work", "^Delete$", "-out", out})
 	require.NoError(t, err)
 	results := &Results{}
-	results.put(example(database.SQLite, work.Update))
+	results.put(example(peers.SQLite, work.Update))
 	require.NoError(t, results.write(o.file("results.json")))
 
 	require.NoError(t, run(t.Context(), o))
@@ -239,7 +238,7 @@ func TestOptions(t *testing.T) {
 
 	o, err = parse(nil)
 	require.NoError(t, err)
-	require.Equal(t, database.Names(), o.databases)
+	require.Equal(t, peers.Servers(), o.databases)
 	require.Equal(t, filepath.Join("..", "docs"), o.out)
 	require.Len(t, chosen(work.All(), o.works.MatchString, o.quick), len(work.All()))
 }
@@ -253,13 +252,13 @@ func names(works []work.Work) []string {
 }
 
 func TestASurveyCountsStatementsApartFromTheRace(t *testing.T) {
-	server, err := database.Start(database.SQLite)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	isUpdate := regexp.MustCompile("^" + work.Update + "$").MatchString
 	w := chosen(work.All(), isUpdate, true)[0]
 
-	e, err := newSurvey(server, race.Plan{Rounds: 1}).measure(w, w.Settings[0])
+	s := newSurvey(peers.SQLite, race.Plan{Rounds: 1})
+	t.Cleanup(func() { require.NoError(t, s.close()) })
+
+	e, err := s.measure(w, w.Settings[0])
 
 	require.NoError(t, err)
 	for _, f := range e.Peers {

@@ -22,7 +22,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
+	"github.com/gorm-occ/occ/benchmarks/peers"
 	"github.com/gorm-occ/occ/benchmarks/race"
 	"github.com/gorm-occ/occ/benchmarks/work"
 )
@@ -52,7 +52,7 @@ func main() {
 func parse(args []string) (*options, error) {
 	o := &options{}
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
-	databases := flags.String("db", strings.Join(database.Names(), ","), "databases, separated by commas")
+	databases := flags.String("db", strings.Join(peers.Servers(), ","), "databases, separated by commas")
 	works := flags.String("work", "", "regexp of the work's names")
 	flags.IntVar(&o.plan.Rounds, "rounds", 11, "rounds, in each of which every peer has its turn")
 	flags.DurationVar(&o.plan.Slice, "slice", 40*time.Millisecond, "length of a turn")
@@ -114,17 +114,13 @@ func (o *options) results() (*Results, error) {
 func (o *options) file(name string) string { return filepath.Join(o.out, "benchmarks", name) }
 
 func surveyDatabase(ctx context.Context, o *options, name string, results *Results) (err error) {
-	server, err := database.Start(name)
+	server, err := describe(name)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	about, err := server.About()
-	if err != nil {
-		return err
-	}
-	results.Machines[name] = machine(o, about)
-	s := newSurvey(server, o.plan)
+	results.Machines[name] = machine(o, server)
+	s := newSurvey(name, o.plan)
+	defer func() { err = errors.Join(err, s.close()) }()
 	for _, w := range chosen(work.All(), o.works.MatchString, o.quick) {
 		for _, setting := range w.Settings {
 			fmt.Fprintf(os.Stderr, "%s  %s: %s, %s\n", time.Now().Format(time.TimeOnly), name, w.Name, setting)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/peers"
 	"github.com/gorm-occ/occ/benchmarks/race"
 	"github.com/gorm-occ/occ/benchmarks/work"
@@ -39,7 +38,7 @@ type section struct {
 }
 
 // titles are the databases as a document writes them.
-var titles = map[string]string{database.SQLite: "SQLite", database.PostgreSQL: "PostgreSQL", database.MariaDB: "MariaDB"}
+var titles = map[string]string{peers.SQLite: "SQLite", peers.PostgreSQL: "PostgreSQL", peers.MariaDB: "MariaDB"}
 
 // writeReport writes benchmarks.md and the charts beside the results, of all that is known.
 func writeReport(r *Results, out string) error {
@@ -60,8 +59,8 @@ func writeReport(r *Results, out string) error {
 }
 
 func newReport(r *Results) report {
-	made := report{Opening: opening(r), Verdicts: markdownTable(verdicts(r, database.Names())), Dates: r.dates()}
-	for _, name := range database.Names() {
+	made := report{Opening: opening(r), Verdicts: markdownTable(verdicts(r, peers.Servers())), Dates: r.dates()}
+	for _, name := range peers.Servers() {
 		if m, ok := r.Machines[name]; ok {
 			made.Machines = append(made.Machines, m)
 		}
@@ -76,7 +75,7 @@ func newReport(r *Results) report {
 func opening(r *Results) string {
 	least, most := math.Inf(1), 0.0
 	var measured []string
-	for _, name := range database.Names() {
+	for _, name := range peers.Servers() {
 		ratios := costs(r, name)
 		if len(ratios) == 0 {
 			continue
@@ -109,7 +108,7 @@ func sections(r *Results) []section {
 	var all []section
 	for _, w := range work.All() {
 		s := section{Name: w.Name, Chart: slug(w.Name) + ".svg", chart: newChart(w.Name)}
-		for _, name := range database.Names() {
+		for _, name := range peers.Servers() {
 			if entries := r.find(name, w.Name); len(entries) > 0 {
 				s.chart.add(titles[name], entries[0])
 			}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/peers"
 	"github.com/gorm-occ/occ/benchmarks/race"
 	"github.com/gorm-occ/occ/benchmarks/work"
@@ -60,7 +59,7 @@ func singles() []string { return []string{work.Update, work.Save, work.SaveWide}
 
 func targets() []target {
 	large := batchNames()[1:] // a loop over ten rows has only twice the round trips
-	loops := map[string]float64{database.SQLite: 3, database.PostgreSQL: 12, database.MariaDB: 20}
+	loops := map[string]float64{peers.SQLite: 3, peers.PostgreSQL: 12, peers.MariaDB: 20}
 	return []target{
 		{"a compared Update or Save takes at most 0.90x the time of the check by hand", singles(), always(0.90), false, ofTime(peers.NameByHand)},
 		{"and at most 0.90x its allocations", singles(), always(0.90), false, ofAllocs(peers.NameByHand)},

@@ -5,7 +5,6 @@ import (
 
 	"github.com/go-gorp/gorp/v3"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/rows"
 )
 
@@ -39,9 +38,9 @@ func newGorp[M any, P rows.Model[M, int64]](c Conn) Session {
 
 func gorpDialect(server string) gorp.Dialect {
 	switch server {
-	case database.PostgreSQL:
+	case PostgreSQL:
 		return gorp.PostgresDialect{}
-	case database.MariaDB:
+	case MariaDB:
 		return gorp.MySQLDialect{Engine: "InnoDB", Encoding: "utf8mb4"}
 	default:
 		return gorp.SqliteDialect{}

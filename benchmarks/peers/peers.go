@@ -24,6 +24,16 @@ const (
 	NameGORM   = "GORM, no check"
 )
 
+// The names of the databases that peers are compared on.
+const (
+	SQLite     = "sqlite"
+	PostgreSQL = "postgres"
+	MariaDB    = "mariadb"
+)
+
+// Servers returns the names of the databases.
+func Servers() []string { return []string{SQLite, PostgreSQL, MariaDB} }
+
 // Peer is one way to write.
 type Peer struct {
 	Name string
@@ -34,7 +44,7 @@ type Peer struct {
 
 // Conn is how a peer reaches its database.
 type Conn struct {
-	Server    string // a name of package database
+	Server    string // one of Servers
 	Pool      *sql.DB
 	Dialector gorm.Dialector
 	Setting   Setting

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/rows"
 )
 
@@ -16,9 +15,9 @@ const SingleStatement = "one statement by hand: "
 func SingleStatements(server string) []Peer {
 	var ways []Peer
 	for _, w := range map[string][]batchSQL{
-		database.SQLite:     {sqliteValues, sqliteJSON},
-		database.PostgreSQL: {postgresUnnest},
-		database.MariaDB:    {mariadbJSON, mariadbUnion, mariadbOnDuplicate},
+		SQLite:     {sqliteValues, sqliteJSON},
+		PostgreSQL: {postgresUnnest},
+		MariaDB:    {mariadbJSON, mariadbUnion, mariadbOnDuplicate},
 	}[server] {
 		ways = append(ways, Peer{SingleStatement + w.name, true, w.open})
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/rows"
 )
 
@@ -61,7 +60,7 @@ func prepareSQL[M any, P columned[M]](c Conn) (Session, error) {
 
 // bind writes the placeholders of query as the database has them.
 func bind(server, query string) string {
-	if server != database.PostgreSQL {
+	if server != PostgreSQL {
 		return query
 	}
 	parts := strings.Split(query, "?")

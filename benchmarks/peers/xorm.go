@@ -8,7 +8,6 @@ import (
 	"xorm.io/xorm/core"
 	"xorm.io/xorm/log"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/rows"
 )
 
@@ -34,9 +33,9 @@ func openXorm(c Conn, shape rows.Shape) (Session, error) {
 func newXormEngine(c Conn) (*xorm.Engine, error) {
 	driver, dsn := "sqlite3", "x"
 	switch c.Server {
-	case database.PostgreSQL:
+	case PostgreSQL:
 		driver, dsn = "pgx", "postgres://localhost/test" // xorm only reads the names in it: the pool is there
-	case database.MariaDB:
+	case MariaDB:
 		driver, dsn = "mysql", "root@tcp(localhost)/test"
 	}
 	engine, err := xorm.NewEngineWithDB(driver, dsn, core.FromDB(c.Pool))

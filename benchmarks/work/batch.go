@@ -19,7 +19,7 @@ func batch(name string, shape rows.Shape, n int) Work {
 	if n > mostForAll {
 		w.Settings, w.Peers = []peers.Setting{defaults}, largeBatches
 	}
-	w.enlist = func(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error) {
+	w.enlist = func(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 		t, err := newTask(peer, place, setting, shape, n, n)
 		if err != nil {
 			return nil, err

@@ -15,7 +15,6 @@ import (
 	"gorm.io/gorm/logger"
 
 	"github.com/gorm-occ/occ"
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/peers"
 	"github.com/gorm-occ/occ/benchmarks/race"
 	"github.com/gorm-occ/occ/benchmarks/rows"
@@ -59,7 +58,7 @@ func hot(n int) Work {
 			}
 			return all
 		},
-		enlist: func(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error) {
+		enlist: func(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 			for _, w := range ways {
 				if w.name == peer.Name {
 					return w.enlist(place, n)
@@ -73,7 +72,7 @@ func hot(n int) Work {
 // crowd is the writers and what they have written.
 type crowd struct {
 	way     way
-	place   Place
+	place   *Place
 	writers int
 	db      *gorm.DB
 	table   rows.Table
@@ -82,7 +81,7 @@ type crowd struct {
 	took    []time.Duration // of each write of the last slice
 }
 
-func (w way) enlist(place Place, writers int) (*race.Contestant, error) {
+func (w way) enlist(place *Place, writers int) (*race.Contestant, error) {
 	judge, err := place.judge()
 	if err != nil {
 		return nil, err
@@ -160,7 +159,7 @@ func (c *crowd) leave() error {
 func lockFirst(db *gorm.DB, _ *atomic.Int64) error {
 	return db.Transaction(func(tx *gorm.DB) error {
 		reading := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate})
-		if tx.Name() == database.SQLite {
+		if tx.Name() == peers.SQLite {
 			if err := tx.Exec("DELETE FROM items WHERE 1 = 0").Error; err != nil {
 				return err
 			}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
+	"github.com/gorm-occ/occ/benchmarks/peers"
 	"github.com/gorm-occ/occ/benchmarks/work"
 )
 
@@ -13,21 +13,19 @@ import (
 //
 //	go test ./work -run ^$ -bench 'Work/sqlite/Save_of_5_columns/PrepareStmt,_Skip.*/occ$' -cpuprofile cpu.prof
 func BenchmarkWork(b *testing.B) {
-	for _, name := range database.Names() {
+	for _, name := range peers.Servers() {
 		b.Run(name, func(b *testing.B) {
-			server, err := database.Start(name)
+			place, err := work.NewPlace(name)
 			require.NoError(b, err)
-			b.Cleanup(func() { require.NoError(b, server.Close()) })
-			d, err := server.New()
-			require.NoError(b, err)
+			b.Cleanup(func() { require.NoError(b, place.Close()) })
 			for _, w := range work.All() {
-				b.Run(w.Name, func(b *testing.B) { benchmarkWork(b, w, work.Place{Database: d}) })
+				b.Run(w.Name, func(b *testing.B) { benchmarkWork(b, w, place) })
 			}
 		})
 	}
 }
 
-func benchmarkWork(b *testing.B, w work.Work, place work.Place) {
+func benchmarkWork(b *testing.B, w work.Work, place *work.Place) {
 	for _, setting := range w.Settings {
 		for _, peer := range w.Peers(place.Server) {
 			b.Run(setting.String()+"/"+peer.Name, func(b *testing.B) {

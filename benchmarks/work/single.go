@@ -27,7 +27,7 @@ var (
 func single(name string, shape rows.Shape, settings []peers.Setting, write writeOne) Work {
 	return Work{
 		Name: name, Baseline: peers.NameByHand, Settings: settings, Peers: everybody,
-		enlist: func(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error) {
+		enlist: func(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 			t, err := newTask(peer, place, setting, shape, 1, 1)
 			if err != nil {
 				return nil, err
@@ -45,7 +45,7 @@ func single(name string, shape rows.Shape, settings []peers.Setting, write write
 	}
 }
 
-func enlistUnversioned(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error) {
+func enlistUnversioned(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 	t, err := newTask(peer, place, setting, rows.OfPlain, 1, 1)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func enlistUnversioned(peer peers.Peer, place Place, setting peers.Setting) (*ra
 }
 
 // enlistDelete fills the table anew for every slice.
-func enlistDelete(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error) {
+func enlistDelete(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 	const most = 500
 	t, err := newTask(peer, place, setting, rows.OfItem, 1, 1)
 	if err != nil {
@@ -76,7 +76,7 @@ func enlistDelete(peer peers.Peer, place Place, setting peers.Setting) (*race.Co
 }
 
 // enlistRefused has somebody else write the row first. The same model is refused again and again.
-func enlistRefused(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error) {
+func enlistRefused(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 	t, err := newTask(peer, place, setting, rows.OfItem, 1, 1)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func enlistRefused(peer peers.Peer, place Place, setting peers.Setting) (*race.C
 	}), nil
 }
 
-func enlistCriteria(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error) {
+func enlistCriteria(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 	const size, first, last = 1000, 101, 200
 	t, err := newTask(peer, place, setting, rows.OfItem, size, 0)
 	if err != nil {
@@ -107,7 +107,7 @@ func enlistCriteria(peer peers.Peer, place Place, setting peers.Setting) (*race.
 	}), nil
 }
 
-func enlistLoad(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error) {
+func enlistLoad(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 	const size = 1000
 	t, err := newTask(peer, place, setting, rows.OfItem, size, size)
 	if err != nil {

@@ -20,7 +20,7 @@ type task struct {
 	writes  int64 // since the table was filled; the first is 1
 }
 
-func newTask(peer peers.Peer, place Place, setting peers.Setting, shape rows.Shape, size, held int) (*task, error) {
+func newTask(peer peers.Peer, place *Place, setting peers.Setting, shape rows.Shape, size, held int) (*task, error) {
 	judge, err := place.judge()
 	if err != nil {
 		return nil, err

@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
-
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/peers"
 	"github.com/gorm-occ/occ/benchmarks/race"
 	"github.com/gorm-occ/occ/benchmarks/rows"
@@ -25,31 +21,11 @@ type Work struct {
 	Rounds int
 	// Peers are those that try; one that has no way to do it is left out.
 	Peers  func(server string) []peers.Peer
-	enlist func(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error)
-}
-
-// Place is where a peer works: its own database, counted or not.
-type Place struct {
-	*database.Database
-	IsCounted bool
-}
-
-// conn is the place as the peer sees it.
-func (p Place) conn(setting peers.Setting) peers.Conn {
-	pool := p.Pool
-	if p.IsCounted {
-		pool = p.Counted
-	}
-	return peers.Conn{Server: p.Server, Pool: pool, Dialector: p.Dialector(pool), Setting: setting}
-}
-
-// judge is a way to the place without any peer.
-func (p Place) judge() (*gorm.DB, error) {
-	return gorm.Open(p.Dialector(p.Pool), &gorm.Config{Logger: logger.Discard})
+	enlist func(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error)
 }
 
 // Enlist has a peer get ready. The contestant is nil where the peer has no way to do this.
-func (w Work) Enlist(peer peers.Peer, place Place, setting peers.Setting) (*race.Contestant, error) {
+func (w Work) Enlist(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 	c, err := w.enlist(peer, place, setting)
 	if errors.Is(err, peers.ErrUnsupported) {
 		return nil, nil

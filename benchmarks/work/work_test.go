@@ -3,27 +3,38 @@ package work_test
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gorm-occ/occ/benchmarks/database"
 	"github.com/gorm-occ/occ/benchmarks/peers"
 	"github.com/gorm-occ/occ/benchmarks/race"
 	"github.com/gorm-occ/occ/benchmarks/rows"
 	"github.com/gorm-occ/occ/benchmarks/work"
+	"github.com/gorm-occ/occ/internal/testdb"
 )
 
-// start finds a server, or skips the test where it is not there and need not be.
-func start(t *testing.T, name string) *database.Server {
+// eachServer runs a test on every database that there is.
+func eachServer(t *testing.T, test func(t *testing.T, server string)) {
 	t.Helper()
-	server, err := database.Start(name)
+	for _, d := range testdb.Own() {
+		if slices.Contains(peers.Servers(), d.Name) {
+			t.Run(d.Name, func(t *testing.T) { test(t, d.Name) })
+		}
+	}
+}
+
+// newPlace makes a place, or skips the test where the server is not there and need not be.
+func newPlace(t *testing.T, server string) *work.Place {
+	t.Helper()
+	place, err := work.NewPlace(server)
 	if err != nil && os.Getenv("CI") != "true" {
 		t.Skip(err)
 	}
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Close()) })
-	return server
+	t.Cleanup(func() { require.NoError(t, place.Close()) })
+	return place
 }
 
 // isWrong is what is known of peers that lose writes: a stale Save of optimisticlock inserts over the row, it does not
@@ -33,41 +44,32 @@ func isWrong(server, peer, name string) bool {
 	case "optimisticlock":
 		return name != work.Update && name != work.Refused && name != work.Criteria && name != work.LoadRows
 	case peers.NameGORM:
-		return name == work.Refused || (server == database.SQLite && name == work.Batch(10000))
+		return name == work.Refused || (server == peers.SQLite && name == work.Batch(10000))
 	default:
 		return false
 	}
 }
 
 func TestEveryPeerDoesItsWorkOrIsShownAsWrong(t *testing.T) {
-	for _, name := range database.Names() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			place := newPlace(t, start(t, name))
-			for _, w := range work.All() {
-				for _, setting := range w.Settings {
-					if testing.Short() && (w.Slow || setting != w.Settings[0]) {
-						continue
-					}
-					t.Run(w.Name+"/"+setting.String(), func(t *testing.T) {
-						for _, peer := range w.Peers(name) {
-							requireRight(t, w, peer, place, setting)
-						}
-					})
+	eachServer(t, func(t *testing.T, server string) {
+		t.Parallel()
+		place := newPlace(t, server)
+		for _, w := range work.All() {
+			for _, setting := range w.Settings {
+				if !testdb.IsLong() && (w.Slow || setting != w.Settings[0]) {
+					continue
 				}
+				t.Run(w.Name+"/"+setting.String(), func(t *testing.T) {
+					for _, peer := range w.Peers(server) {
+						requireRight(t, w, peer, place, setting)
+					}
+				})
 			}
-		})
-	}
+		}
+	})
 }
 
-func newPlace(t *testing.T, server *database.Server) work.Place {
-	t.Helper()
-	d, err := server.New()
-	require.NoError(t, err)
-	return work.Place{Database: d}
-}
-
-func requireRight(t *testing.T, w work.Work, peer peers.Peer, place work.Place, setting peers.Setting) {
+func requireRight(t *testing.T, w work.Work, peer peers.Peer, place *work.Place, setting peers.Setting) {
 	t.Helper()
 	wrong, isThere := once(t, w, peer, place, setting)
 	if !isThere {
@@ -81,7 +83,7 @@ func requireRight(t *testing.T, w work.Work, peer peers.Peer, place work.Place, 
 }
 
 // once has a peer do a piece of work in one round.
-func once(t *testing.T, w work.Work, peer peers.Peer, place work.Place, setting peers.Setting) (wrong string, isThere bool) {
+func once(t *testing.T, w work.Work, peer peers.Peer, place *work.Place, setting peers.Setting) (wrong string, isThere bool) {
 	t.Helper()
 	c, err := w.Enlist(peer, place, setting)
 	require.NoError(t, err)
@@ -157,7 +159,7 @@ var saboteurs = []struct {
 }
 
 func TestASabotagedPeerIsShownAsWrong(t *testing.T) {
-	place := newPlace(t, start(t, database.SQLite))
+	place := newPlace(t, peers.SQLite)
 	for _, tt := range saboteurs {
 		t.Run(tt.name, func(t *testing.T) {
 			peer := peers.Peer{Name: "saboteur", Compares: true}
