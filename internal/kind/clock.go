@@ -2,6 +2,7 @@ package kind
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -30,6 +31,17 @@ type Clock struct {
 func (c Clock) InZone(zone *time.Location) Clock {
 	c.zone = zone
 	return c
+}
+
+func (k *Kinds) clockOf(version *Field) (Kind, error) {
+	clock, serves := k.newClock(version.Field)
+	switch {
+	case !serves:
+		return nil, nil
+	case clock.column == "date":
+		return nil, errors.New("a column of type date holds no time of day: use another type")
+	}
+	return clock, nil
 }
 
 func (k *Kinds) newClock(field *schema.Field) (Clock, bool) {

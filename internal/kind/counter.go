@@ -24,6 +24,13 @@ type Counter struct {
 	box      func(int64) any // makes a value of the field's type where that needs no reflection; else nil
 }
 
+func (k *Kinds) counterOf(version *Field) (Kind, error) {
+	if counter, serves := k.newCounter(version.Field); serves {
+		return counter, nil
+	}
+	return nil, nil
+}
+
 func (k *Kinds) newCounter(field *schema.Field) (Counter, bool) {
 	integer := IntegerIn(field.FieldType)
 	if integer == nil {

@@ -25,6 +25,13 @@ type Random struct {
 
 var uuidType = reflect.TypeFor[uuid.UUID]()
 
+func (k *Kinds) randomOf(version *Field) (Kind, error) {
+	if random, serves := k.newRandom(version); serves {
+		return random, nil
+	}
+	return nil, nil
+}
+
 func (k *Kinds) newRandom(version *Field) (Random, bool) {
 	r := Random{holder: holderOf(version.FieldType), dialect: *k.Dialect}
 	isBytes := r.core.ConvertibleTo(uuidType) && r.core.Kind() == reflect.Array

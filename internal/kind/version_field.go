@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"time"
 
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/clauses"
-	"github.com/gorm-occ/occ/internal/dialect"
 	"github.com/gorm-occ/occ/internal/value"
 )
 
@@ -23,35 +21,6 @@ const unversionedTag = "UNVERSIONED"
 func IsUnversioned(field *schema.Field) bool {
 	_, tagged := field.TagSettings[unversionedTag]
 	return tagged
-}
-
-// Kind is how one sort of version behaves. Versions go in and out as the version field's own type holds them.
-type Kind interface {
-	// convert gives a version out of a payload or Expect as the field's type holds it.
-	Convert(version any) (any, error)
-	// IsZero tells the version of a model that was never loaded.
-	IsZero(version any) bool
-	// next is the version after current, or the first one where current is nil or zero.
-	Next(ctx context.Context, current any) (any, error)
-	// NextInSQL is the next version as an expression over the stored one, for rows whose version is not at hand; nil
-	// where SQL cannot make it, so that the rows have to be read.
-	NextInSQL(column clause.Column) clause.Expression
-	// bind gives a version as it is sent to the database.
-	Bind(version any) any
-	// stored gives a version as the column is going to give it back.
-	Stored(version any) any
-	// equals is the condition that a column holds a version: value is what bind gave, or a column that was filled with it.
-	Equals(column clause.Column, value any) clause.Expression
-	// ZeroInSQL is the zero value that a row may hold instead of NULL; nil if there is none.
-	ZeroInSQL() any
-	// IsSame tells whether two versions are the same one.
-	IsSame(a, b any) bool
-	// IsAhead tells whether a is later than b, for kinds that have an order.
-	IsAhead(a, b any) bool
-	// format gives a version that is not zero as text, in visible ASCII; ok is false where its type has none.
-	Format(version any) (text string, ok bool)
-	// parse undoes format. Of two texts for one version it may take both.
-	Parse(text string) (version any, ok bool)
 }
 
 // Field is the column that holds a model's version, and the kind of version that is in it.
@@ -181,21 +150,6 @@ func (f *Field) IsAdvancedInSQL() bool {
 	return f.ByDatabase || f.Kind.NextInSQL(f.Column()) != nil
 }
 
-// Kinds makes the versions of fields: one for each plugin.
-type Kinds struct {
-	Dialect    *dialect.Dialect
-	ColumnType func(*schema.Field) string // the column's type as a migration writes it
-	Now        func() time.Time           // gorm.Config.NowFunc
-	Generators map[string]Generator
-	Types      Types
-}
-
-// Types are the types of version fields that need no tag.
-type Types struct {
-	Version, Xmin reflect.Type
-	Box           func(int64) any // a value of the type version, made without reflection
-}
-
 // FindVersionField looks for the version among the fields of a schema: none is fine, two are not.
 func (k *Kinds) FindVersionField(s *schema.Schema) (*Field, error) {
 	var found *Field
@@ -272,68 +226,4 @@ func (k *Kinds) newVersionField(field *schema.Field) (*Field, error) {
 		name = ""
 	}
 	return version, k.useKind(version, name)
-}
-
-// The kinds that a tag can name.
-const (
-	kindCounter  = "counter"
-	kindTime     = "time"
-	kindUUID     = "uuid"
-	kindDatabase = "database"
-)
-
-func (k *Kinds) useKind(version *Field, name string) (err error) {
-	generator, generated := k.Generators[name]
-	switch name {
-	case "", kindCounter, kindTime, kindUUID:
-		version.Kind, err = k.builtIn(version, name)
-	case kindDatabase:
-		version.Kind, version.ByDatabase = k.anyKind(version), true
-	default:
-		if !generated {
-			return fmt.Errorf("there is no kind of version called %q", name)
-		}
-		version.Kind = Generated{Kind: k.anyKind(version), generator: generator, Name: name, typ: version.FieldType}
-	}
-	switch {
-	case generated && isBuiltIn(name):
-		return fmt.Errorf("WithGenerator(%q) would replace a kind that is there already: choose another name", name)
-	case generated && generator == nil:
-		return fmt.Errorf("WithGenerator(%q) was given a nil generator", name)
-	}
-	return err
-}
-
-func isBuiltIn(name string) bool {
-	return name == "" || name == kindCounter || name == kindTime || name == kindUUID || name == kindDatabase
-}
-
-// builtIn is the kind that serves the field's type; with a name, the kind of that name only.
-func (k *Kinds) builtIn(version *Field, name string) (Kind, error) {
-	field := version.Field
-	if counter, ok := k.newCounter(field); ok && (name == "" || name == kindCounter) {
-		return counter, nil
-	}
-	if clock, ok := k.newClock(field); ok && (name == "" || name == kindTime) {
-		if clock.column == "date" {
-			return nil, errors.New("a column of type date holds no time of day: use another type")
-		}
-		return clock, nil
-	}
-	if random, ok := k.newRandom(version); ok && (name == "" || name == kindUUID) {
-		return random, nil
-	}
-	if name != "" {
-		return nil, fmt.Errorf("the kind of version %q does not serve type %s", name, field.FieldType)
-	}
-	return nil, fmt.Errorf("no kind of version serves type %s: use an integer type such as occ.Version, time.Time, string or uuid.UUID", field.FieldType)
-}
-
-// anyKind is how versions that others make are converted and compared: as the kind that serves the field's type does it,
-// or by plain equality.
-func (k *Kinds) anyKind(version *Field) Kind {
-	if served, err := k.builtIn(version, ""); err == nil {
-		return served
-	}
-	return plain{holderOf(version.FieldType)}
 }
