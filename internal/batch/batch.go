@@ -36,11 +36,11 @@ type Table struct {
 // takes a parameter for text.
 func (t Table) Build(builder clause.Builder) {
 	_ = builder.WriteByte('(')
-	if t.Dialect.TypesFromFirstRow() {
+	if t.Dialect.TypesFromFirstRow {
 		t.buildTyped(builder)
 		return
 	}
-	if t.Dialect.TakesJSON() {
+	if t.Dialect.TakesJSON {
 		if rows, ok := jsonOf(t.Rows); ok {
 			t.buildJSON(builder, rows)
 			return
@@ -81,7 +81,7 @@ func (t Table) buildTyped(builder clause.Builder) {
 func (t Table) buildUnion(builder clause.Builder) {
 	t.buildLike(builder)
 	first, next, end := " UNION ALL SELECT ", " UNION ALL SELECT ", ""
-	if t.Dialect.ListsValues() {
+	if t.Dialect.ListsValues {
 		first, next, end = " UNION ALL VALUES (", "),(", ")"
 	}
 	for i, row := range t.Rows {

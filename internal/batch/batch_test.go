@@ -24,7 +24,7 @@ func TestATableOfValues(t *testing.T) {
 		"sqlite":   "(" + like + " UNION ALL SELECT value ->> 0,value ->> 1 FROM json_each(?)) AS `excluded`",
 	} {
 		statement := &gorm.Statement{DB: db, Table: "parts", Clauses: map[string]clause.Clause{}}
-		Table{dialect.Dialect{Name: dialectName}, columns, [][]any{{0, "a"}, {1, nil}}}.Build(statement)
+		Table{dialect.Named(dialectName), columns, [][]any{{0, "a"}, {1, nil}}}.Build(statement)
 		require.Equal(t, want, statement.SQL.String(), dialectName)
 		if dialectName == "sqlite" {
 			require.Equal(t, []any{`[[0,"a"],[1,null]]`}, statement.Vars)

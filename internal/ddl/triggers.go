@@ -86,7 +86,7 @@ func (p *Schemas) InSchemaChange(db *gorm.DB, change func(tx *gorm.DB) error) er
 	session := db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context})
 	lock, unlock := p.Dialect.LockTriggers()
 	switch {
-	case p.Dialect.DDLInTransactions():
+	case p.Dialect.DDLInTransactions:
 		return session.Transaction(func(tx *gorm.DB) error {
 			if err := p.lockSchema(db, tx, lock); err != nil {
 				return err

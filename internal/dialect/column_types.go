@@ -20,7 +20,7 @@ func baseType(columnType string) string {
 
 // HoldsIntegers tells whether a column of this type holds whole numbers, and adds to them. SQLite's columns take any value.
 func (d Dialect) HoldsIntegers(columnType string) bool {
-	return d.Name == sqlite || slices.Contains([]string{"tinyint", "smallint", "int2", "smallserial", "mediumint", "int", "integer",
+	return d.takesAny || slices.Contains([]string{"tinyint", "smallint", "int2", "smallserial", "mediumint", "int", "integer",
 		"int4", "serial", "bigint", "int8", "bigserial", "numeric", "decimal"}, baseType(columnType))
 }
 
@@ -31,7 +31,7 @@ func (d Dialect) HoldsTimes(columnType string) bool {
 
 // HoldsText tells whether a column of this type holds text. SQLite's columns take any value.
 func (d Dialect) HoldsText(columnType string) bool {
-	return d.Name == sqlite || slices.Contains([]string{"text", "varchar", "char", "character", "bpchar", "citext",
+	return d.takesAny || slices.Contains([]string{"text", "varchar", "char", "character", "bpchar", "citext",
 		"tinytext", "mediumtext", "longtext"}, baseType(columnType))
 }
 
@@ -39,11 +39,11 @@ var length = regexp.MustCompile(`\((\d+)\)`)
 
 // MaxLength is how many characters, or bytes, a column of this type takes; SQLite's take all there are.
 func (d Dialect) MaxLength(columnType string) int {
-	if found := length.FindStringSubmatch(columnType); found != nil && d.Name != sqlite {
+	if found := length.FindStringSubmatch(columnType); found != nil && !d.takesAny {
 		n, _ := strconv.Atoi(found[1])
 		return n
 	}
-	if base := baseType(columnType); d.Name != sqlite && (base == "char" || base == "character") && !strings.Contains(columnType, "varying") {
+	if base := baseType(columnType); !d.takesAny && (base == "char" || base == "character") && !strings.Contains(columnType, "varying") {
 		return 1
 	}
 	return math.MaxInt
@@ -59,12 +59,6 @@ func (d Dialect) ChangeType(column, columnType, fullType string) string {
 	}
 	return ""
 }
-
-// LimitsColumns tells whether columns hold what their type says and no more; SQLite's take any value.
-func (d Dialect) LimitsColumns() bool { return d.Name == postgres || d.Name == mysql }
-
-// CutsText tells whether a text that is too long may be stored without its end: MySQL does so unless its mode is strict.
-func (d Dialect) CutsText() bool { return d.Name == mysql }
 
 // PadsText tells whether a column of this type is read with blanks behind shorter text.
 func (d Dialect) PadsText(columnType string) bool {

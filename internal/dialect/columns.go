@@ -24,7 +24,7 @@ func (d Dialect) LastInteger(columnType string) uint64 {
 		"int": 32, "integer": 32, "int4": 32, "serial": 32,
 		"bigint": 64, "int8": 64, "bigserial": 64,
 	}[name]
-	if d.Name == sqlite || !known {
+	if d.takesAny || !known {
 		bits = 64
 	}
 	if !d.HasUnsigned64 || !strings.Contains(columnType, "unsigned") && known {

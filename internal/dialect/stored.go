@@ -34,7 +34,7 @@ func (d Dialect) Keep(columnType string, value any) any {
 // isBinary tells columns of bytes. SQLite has no types of columns, only of values, and its driver gives bytes for no other.
 func (d Dialect) isBinary(columnType string) bool {
 	binary := []string{"BYTEA", "BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "BIT", "GEOMETRY"}
-	return d.Name == sqlite || slices.Contains(binary, columnType)
+	return d.takesAny || slices.Contains(binary, columnType)
 }
 
 // Holds is the condition that a column holds what Keep was given. It may be stricter than that, where two stored forms read

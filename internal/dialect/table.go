@@ -59,18 +59,12 @@ func (d Dialect) QuoteTable(t Table) string {
 }
 
 func (d Dialect) quote(name string) string {
-	mark := "`"
-	if d.Name == postgres {
-		mark = `"`
-	}
+	mark := d.quoteMark
 	return mark + strings.ReplaceAll(name, mark, mark+mark) + mark
 }
 
 // SameName tells whether two names, without quotes, are the same column's or table's: SQLite's and MySQL's columns are
 // found whatever their case.
 func (d Dialect) SameName(a, b string) bool {
-	return a == b || d.Name != postgres && strings.EqualFold(a, b)
+	return a == b || d.foldsColumns && strings.EqualFold(a, b)
 }
-
-// FoldsTables: tables are found whatever the case of their names. MySQL's are on some systems, which it does not say.
-func (d Dialect) FoldsTables() bool { return d.Name == sqlite }

@@ -78,9 +78,6 @@ func (d Dialect) TriggerText(t Trigger) string {
 	return d.sqliteTrigger(t, d.quote(t.name().Name))
 }
 
-// DDLInTransactions: a statement that changes the schema can be rolled back; elsewhere it commits what went before.
-func (d Dialect) DDLInTransactions() bool { return d.Name != mysql }
-
 // postgresFunction compares texts, for types such as json have no equality.
 func (d Dialect) postgresFunction(t Trigger) string {
 	return fmt.Sprintf(`

@@ -17,7 +17,7 @@ func (d Dialect) UUIDFormOf(columnType string) UUIDForm {
 	switch {
 	case strings.Contains(columnType, "binary"), strings.Contains(columnType, "blob"), strings.HasPrefix(columnType, "bytea"):
 		return UUIDBytes
-	case d.Name != sqlite && strings.HasPrefix(columnType, "uuid"):
+	case d.hasUUIDs && strings.HasPrefix(columnType, "uuid"):
 		return UUIDNative
 	}
 	return UUIDText

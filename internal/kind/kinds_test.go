@@ -24,8 +24,9 @@ type versioned[V any] struct {
 
 // kindsOn are the kinds of a dialect whose columns are all of one type, at noon.
 func kindsOn(name, columnType string) *Kinds {
+	named := dialect.Named(name)
 	return &Kinds{
-		Dialect:    &dialect.Dialect{Name: name, HasUnsigned64: name == "mysql"},
+		Dialect:    &named,
 		ColumnType: func(*schema.Field) string { return columnType },
 		Now:        func() time.Time { return noon },
 	}

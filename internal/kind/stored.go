@@ -16,7 +16,7 @@ import (
 // DependsOnColumn reports whether the version after current may be another one in a column that holds less than the model says;
 // inSQL, that after whichever version a row has.
 func DependsOnColumn(k Kind, d *dialect.Dialect, current any, inSQL bool) bool {
-	if !d.LimitsColumns() {
+	if !d.LimitsColumns {
 		return false
 	}
 	switch k := k.(type) {
@@ -25,7 +25,7 @@ func DependsOnColumn(k Kind, d *dialect.Dialect, current any, inSQL bool) bool {
 	case Clock:
 		return true
 	case Generated:
-		return d.CutsText() && k.isText()
+		return d.CutsText && k.isText()
 	}
 	return false
 }

@@ -133,7 +133,7 @@ func (ms *Models) modelOfTable(stmt *gorm.Statement) *Model {
 
 // tableKey is a table's name as the database finds it.
 func (ms *Models) tableKey(name string) string {
-	if ms.Dialect.FoldsTables() {
+	if ms.Dialect.FoldsTables {
 		return strings.ToLower(name)
 	}
 	return name

@@ -103,7 +103,7 @@ const maxBatchBytes = 4 << 20
 // Split divides rows into statements that the database takes, in the order of their keys.
 func (s *Site) Split(columns []Column, rows []*Row, otherVars int) (parts []Part) {
 	rows = InKeyOrder(rows)
-	limit := max(s.Dialect.MaxVars()-otherVars, len(columns))
+	limit := max(s.Dialect.MaxVars-otherVars, len(columns))
 	part, vars, bytes := make(Part, 0, min(len(rows), limit/len(columns))), 0, 0
 	all := make([]any, len(rows)*len(columns))
 	for n, r := range rows {

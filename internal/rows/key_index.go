@@ -15,7 +15,7 @@ type indexKey struct{ table, columns string }
 // ByIndex has a statement that starts with values find the rows of the table by an index, which keeps it from reading, and
 // locking, others. It is nil where the table has none that serves, or is no table.
 func (s *Site) ByIndex(by *Lookup) clause.Expression {
-	if !s.Dialect.ValuesFirst() {
+	if !s.Dialect.ValuesFirst {
 		return nil
 	}
 	if index := s.keyIndex(by.Fields(s.Model)); index != "" {

@@ -9,7 +9,7 @@ import (
 // LockFirst takes the write lock of a database that has only one, before anything is read in the transaction: after a
 // foreign write, one that has read cannot write any more.
 func (s *Site) LockFirst() error {
-	if !s.Dialect.LocksWholeDatabase() || !tx.IsTransaction(s.Stmt.ConnPool) {
+	if !s.Dialect.LocksWholeDatabase || !tx.IsTransaction(s.Stmt.ConnPool) {
 		return nil
 	}
 	stmt := s.Session().Statement
@@ -20,7 +20,7 @@ func (s *Site) LockFirst() error {
 // Locking returns the clause with which a query locks the rows of the table.
 func (s *Site) Locking(strength string) clause.Locking {
 	locking := clause.Locking{Strength: strength}
-	if s.Dialect.LocksNamedTable() {
+	if s.Dialect.LocksNamedTable {
 		locking.Table = clause.Table{Name: s.Stmt.Table}
 	}
 	return locking

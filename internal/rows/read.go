@@ -112,7 +112,7 @@ func (r *reading) namesRow(part Part) bool { return len(part) == 1 && len(r.Prop
 func (r *reading) fromValues(query *gorm.DB, part Part) *gorm.DB {
 	values := part.Table(r.Site, r.columns)
 	conditions := ColumnsMatch(r.KeyColumns(&r.Lookup))
-	if !r.Dialect.ValuesFirst() {
+	if !r.Dialect.ValuesFirst {
 		query = query.Clauses(clause.From{Joins: []clause.Join{{Expression: clauses.Prefixed{Word: ", ", Expression: values}}}})
 	} else {
 		query.Statement.Clauses["FROM"] = r.ValuesFirst("FROM", clause.Clause{Expression: clause.From{}}, values, r.IndexOf(&r.Lookup, part))

@@ -158,7 +158,7 @@ func (b *batchUpdate) prepareRow(part rows.Part) {
 // conditionsOf returns the conditions on the rows of a part that is joined. One row is named by its key as it is, too, which
 // leads to it alone whatever the planner thinks of the table.
 func (b *batchUpdate) conditionsOf(part rows.Part) []clause.Expression {
-	if len(part) > 1 || !b.p.Dialect.ValuesFirst() {
+	if len(part) > 1 || !b.p.Dialect.ValuesFirst {
 		return b.conditions
 	}
 	return append(b.p.KeyIs(&b.p.by, part[0][:b.keyParts()]), b.conditions...)
@@ -168,7 +168,7 @@ func (b *batchUpdate) conditionsOf(part rows.Part) []clause.Expression {
 func (b *batchUpdate) prepare(part rows.Part) {
 	b.startOver(b.conditionsOf(part))
 	values := part.Table(&b.p.Site, b.columns)
-	if b.p.Dialect.ValuesFirst() {
+	if b.p.Dialect.ValuesFirst {
 		given, _ := b.p.clausesBefore("UPDATE")
 		b.db.Statement.Clauses["UPDATE"] = b.p.ValuesFirst("UPDATE", given, values, b.p.IndexOf(&b.p.by, part))
 		b.write(nil)

@@ -90,7 +90,7 @@ func (c *Call) deletedOf(passed reflect.Value) reflect.Value {
 // deleteSeveral is the DELETE of the models of a slice.
 func (p *plan) deleteSeveral() (int64, error) {
 	p.keepClauses("UPDATE", "DELETE", "FROM")
-	fromValues := p.Dialect.ValuesFirst() && model.IsPlainFrom(p.Stmt)
+	fromValues := p.Dialect.ValuesFirst && model.IsPlainFrom(p.Stmt)
 	return p.writePartitioned(func(hand []*rows.Row, compared bool) severalWrite {
 		if !p.isSoftDelete() {
 			remove := batchDelete{p: p, isCompared: compared && p.Model.Compares() == nil, fromValues: fromValues}

@@ -87,7 +87,7 @@ func (c *Call) insertByDatabase() (int64, error) {
 func (c *Call) createWithoutVersions() (int64, error) {
 	hand, maps := c.withoutVersions()
 	all := c.collect(c.Stmt.ReflectValue, nil)
-	if c.Dialect.TakesDefault() || len(hand) == 0 || len(hand) == len(all) {
+	if c.Dialect.TakesDefault || len(hand) == 0 || len(hand) == len(all) {
 		defer c.leaveOut(hand, maps)()
 		return execute(c.DB, c.Plugin.Gorm.create)
 	}

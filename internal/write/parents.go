@@ -216,7 +216,7 @@ func (c *Call) eachPart(relation *schema.Relationship, parents map[string][]any,
 
 // haveKeys is the condition that rows have one of several keys. MariaDB finds no rows by an index for a list of keys of several parts.
 func (c *Call) haveKeys(columns []clause.Column, keys []any) clause.Expression {
-	if len(columns) == 1 || !c.Dialect.ValuesFirst() {
+	if len(columns) == 1 || !c.Dialect.ValuesFirst {
 		return clause.IN{Column: columns, Values: keys}
 	}
 	anyOf := clauses.AnyOf{}
@@ -324,7 +324,7 @@ func (c *Call) referenced(relation *schema.Relationship, parent reflect.Value) [
 // lockParents locks the parents of children that are going to be inserted, where the INSERT would take a share lock on them
 // for the foreign key: two sessions that both have it cannot touch the parent any more.
 func (c *Call) lockParents() error {
-	if !c.isCreate() || !c.Dialect.ForeignKeyLocksParent() {
+	if !c.isCreate() || !c.Dialect.ForeignKeyLocksParent {
 		return nil
 	}
 	for _, relation := range c.Model.Touches {

@@ -22,7 +22,7 @@ func (s slot) Value() (driver.Value, error) { return int64(s), nil }
 // faster than it takes the rows apart: not where GORM or the caller wrote SQL that refers to the values, or wants rows back.
 func (b *batchUpdate) takesRowByRow(hand []*rows.Row) bool {
 	_, returning := b.db.Statement.Clauses["RETURNING"]
-	if !b.p.Dialect.RunsRowByRow() || len(hand) < 2 || b.behindSet || b.isReferredTo || returning || len(b.p.by.Proposed) > 0 {
+	if !b.p.Dialect.RunsRowByRow || len(hand) < 2 || b.behindSet || b.isReferredTo || returning || len(b.p.by.Proposed) > 0 {
 		return false
 	}
 	return !b.isCompared || !b.comparesZero(hand)

@@ -295,7 +295,7 @@ func (p *plan) insertRows(hand []*rows.Row) (affected int64, err error) {
 
 // maxInserted returns how many rows one INSERT can have. A column may take more than one parameter where it is an expression.
 func (c *Call) maxInserted() int {
-	return max(1, c.Dialect.MaxVars()/(len(c.Model.DBNames)+rows.VarsInReserve))
+	return max(1, c.Dialect.MaxVars/(len(c.Model.DBNames)+rows.VarsInReserve))
 }
 
 // insertPart inserts models, and gives further copies of a row what the one that was inserted has got.

@@ -185,7 +185,7 @@ func (c *Call) writeNow() {
 // targets are assignments as an UPDATE of two tables wants them: saying which table they are of, or not saying it.
 func (c *Call) targets(set clause.Set) clause.Set {
 	table := ""
-	if c.Dialect.UpdateJoins() {
+	if c.Dialect.UpdateJoins {
 		table = clause.CurrentTable
 	}
 	targets := make(clause.Set, len(set))
