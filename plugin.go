@@ -60,7 +60,7 @@ func (p *Plugin) newEngine(db *gorm.DB, d *dialect.Dialect) *write.Engine {
 	return e
 }
 
-// reportConflict tells the conflict hooks, in the order in which they were given.
+// reportConflict calls the conflict hooks, in the order in which they were given.
 func (p *Plugin) reportConflict(ctx context.Context, refusal error) {
 	if refused := (*StaleDataError)(nil); errors.As(refusal, &refused) {
 		for _, hook := range p.conflictHooks {

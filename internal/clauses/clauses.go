@@ -28,7 +28,7 @@ func (es Expressions) Build(builder clause.Builder) {
 	}
 }
 
-// IsExpression tells a value that the database computes: it says nothing of what the write is based on.
+// IsExpression reports whether the database computes the value: it says nothing of what the write is based on.
 func IsExpression(value any) bool {
 	switch value.(type) {
 	case clause.Expression, clause.Column, *gorm.DB, gorm.Valuer:

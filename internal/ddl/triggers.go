@@ -280,8 +280,8 @@ func (p *Schemas) triggerOf(db *gorm.DB, m *model.Model, table dialect.Table) (d
 	return t, nil
 }
 
-// isVersionedColumn tells a column whose change makes a new version of the row. What GORM neither writes nor migrates is no
-// column of the table, as far as anybody knows.
+// isVersionedColumn reports whether a change of the column makes a new version of the row. What GORM neither writes nor
+// migrates is no column of the table, as far as anybody knows.
 func isVersionedColumn(m *model.Model, field *schema.Field) bool {
 	return field != m.Version.Field && !kind.IsUnversioned(field) && field.AutoUpdateTime == 0 &&
 		!(field.IgnoreMigration && isReadOnly(field))

@@ -13,7 +13,7 @@ type Column struct {
 }
 
 // ColumnsQuery asks for the columns of a table, as name, type and whether they are nullable; there are none where there is
-// no such table. Of PostgreSQL's domains it tells what they are made of.
+// no such table. Of a domain of PostgreSQL's it is the type that the domain is made of.
 func (d Dialect) ColumnsQuery(t Table) (query string, args []any) {
 	switch d.Name {
 	case postgres:
@@ -69,17 +69,17 @@ func (d Dialect) TriggersQuery(t Trigger) (query string, args []any) {
 		[]any{t.Table.Name, t.Table.Name, t.name().Name}
 }
 
-// IsOwn tells a trigger that CreateTrigger made, for whichever name the table had then.
+// IsOwn reports whether CreateTrigger made the trigger, for whichever name the table had then.
 func (s StoredTrigger) IsOwn() bool {
 	return s.Name == postgresTrigger || strings.HasPrefix(s.Name, triggerPrefix)
 }
 
-// Serves tells whether a stored trigger is the one that CreateTrigger would make.
+// Serves reports whether a stored trigger is the one that CreateTrigger would make.
 func (d Dialect) Serves(s StoredTrigger, t Trigger) bool {
 	return d.IsNamedFor(s, t) && s.IsOnTable && s.IsEnabled && !s.IsShared && s.Text == d.TriggerText(t)
 }
 
-// IsNamedFor tells whether a stored trigger has the name that the table's is to have: after a rename it has the old one.
+// IsNamedFor reports whether a stored trigger has the name that the table's is to have: after a rename it has the old one.
 func (d Dialect) IsNamedFor(s StoredTrigger, t Trigger) bool {
 	if d.Name != postgres {
 		return d.SameName(s.Name, t.name().Name)

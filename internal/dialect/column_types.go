@@ -18,18 +18,19 @@ func baseType(columnType string) string {
 	return name
 }
 
-// HoldsIntegers tells whether a column of this type holds whole numbers, and adds to them. SQLite's columns take any value.
+// HoldsIntegers reports whether a column of this type holds whole numbers, and adds to them. SQLite's columns take any
+// value.
 func (d Dialect) HoldsIntegers(columnType string) bool {
 	return d.takesAny || slices.Contains([]string{"tinyint", "smallint", "int2", "smallserial", "mediumint", "int", "integer",
 		"int4", "serial", "bigint", "int8", "bigserial", "numeric", "decimal"}, baseType(columnType))
 }
 
-// HoldsTimes tells whether a column of this type holds instants. SQLite's drivers know by the type which texts are times.
+// HoldsTimes reports whether a column of this type holds instants. SQLite's drivers know by the type which texts are times.
 func (d Dialect) HoldsTimes(columnType string) bool {
 	return slices.Contains([]string{"timestamp", "timestamptz", "datetime"}, baseType(columnType))
 }
 
-// HoldsText tells whether a column of this type holds text. SQLite's columns take any value.
+// HoldsText reports whether a column of this type holds text. SQLite's columns take any value.
 func (d Dialect) HoldsText(columnType string) bool {
 	return d.takesAny || slices.Contains([]string{"text", "varchar", "char", "character", "bpchar", "citext",
 		"tinytext", "mediumtext", "longtext"}, baseType(columnType))
@@ -60,7 +61,7 @@ func (d Dialect) ChangeType(column, columnType, fullType string) string {
 	return ""
 }
 
-// PadsText tells whether a column of this type is read with blanks behind shorter text.
+// PadsText reports whether a column of this type is read with blanks behind shorter text.
 func (d Dialect) PadsText(columnType string) bool {
 	return d.Name == postgres && slices.Contains([]string{"char", "character", "bpchar"}, baseType(columnType)) && !strings.Contains(columnType, "varying")
 }

@@ -32,8 +32,8 @@ const (
 	inProgress = "in progress" // also of a number that was not given yet, which would be an error
 )
 
-// KnowsOutcomes tells whether the database remembers how transactions ended: PostgreSQL from version 13 on. Databases that
-// only speak its protocol may not have the functions, and calling one that is not there would abort a transaction.
+// KnowsOutcomes reports whether the database remembers how transactions ended: PostgreSQL from version 13 on. Databases
+// that only speak its protocol may not have the functions, and calling one that is not there would abort a transaction.
 func (d Dialect) KnowsOutcomes(ctx context.Context, conn Conn) bool {
 	knows := false
 	return d.Name == postgres && conn.QueryRowContext(ctx, knowsOutcomes).Scan(&knows) == nil && knows
@@ -73,7 +73,7 @@ var (
 	outcomeAfterCrash = map[string]Outcome{"committed": Unknown, "aborted": RolledBack, inProgress: RolledBack}
 )
 
-// isFinal tells an error of a question that would be the same the next time.
+// isFinal reports whether the question would end with the same error the next time.
 func (d Dialect) isFinal(err error) bool {
 	f, ok := d.faultIn(err)
 	return errors.Is(err, sql.ErrConnDone) || ok && !f.isConnectionState() && f.state != tooManyConnections

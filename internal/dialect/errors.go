@@ -51,13 +51,13 @@ const (
 	engineNoSavepoint = "error 153" // HA_ERR_NO_SAVEPOINT: the transaction has gone, and its savepoints with it
 )
 
-// IsNoSuchIndex tells whether a statement asked for an index that has been dropped.
+// IsNoSuchIndex reports whether a statement asked for an index that has been dropped.
 func (d Dialect) IsNoSuchIndex(err error) bool {
 	f, ok := d.faultIn(err)
 	return ok && d.Name == mysql && f.number == noSuchIndex
 }
 
-// IsConflict tells whether the database itself reports with err that a row was changed by somebody else.
+// IsConflict reports whether the database itself reports with err that a row was changed by somebody else.
 func (d Dialect) IsConflict(err error) bool {
 	f, ok := d.faultIn(err)
 	switch {
@@ -71,7 +71,7 @@ func (d Dialect) IsConflict(err error) bool {
 	return d.Name == sqlServer && f.number == snapshotUpdateConflict
 }
 
-// IsTransient tells whether err reports that a transaction got in the way of another one and was not carried out, from
+// IsTransient reports whether err reports that a transaction got in the way of another one and was not carried out, from
 // a statement or from COMMIT: a new transaction may well go through. It takes only what says so in as many words; a lost
 // connection, for one, leaves open what became of the transaction.
 func (d Dialect) IsTransient(err error) bool {
@@ -91,22 +91,22 @@ func (d Dialect) IsTransient(err error) bool {
 	return f.number&0xff == sqliteBusy || f.number&0xff == sqliteLocked
 }
 
-// hasLostItsTransaction tells MySQL's reports of a transaction that Group Replication has rolled back.
+// hasLostItsTransaction reports whether MySQL says that Group Replication has rolled the transaction back.
 func (f fault) hasLostItsTransaction() bool {
 	return f.number == rolledBack ||
 		f.number == errorInCommit && strings.Contains(f.message, engineDeadlock) ||
 		f.number == gotError && strings.Contains(f.message, engineNoSavepoint)
 }
 
-// IsNotReady tells whether the server refused a statement, and everything before it, because it is not part of its cluster
-// at the moment.
+// IsNotReady reports whether the server refused a statement, and everything before it, because it is not part of its
+// cluster at the moment.
 func (d Dialect) IsNotReady(err error) bool {
 	f, ok := d.faultIn(err)
 	return ok && d.Name == mysql && f.number == notReady
 }
 
-// IsUnavailable tells whether a BEGIN that failed with err found no server that takes transactions: it may be about to come
-// back, or to be replaced.
+// IsUnavailable reports whether a BEGIN that failed with err found no server that takes transactions: it may be about to
+// come back, or to be replaced.
 func (d Dialect) IsUnavailable(err error) bool {
 	f, ok := d.faultIn(err)
 	switch {
@@ -118,7 +118,7 @@ func (d Dialect) IsUnavailable(err error) bool {
 	return d.Name == mysql && slices.Contains([]int64{tooManyClients, notReady, serverShutdown, tooManyOfUser}, f.number)
 }
 
-// IsLost tells whether err reports that the connection broke, so that what the server made of the last statement is open.
+// IsLost reports whether err reports that the connection broke, so that what the server made of the last statement is open.
 func (d Dialect) IsLost(err error) bool {
 	if f, ok := d.faultIn(err); ok {
 		return f.isConnectionState()
@@ -130,8 +130,8 @@ func (f fault) isConnectionState() bool {
 	return strings.HasPrefix(f.state, connectionException) || strings.HasPrefix(f.state, operatorIntervention)
 }
 
-// isConnectionError tells the errors of connections that do not come from a server. MySQL's driver has one that is known
-// by nothing but its text.
+// isConnectionError reports whether a connection failed by itself, without a word from the server. MySQL's driver has one
+// that is known by nothing but its text.
 func (d Dialect) isConnectionError(err error) bool {
 	for _, known := range []error{driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed} {
 		if errors.Is(err, known) {
@@ -150,7 +150,7 @@ func (d Dialect) isConnectionError(err error) bool {
 	return found
 }
 
-// IsDuplicateKey tells whether err reports that an inserted row has the key of another one.
+// IsDuplicateKey reports whether err reports that an inserted row has the key of another one.
 func (d Dialect) IsDuplicateKey(err error) bool {
 	f, ok := d.faultIn(err)
 	switch {
@@ -164,13 +164,13 @@ func (d Dialect) IsDuplicateKey(err error) bool {
 	return d.Name == sqlite && slices.Contains([]int64{sqliteConstraintPrimaryKey, sqliteConstraintUnique}, cmp.Or(f.extended, f.number))
 }
 
-// IsTransient tells what [Dialect.IsTransient], [Dialect.IsNotReady] and [Dialect.IsUnavailable] tell, of an error whose
-// database is not known: the drivers' errors say themselves whose they are.
+// IsTransient reports what [Dialect.IsTransient], [Dialect.IsNotReady] and [Dialect.IsUnavailable] report, of an error
+// whose database is not known: the drivers' errors say themselves whose they are.
 func IsTransient(err error) bool {
 	return ofAny(func(d Dialect) bool { return d.IsTransient(err) || d.IsNotReady(err) || d.IsUnavailable(err) })
 }
 
-// IsDuplicateKey tells what [Dialect.IsDuplicateKey] tells, of an error whose database is not known.
+// IsDuplicateKey reports what [Dialect.IsDuplicateKey] reports, of an error whose database is not known.
 func IsDuplicateKey(err error) bool {
 	return ofAny(func(d Dialect) bool { return d.IsDuplicateKey(err) })
 }

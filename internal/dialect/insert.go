@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// InsertMode tells what the words between INSERT and INTO ask for: that rows whose key is there are skipped, or that they
+// InsertMode returns what the words between INSERT and INTO ask for: that rows whose key is there are skipped, or that they
 // replace those.
 func (d Dialect) InsertMode(modifier string) (skips, replaces bool) {
 	if modifier == "" {

@@ -31,7 +31,8 @@ func (d Dialect) Keep(columnType string, value any) any {
 	return value
 }
 
-// isBinary tells columns of bytes. SQLite has no types of columns, only of values, and its driver gives bytes for no other.
+// isBinary reports whether a column is of bytes. SQLite has no types of columns, only of values, and its driver gives bytes
+// for no other.
 func (d Dialect) isBinary(columnType string) bool {
 	binary := []string{"BYTEA", "BLOB", "TINYBLOB", "MEDIUMBLOB", "LONGBLOB", "BINARY", "VARBINARY", "BIT", "GEOMETRY"}
 	return d.takesAny || slices.Contains(binary, columnType)
@@ -117,7 +118,7 @@ func asPrinted(value any) any {
 	return double
 }
 
-// SameStored tells whether two values that Keep gave are the same one.
+// SameStored reports whether two values that Keep gave are the same one.
 func (d Dialect) SameStored(columnType string, a, b any) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
@@ -152,8 +153,8 @@ func sixDigits(f float64) float64 {
 	return rounded
 }
 
-// Canonical gives a value that Keep was given as bytes, the same for values that SameStored takes for the same one. The first
-// byte tells NULL from text, text from numbers, and so on.
+// Canonical gives a value that Keep was given as bytes, the same for values that SameStored takes for the same one. The
+// first byte distinguishes NULL, text, numbers, and so on.
 func (d Dialect) Canonical(columnType string, value any) []byte {
 	switch v := value.(type) {
 	case nil:

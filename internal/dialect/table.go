@@ -63,7 +63,7 @@ func (d Dialect) quote(name string) string {
 	return mark + strings.ReplaceAll(name, mark, mark+mark) + mark
 }
 
-// SameName tells whether two names, without quotes, are the same column's or table's: SQLite's and MySQL's columns are
+// SameName reports whether two names, without quotes, are the same column's or table's: SQLite's and MySQL's columns are
 // found whatever their case.
 func (d Dialect) SameName(a, b string) bool {
 	return a == b || d.foldsColumns && strings.EqualFold(a, b)

@@ -24,8 +24,8 @@ type Conn interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// StateAfter tells in which state the error of a statement leaves the transaction on conn. Where the error alone does not
-// say, the database is asked.
+// StateAfter returns the state in which the error of a statement leaves the transaction on conn. Where the error alone does
+// not say, the database is asked.
 func (d Dialect) StateAfter(ctx context.Context, conn Conn, err error) State {
 	f, ok := d.faultIn(err)
 	switch {

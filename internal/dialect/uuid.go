@@ -12,7 +12,7 @@ const (
 	UUIDNative
 )
 
-// UUIDFormOf tells by a column's type in which form it holds UUIDs.
+// UUIDFormOf returns the form in which a column of a type holds UUIDs.
 func (d Dialect) UUIDFormOf(columnType string) UUIDForm {
 	switch {
 	case strings.Contains(columnType, "binary"), strings.Contains(columnType, "blob"), strings.HasPrefix(columnType, "bytea"):

@@ -38,7 +38,7 @@ func (r row) String() string {
 	return fmt.Sprintf("version %s, value %d, count %d", r.version, r.value, r.count)
 }
 
-// step tells whether o can have happened to r, and what has become of the row then.
+// step reports whether o can have happened to r, and what has become of the row then.
 func step(r row, o Operation) (bool, row) {
 	switch o.Outcome {
 	case Done:
@@ -112,7 +112,7 @@ func (r row) mayHold(o Operation) bool {
 	return (r.value == 0 || r.value == o.Value) && (!r.counted || r.count == o.Count)
 }
 
-// follows tells whether the version that o wrote can be the one after version.
+// follows reports whether the version that o wrote can be the one after version.
 func (o Operation) follows(version string) bool {
 	next := o.next(version)
 	return next == "" || o.Version == "" || o.Version == next

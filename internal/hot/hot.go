@@ -55,7 +55,7 @@ func (h *HotRows) Has(hash uint64, now time.Time) bool {
 	return ok && now.Before(until)
 }
 
-// Any tells whether there is a row at all.
+// Any reports whether there is a row at all.
 func (h *HotRows) Any(now time.Time) bool {
 	if h.N.Load() == 0 {
 		return false

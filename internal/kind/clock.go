@@ -69,7 +69,7 @@ func (c Clock) Next(_ context.Context, current any) (any, error) {
 	return c.Stored(c.hold(reflect.ValueOf(now))), nil
 }
 
-// later is now, or the next time that the column tells from before.
+// later is now, or the next time that the column distinguishes from before.
 func (c Clock) later(now, before time.Time) time.Time {
 	if now.After(before) && c.reads(now).After(c.reads(before)) {
 		return now

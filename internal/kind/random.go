@@ -49,7 +49,7 @@ func (k *Kinds) newRandom(version *Field) (Random, bool) {
 	return r, true
 }
 
-// bindsItself tells whether the type's own Value gives what the column holds.
+// bindsItself reports whether the type's own Value gives what the column holds.
 func (r Random) bindsItself() bool {
 	valuer, ok := reflect.New(r.core).Elem().Interface().(driver.Valuer)
 	if !ok {

@@ -16,8 +16,8 @@ import (
 
 const unversionedTag = "UNVERSIONED"
 
-// IsUnversioned tells a column whose changes do not count: writing it alone neither compares nor bumps, and writes of
-// whole rows leave it out.
+// IsUnversioned reports whether changes of the column do not count: writing it alone neither compares nor advances the
+// version, and writes of whole rows leave it out.
 func IsUnversioned(field *schema.Field) bool {
 	_, tagged := field.TagSettings[unversionedTag]
 	return tagged
@@ -145,7 +145,7 @@ func (f *Field) IsAtColumn(expected clause.Column, zero bool) clause.Expression 
 // IsCounter reports whether versions are integers that are compared with =.
 func (f *Field) IsCounter() bool { return f.isPlain }
 
-// IsAdvancedInSQL tells a version that a statement moves on without knowing which it is.
+// IsAdvancedInSQL reports whether a statement can advance the version without knowing which it is.
 func (f *Field) IsAdvancedInSQL() bool {
 	return f.ByDatabase || f.Kind.NextInSQL(f.Column()) != nil
 }
@@ -197,7 +197,8 @@ func (k *Kinds) isVersionField(field *schema.Field) bool {
 	return tagged || field.IndirectFieldType == k.Types.Version || field.IndirectFieldType == k.Types.Xmin
 }
 
-// IsIgnored tells a field that GORM keeps no column for. "-:migration" is no such tag: that column is merely made elsewhere.
+// IsIgnored reports whether GORM keeps no column for the field. "-:migration" is no such tag: that column is merely made
+// elsewhere.
 func IsIgnored(field *schema.Field) bool {
 	ignored := strings.ToLower(strings.TrimSpace(field.TagSettings["-"]))
 	return ignored == "-" || ignored == "all"

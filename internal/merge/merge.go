@@ -107,7 +107,7 @@ func (m *merge) dropEmbedded(columns []value.Column) {
 	}
 }
 
-// isCleared tells whether every column of an embedded struct was taken from mine, or was NULL in theirs.
+// isCleared reports whether every column of an embedded struct was taken from mine, or was NULL in theirs.
 func (m *merge) isCleared(columns []value.Column, path []int) bool {
 	for _, c := range columns {
 		index := c.StructField.Index

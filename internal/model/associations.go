@@ -8,7 +8,7 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// SavesAssociations tells whether GORM is going to save associations of model along with it.
+// SavesAssociations reports whether GORM is going to save associations of model along with it.
 func SavesAssociations(stmt *gorm.Statement, m *Model, model reflect.Value, create bool) bool {
 	if len(m.Relations) == 0 || !model.IsValid() {
 		return false

@@ -14,7 +14,7 @@ func (m *Model) Columns() []value.Column {
 	return columns
 }
 
-// IsMerged tells a column that a merge may take from mine.
+// IsMerged reports whether a merge may take the column from mine.
 func (m *Model) IsMerged(c value.Column) bool {
 	isVersion := m.Version != nil && c.Field == m.Version.Field
 	return c.Updatable && !c.PrimaryKey && !isVersion && !kind.IsUnversioned(c.Field) && c.AutoCreateTime == 0 && c.AutoUpdateTime == 0

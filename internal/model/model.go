@@ -47,15 +47,15 @@ type Model struct {
 	Texts       Texts    // of the plain statements that write one row
 }
 
-// IsInvolved tells whether there is anything for the plugin to do when the model is written.
+// IsInvolved reports whether there is anything for the plugin to do when the model is written.
 func (m *Model) IsInvolved() bool { return m.Version != nil || len(m.Touches) > 0 }
 
-// MayNest tells whether a call may write other models too, through hooks or associations.
+// MayNest reports whether a call may write other models too, through hooks or associations.
 func (m *Model) MayNest(stmt *gorm.Statement) bool {
 	return len(m.Relations) > 0 || (m.hasHooks && !stmt.SkipHooks)
 }
 
-// ReachesVersions tells whether the model has associations and a call that writes them along with it may come to a model
+// ReachesVersions reports whether the model has associations and a call that writes them along with it may come to a model
 // with a version: else it is GORM's alone, and its transaction too.
 func (ms *Models) ReachesVersions(m *Model) bool {
 	m.reach.Do(func() {

@@ -8,7 +8,7 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// Holds tells whether target is a model, or a slice of models or of pointers to them.
+// Holds reports whether target is a model, or a slice of models or of pointers to them.
 func (m *Model) Holds(target reflect.Value) bool {
 	if !target.IsValid() {
 		return false
@@ -36,7 +36,7 @@ func IsPlainFrom(stmt *gorm.Statement) bool {
 	return ok && len(from.Joins) == 0 && len(from.Tables) == 0
 }
 
-// SelectsColumns tells a query of columns from one of computed values, which may be an aggregate's.
+// SelectsColumns reports whether a query selects columns alone. A computed value may be an aggregate's.
 func SelectsColumns(stmt *gorm.Statement) bool {
 	if c, ok := stmt.Clauses["SELECT"]; ok && c.Expression != nil {
 		given, ok := c.Expression.(clause.Select)
@@ -63,7 +63,8 @@ func allColumns(stmt *gorm.Statement, columns []clause.Column) bool {
 	return true
 }
 
-// isColumn tells a column of the model, or all of them, under its own name, quoted or not, with its table or without.
+// isColumn reports whether a text is a column of the model, or all of them, under its own name, quoted or not, with its
+// table or without.
 func isColumn(stmt *gorm.Statement, name string) bool {
 	name = strings.Trim(name[strings.LastIndexByte(name, '.')+1:], "\"`[] \t\n")
 	return name == "*" || stmt.Schema.LookUpField(name) != nil

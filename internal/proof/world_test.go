@@ -98,7 +98,7 @@ func (w *world) next(v version) version {
 	return v + 1
 }
 
-// means tells whether a version of a row may stand for value, and remembers it.
+// means reports whether a version of a row may stand for value, and remembers it.
 func (w *world) means(id int, v version, value any) bool {
 	switch {
 	case v == 0 || value == nil:

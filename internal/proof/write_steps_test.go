@@ -299,7 +299,7 @@ func (s remove) foretell(w *world) outcome {
 	return written(1)
 }
 
-// erase deletes a row; it tells whether the row is there still, soft-deleted.
+// erase deletes a row; it reports whether the row is there still, soft-deleted.
 func (w *world) erase(id int, hard bool, gone int) (isThere bool) {
 	if hard {
 		delete(w.rows, id)

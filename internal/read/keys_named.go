@@ -14,7 +14,7 @@ import (
 	"github.com/gorm-occ/occ/internal/value"
 )
 
-// readsHot tells a query that names a contended row by its primary key.
+// readsHot reports whether a query names a contended row by its primary key.
 func (r *Reader) readsHot(stmt *gorm.Statement) bool {
 	if r.Hot.N.Load() == 0 || stmt.Schema == nil || len(stmt.Schema.PrimaryFields) == 0 {
 		return false
@@ -52,7 +52,7 @@ func (k *keysNamed) addAll(conditions []clause.Expression) {
 	}
 }
 
-// equalsOne tells a condition that is no more than `column = ?`.
+// equalsOne reports whether a condition is no more than `column = ?`.
 func equalsOne(expr clause.Expr) (column string, ok bool) {
 	const equals = " = ?"
 	text := model.Unquoted.Replace(expr.SQL)
@@ -88,7 +88,7 @@ func (k *keysNamed) addModel(model reflect.Value) {
 	}
 }
 
-// anyKey tells whether is holds for one of the keys. Of a key of several parts, each has to be named once.
+// anyKey reports whether is holds for one of the keys. Of a key of several parts, each has to be named once.
 func (k *keysNamed) anyKey(is func(key []any) bool) bool {
 	key := make([]any, len(k.values))
 	for i, values := range k.values {

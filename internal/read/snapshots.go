@@ -90,7 +90,7 @@ func (r *Reader) snapshotTakers(stmt *gorm.Statement) (takers []*snapshotTaker) 
 	return takers
 }
 
-// holdsModels tells a query into models of its own type: not a count, not a smaller struct, not a map.
+// holdsModels reports whether a query is into models of its own type: not a count, not a smaller struct, not a map.
 func holdsModels(stmt *gorm.Statement) bool {
 	if !stmt.ReflectValue.IsValid() {
 		return false
@@ -135,8 +135,8 @@ func anyColumn(string) bool { return true }
 
 func noColumn(string) bool { return false }
 
-// readsStored tells of which columns a query gives what is stored, as far as that is certain without reading SQL: with a
-// SELECT of the caller's own, "price" can be anything.
+// readsStored returns the columns of which a query gives what is stored, as far as that is certain without reading SQL:
+// with a SELECT of the caller's own, "price" can be anything.
 func readsStored(stmt *gorm.Statement) func(column string) bool {
 	from, _ := stmt.Clauses["FROM"].Expression.(clause.From)
 	switch table := stmt.TableExpr; {

@@ -26,7 +26,7 @@ func selectXmin(db *gorm.DB, m *model.Model) {
 	}
 }
 
-// isDerived tells a query of something else than a table, which has no system columns.
+// isDerived reports whether a query is of something else than a table, which has no system columns.
 func isDerived(stmt *gorm.Statement) bool {
 	return stmt.TableExpr != nil && (len(stmt.TableExpr.Vars) > 0 || strings.ContainsAny(stmt.TableExpr.SQL, "(?"))
 }

@@ -127,7 +127,7 @@ func (s *Site) AllKeys(model reflect.Value) []any {
 	return key
 }
 
-// KeyText tells models apart by some of their fields.
+// KeyText returns a text that is different for models that differ in some fields.
 func (s *Site) KeyText(model reflect.Value, fields []*schema.Field) string {
 	return value.KeyTextOf(s.Ctx, fields, model)
 }

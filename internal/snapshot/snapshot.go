@@ -135,7 +135,7 @@ func (p *Plan) choose(s *schema.Schema) error {
 	return nil
 }
 
-// IsToken tells a column that is compared by name, so that writing it counts even if it is a timestamp.
+// IsToken reports whether the column is compared by name, so that writing it counts even if it is a timestamp.
 func IsToken(field *schema.Field) bool {
 	_, tagged := field.TagSettings[tokenTag]
 	return tagged

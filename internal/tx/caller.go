@@ -10,10 +10,10 @@ import (
 // others may not, insert a model that was never stored, is found out from the call stack, after a statement wrote
 // nothing and before an upsert: not on the way of an ordinary write.
 
-// CalledBySave tells whether the call that is on its way through the callbacks is, or is made by, gorm.DB.Save.
+// CalledBySave reports whether the call that is on its way through the callbacks is, or is made by, gorm.DB.Save.
 func CalledBySave() bool { return CalledBy("Save") }
 
-// CalledBy tells it of any method of gorm.DB.
+// CalledBy reports it of any method of gorm.DB.
 func CalledBy(method string) bool {
 	const maxDepth = 64
 	var callers [maxDepth]uintptr

@@ -135,7 +135,7 @@ func (js *Journals) Of(pool gorm.ConnPool) *Journal {
 	return nil
 }
 
-// Begin gives the journal of a transaction; isNew tells whether it has to be ended by the one who asked.
+// Begin gives the journal of a transaction; isNew reports whether it has to be ended by the one who asked.
 func (js *Journals) Begin(pool gorm.ConnPool) (j *Journal, isNew bool) {
 	if j := js.Of(pool); j != nil {
 		return j, false
@@ -196,7 +196,7 @@ func beginsAndCommits(pool gorm.ConnPool) bool {
 	return begins || beginsPool
 }
 
-// IsTransaction tells whether pool is a transaction; one whose type cannot be a map's key is not followed.
+// IsTransaction reports whether pool is a transaction; one whose type cannot be a map's key is not followed.
 func IsTransaction(pool gorm.ConnPool) bool {
 	if _, ok := pool.(*sql.Tx); ok {
 		return true

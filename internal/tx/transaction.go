@@ -34,7 +34,7 @@ func BecauseOf(ctx context.Context, err error) error {
 	return err
 }
 
-// EndOf tells why tx cannot be committed; nil if it can.
+// EndOf returns why tx cannot be committed; nil if it can.
 func (js *Journals) EndOf(tx *gorm.DB) error {
 	j := js.Of(tx.Statement.ConnPool)
 	if j == nil {

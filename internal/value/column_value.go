@@ -50,7 +50,7 @@ func (c Column) Value(model reflect.Value) any {
 	return nil
 }
 
-// IsSame tells whether two models have the same in the column, as far as the database could tell: times as instants,
+// IsSame reports whether two models have the same in the column, as far as the database could tell: times as instants,
 // NULL apart from zero values, JSON and decimals by what they mean, serialized fields by what is stored.
 func (c Column) IsSame(ctx context.Context, a, b reflect.Value) bool {
 	x, y := c.In(a), c.In(b)
@@ -263,7 +263,7 @@ func (c cloner) cloneReference(rv reflect.Value) reflect.Value {
 	return c[ref]
 }
 
-// isOpaque tells a type that must not be copied behind its back, as math/big's and sync's say of themselves.
+// isOpaque reports whether a type must not be copied without its knowledge, as math/big's and sync's say of themselves.
 func isOpaque(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct || t == TimeType {
 		return false

@@ -12,7 +12,7 @@ import (
 	"gorm.io/gorm/schema"
 )
 
-// KeyOfModel tells the rows of models apart; it is empty for a model that names none.
+// KeyOfModel returns a text that is different for each row; it is empty for a model that names none.
 func KeyOfModel(ctx context.Context, s *schema.Schema, model reflect.Value) string {
 	isSet := slices.ContainsFunc(s.PrimaryFields, func(field *schema.Field) bool {
 		_, isZero := field.ValueOf(ctx, model)
@@ -24,7 +24,7 @@ func KeyOfModel(ctx context.Context, s *schema.Schema, model reflect.Value) stri
 	return KeyTextOf(ctx, s.PrimaryFields, model)
 }
 
-// KeyTextOf tells models apart by the values of fields.
+// KeyTextOf returns a text that is different for models that differ in the values of fields.
 func KeyTextOf(ctx context.Context, fields []*schema.Field, model reflect.Value) string {
 	key := make([]any, len(fields))
 	for i, field := range fields {
@@ -33,7 +33,7 @@ func KeyTextOf(ctx context.Context, fields []*schema.Field, model reflect.Value)
 	return KeyText(key)
 }
 
-// KeyText tells keys apart; parts of a key come as the fields of the model hold them.
+// KeyText returns a text that is different for each key; parts of a key come as the fields of the model hold them.
 func KeyText(key []any) string {
 	text := make([]byte, 0, 32)
 	for _, part := range key {

@@ -13,7 +13,7 @@ func IsSameModel(a, b reflect.Value) bool {
 
 var TimeType = reflect.TypeFor[time.Time]()
 
-// IsNullable tells the shape of database/sql's nullable types: a value and whether it is valid.
+// IsNullable reports whether a type has the shape of database/sql's nullable types: a value and whether it is valid.
 func IsNullable(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t.NumField() == 2 && t.Field(0).IsExported() &&
 		t.Field(1).Name == "Valid" && t.Field(1).Type.Kind() == reflect.Bool &&

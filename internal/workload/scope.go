@@ -42,13 +42,13 @@ func (s *session) within(tx *gorm.DB, level sql.IsolationLevel, began int64) *sc
 	return &scope{session: s, db: tx, inTx: true, level: level, began: began, written: map[string]bool{}}
 }
 
-// seesSnapshot tells whether the transaction's reads are of a moment since it began, rather than of their own.
+// seesSnapshot reports whether the transaction's reads are of a moment since it began, rather than of their own.
 func (sc *scope) seesSnapshot() bool {
 	isDefault := sc.level == sql.LevelDefault && sc.dialect == "postgres"
 	return sc.inTx && (sc.dialect == "sqlite" || !isDefault && sc.level != sql.LevelReadCommitted)
 }
 
-// seesUncommitted tells whether what is read may never have been there.
+// seesUncommitted reports whether what is read may never have been there.
 func (sc *scope) seesUncommitted() bool { return sc.inTx && sc.level == sql.LevelReadUncommitted }
 
 // note records an operation: at once, or when the outcome of its transaction is known.

@@ -14,7 +14,7 @@ import (
 // A callback of another plugin that runs between begin and commit may write versioned models on its own statements. When GORM rolls
 // its default transaction back, their versions have to be put back too: such a call keeps a journal, as one with hooks does.
 
-// foreignCallbacks tells of one of GORM's processors whether callbacks of others run in its default transaction.
+// foreignCallbacks knows of one of GORM's processors whether callbacks of others run in its default transaction.
 type foreignCallbacks struct {
 	processor reflect.Value
 	field     int  // that of the functions; negative where a GORM of another version keeps them elsewhere

@@ -60,8 +60,8 @@ func (c *Call) withoutVersion(set clause.Set) (clause.Set, error) {
 	return kept, nil
 }
 
-// isLeftOut tells an unversioned column in the write of a whole model: a stale copy must not overwrite it. Naming the
-// column in Select writes it.
+// isLeftOut reports whether a column is an unversioned one in the write of a whole model: a stale copy must not overwrite
+// it. Naming the column in Select writes it.
 func (c *Call) isLeftOut(column string) bool {
 	if !c.Model.HasUnversioned || !c.writesModel() {
 		return false
@@ -71,7 +71,7 @@ func (c *Call) isLeftOut(column string) bool {
 		!slices.Contains(c.Stmt.Selects, field.DBName) && !slices.Contains(c.Stmt.Selects, field.Name)
 }
 
-// writesModel tells a call whose payload is the model itself: Save(&m), Updates(&m), and Updates(m) by value.
+// writesModel reports whether the payload of the call is the model itself: Save(&m), Updates(&m), and Updates(m) by value.
 func (c *Call) writesModel() bool {
 	if c.destIsModel() || slices.Contains(c.Stmt.Selects, "*") {
 		return true
@@ -81,7 +81,7 @@ func (c *Call) writesModel() bool {
 		reflect.TypeOf(c.Stmt.Model) == dest.Type() && c.KeyOf(dest) != nil
 }
 
-// isVersionColumn tells the column of the version by any name that GORM or the database takes for it.
+// isVersionColumn reports whether a name is the version's column, by any name that GORM or the database takes for it.
 func (c *Call) isVersionColumn(name string) bool {
 	version := c.Model.Version
 	if version == nil || version.DBName == "" {
@@ -98,7 +98,7 @@ func (c *Call) isVersionColumn(name string) bool {
 	return strings.EqualFold(name[strings.LastIndexByte(name, '.')+1:], version.DBName)
 }
 
-// isWholeRow tells a call that writes all columns of the model itself, as Save does.
+// isWholeRow reports whether the call writes all columns of the model itself, as Save does.
 func (c *Call) isWholeRow() bool {
 	return len(c.Stmt.Selects) == 1 && c.Stmt.Selects[0] == "*" && c.destIsModel()
 }

@@ -47,9 +47,9 @@ func (c *Call) assignedFields(conflict clause.OnConflict) (fields []*schema.Fiel
 	return fields
 }
 
-// sortChildren tells the children that are not there, and those that belong to another owner, from the rest. Keys are
-// compared by the database, which may take others for equal than Go does. The rows are not locked: a lock on one that is
-// not there would keep others from inserting it.
+// sortChildren divides the children into those that are not there, those that belong to another owner, and the rest. Keys
+// are compared by the database, which may take others for equal than Go does. The rows are not locked: a lock on one that
+// is not there would keep others from inserting it.
 func (c *Call) sortChildren(by rows.Lookup, fields []*schema.Field) (missing, moved []rows.Row, err error) {
 	children := c.candidates()
 	for i := range children {

@@ -109,7 +109,7 @@ func (p *plan) lockTarget(conflict clause.OnConflict) (hand []*rows.Row, states 
 	return hand, states, nil
 }
 
-// lockStored tells the models whose rows are there, with their states, from those that are not.
+// lockStored divides the models into those whose rows are there, with their states, and those whose rows are not.
 func (p *plan) lockStored(conflict clause.OnConflict) (there []*rows.Row, theirs []rows.State, missing []*rows.Row, err error) {
 	if p.by, err = p.target(conflict); err != nil {
 		return nil, nil, nil, err

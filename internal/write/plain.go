@@ -40,7 +40,7 @@ func (p *plan) runCompared(set clause.Set, send func(*gorm.DB)) (int64, error) {
 	return affected, err
 }
 
-// builtWhere tells GORM that there are conditions, where the text has them.
+// builtWhere has GORM see that there are conditions, where the text has them.
 var builtWhere = clause.Clause{Name: "WHERE", Expression: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "1 = 1"}}}}
 
 // plainVars returns the parameters of a plain statement: the values that are set, the key and the version, in the order in

@@ -151,7 +151,7 @@ func (c *Call) missingNow(hand []rows.Row) (missing []rows.Row, err error) {
 	return missing, err
 }
 
-// missing tells the rows whose key is not there, and those that have none, from the others.
+// missing divides the rows into those whose key is not there, those that have none, and the others.
 func (c *Call) missing(by rows.Lookup, hand []rows.Row) (missing, there []rows.Row, err error) {
 	found := keyed(pointersTo(hand))
 	if len(found) > 0 {

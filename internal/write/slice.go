@@ -254,7 +254,7 @@ func (p *plan) saveNew(hand []*rows.Row) (int64, error) {
 	})
 }
 
-// divideByPresence tells the rows that are there, with their states, from those that are not.
+// divideByPresence divides the rows into those that are there, with their states, and those that are not.
 func (p *plan) divideByPresence(hand []*rows.Row) (there, gone []*rows.Row, states []rows.State, err error) {
 	for _, r := range hand {
 		if r.Key == nil {

@@ -66,7 +66,7 @@ func (u *upsert) planOf(hand []rows.Row) *plan {
 	return p
 }
 
-// divideByVersion tells models to be compared from those that are not.
+// divideByVersion divides the models into those to be compared and the others.
 func (u *upsert) divideByVersion() (loaded, others []rows.Row) {
 	p := u.planOf(nil)
 	for _, r := range u.candidates() {
@@ -368,7 +368,7 @@ func (u *upsert) withNext(set clause.Set, counts bool, next any) clause.Set {
 	return append(set, clause.Assignment{Column: clause.Column{Name: u.Model.Version.DBName}, Value: next})
 }
 
-// addReturning asks for what tells the written rows apart, their version, and what GORM asks for.
+// addReturning asks for what distinguishes the written rows, their version, and what GORM asks for.
 func (u *upsert) addReturning(conflict clause.OnConflict) {
 	if !slices.Contains(u.Stmt.BuildClauses, "RETURNING") {
 		return

@@ -44,7 +44,7 @@ func unnamed(t testing.TB, db *gorm.DB) (plain, versioned *gorm.DB) {
 	return Reopen(t, db, config), Reopen(t, db, config, occ.New())
 }
 
-// worksInGORM tells whether GORM by itself can store a declaration and read it again.
+// worksInGORM reports whether GORM by itself can store a declaration and read it again.
 func worksInGORM(db *gorm.DB, typ reflect.Type) (works bool) {
 	defer func() { works = recover() == nil && works }()
 	model := reflect.New(typ)
@@ -59,7 +59,7 @@ func worksInGORM(db *gorm.DB, typ reflect.Type) (works bool) {
 	return err == nil && db.Where("1 = 1").Delete(reflect.New(typ).Interface()).Error == nil
 }
 
-// isDeclaredVersion tells whether there is a version among the columns, going by GORM's word for how they are declared.
+// isDeclaredVersion reports whether there is a version among the columns, going by GORM's word for how they are declared.
 func isDeclaredVersion(db *gorm.DB, typ reflect.Type) (isVersion, byDatabase bool) {
 	stmt := &gorm.Statement{DB: db}
 	if stmt.Parse(reflect.New(typ).Interface()) != nil {

@@ -48,7 +48,7 @@ func versionOf(model any) time.Time {
 	return reflect.ValueOf(model).Elem().FieldByName("V").Interface().(time.Time)
 }
 
-// keepsTime tells whether GORM by itself stores such a time and reads the same one again, but for digits that the column
+// keepsTime reports whether GORM by itself stores such a time and reads the same one again, but for digits that the column
 // has no place for.
 func (i instant) keepsTime(t *testing.T, db *gorm.DB) bool {
 	stored, read := reflect.New(i.typ()), reflect.New(i.typ())
