@@ -22,7 +22,7 @@ type Engine struct {
 	BlindWrites bool
 	Counters    stats.Counters
 	Lean        *Lean // nil without WithLeanTransactions
-	foreign     foreign
+	processors  processors
 	HasOutcomes atomic.Bool // the database remembers how transactions ended
 }
 
@@ -43,7 +43,7 @@ func (e *Engine) CallbacksOf(db *gorm.DB) gormCallbacks {
 func (e *Engine) Register(db *gorm.DB) []error {
 	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
 	query, row := db.Callback().Query(), db.Callback().Row()
-	e.lookForForeign(db)
+	e.processors.look(db)
 	return append(slices.Concat(e.registerBegin(db), e.registerEnd(db), e.registerWatch(db), e.registerAborts(db)),
 		create.Before("gorm:before_create").Register("occ:open_create", e.open(conflict.OpUpsert)),
 		create.Replace("gorm:create", e.aborting(e.guardCreate)),

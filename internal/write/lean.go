@@ -5,20 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"reflect"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/callbacks"
 	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/intent"
 	"github.com/gorm-occ/occ/internal/model"
-	"github.com/gorm-occ/occ/internal/read"
 	"github.com/gorm-occ/occ/internal/value"
 )
 
@@ -33,18 +28,13 @@ func (e *Engine) registerBegin(db *gorm.DB) (errs []error) {
 	if e.Lean != nil {
 		e.Lean.knows(db)
 	}
-	processors := db.Callback()
-	for _, path := range []*leanPath{
-		{op: conflict.OpUpsert, processor: processors.Create()},
-		{op: conflict.OpUpdate, processor: processors.Update()},
-		{op: conflict.OpDelete, processor: processors.Delete()},
-	} {
+	for _, op := range []conflict.Op{conflict.OpUpsert, conflict.OpUpdate, conflict.OpDelete} {
+		path := &leanPath{engine: e, op: op, processor: e.processors.of(op)}
 		if path.gormBegin = path.processor.Get(beginCallback); path.gormBegin == nil {
 			continue
 		}
-		fns, ok := functionsOf(path.processor)
-		path.engine, path.hidesForeign = e, !ok || !areFrom(fns, gormBegin, gormPackage)
 		path.isGorms = functionName(reflect.ValueOf(path.gormBegin)) == gormBegin
+		path.processor.begin = functionName(reflect.ValueOf(path.begin))
 		errs = append(errs, path.processor.Replace(beginCallback, path.begin))
 	}
 	return errs
@@ -58,19 +48,7 @@ type leanPath struct {
 	op        conflict.Op
 	gormBegin func(*gorm.DB)
 	isGorms   bool // gormBegin is what GORM has registered itself
-	processor interface {
-		Get(name string) func(*gorm.DB)
-		Replace(name string, fn func(*gorm.DB)) error
-	}
-	hidesForeign bool // the plugin's callbacks wrap one that is not GORM's
-
-	seen atomic.Pointer[seenCallbacks]
-}
-
-// seenCallbacks are a processor's callbacks when they were last looked at.
-type seenCallbacks struct {
-	fns    reflect.Value
-	isOurs bool // those between begin and commit are GORM's and the plugin's alone
+	processor *processor
 }
 
 // begin begins GORM's default transaction, unless the write is a single statement and may go without.
@@ -116,84 +94,8 @@ func beginDefault(db *gorm.DB) {
 
 func (p *leanPath) isSingle(db *gorm.DB, m *model.Model) bool {
 	call := leanCall{db: db, stmt: db.Statement, model: m, op: p.op, isBlind: p.engine.BlindWrites}
-	return m.IsLean && call.isSingle() && !p.hidesForeign && p.hasOurs() && p.engine.Lean.commits(db)
+	return m.IsLean && call.isSingle() && p.processor.hasOurs() && p.engine.Lean.commits(db)
 }
-
-// hasOurs reports whether nothing but callbacks of GORM's and the plugin's run between begin and commit. GORM makes the
-// list anew with each callback that is registered.
-func (p *leanPath) hasOurs() bool {
-	fns, ok := functionsOf(p.processor)
-	if !ok {
-		return false
-	}
-	seen := p.seen.Load()
-	if seen == nil || seen.fns.Pointer() != fns.Pointer() || seen.fns.Len() != fns.Len() {
-		seen = &seenCallbacks{fns, areFrom(fns, functionName(reflect.ValueOf(p.begin)), append(slices.Clone(ourPackages), gormPackage)...)}
-		p.seen.Store(seen)
-	}
-	return seen.isOurs
-}
-
-// areFrom reports whether all callbacks between begin and GORM's commit are of some packages.
-func areFrom(fns reflect.Value, begin string, packages ...string) bool {
-	begun := false
-	for i := range fns.Len() {
-		name := functionName(fns.Index(i))
-		isOf := func(pkg string) bool { return strings.HasPrefix(name, pkg) }
-		switch {
-		case name == begin:
-			begun = true
-		case begun && name == gormCommit:
-			return true
-		case begun && !slices.ContainsFunc(packages, isOf):
-			return false
-		}
-	}
-	return false
-}
-
-// functionsOf are the callbacks of one of GORM's processors in the order in which they run; ok is false where a GORM of
-// another version keeps them elsewhere.
-func functionsOf(processor any) (fns reflect.Value, ok bool) {
-	rv := reflect.Indirect(reflect.ValueOf(processor))
-	if rv.Kind() != reflect.Struct {
-		return reflect.Value{}, false
-	}
-	fns = rv.FieldByName("fns")
-	if !fns.IsValid() || fns.Type() != reflect.TypeFor[[]func(*gorm.DB)]() {
-		return reflect.Value{}, false
-	}
-	return fns.Slice(0, fns.Len()), true
-}
-
-// functionName is the name of a function, with its package, as the runtime has it.
-func functionName(fn reflect.Value) string {
-	if f := runtime.FuncForPC(fn.Pointer()); f != nil {
-		return f.Name()
-	}
-	return ""
-}
-
-var (
-	ourPackages = packagesBeside(functionName(reflect.ValueOf(read.Resume)), "write", "read", "tx")
-	gormBegin   = functionName(reflect.ValueOf(callbacks.BeginTransaction))
-	gormCommit  = functionName(reflect.ValueOf(callbacks.CommitOrRollbackTransaction))
-	gormPackage = packageOf(gormCommit)
-)
-
-// packagesBeside returns what the names of functions begin with in the internal packages of a module that register callbacks.
-func packagesBeside(function string, names ...string) []string {
-	const internal = "/internal/"
-	module, _, _ := strings.Cut(function, internal)
-	packages := make([]string, len(names))
-	for i, name := range names {
-		packages[i] = module + internal + name + "."
-	}
-	return packages
-}
-
-// packageOf is the package of a function that is no method, with the dot behind it.
-func packageOf(function string) string { return function[:strings.LastIndexByte(function, '.')+1] }
 
 // knows asks about the pool that db was opened with. One that does not answer yet is asked again by the first write.
 func (l *Lean) knows(db *gorm.DB) {

@@ -103,7 +103,7 @@ func (e *Engine) openWrite(db *gorm.DB, m *model.Model, op conflict.Op) error {
 	if err := switches.Fit(m); err != nil {
 		return err
 	}
-	if !m.IsInvolved() && !m.MayNest(stmt) && !e.hasForeign(op) {
+	if !m.IsInvolved() && !m.MayNest(stmt) && !e.processors.of(op).hasForeign() {
 		return nil
 	}
 	if switches.Touch != nil {
@@ -148,7 +148,7 @@ func (e *Engine) newCall(db *gorm.DB, m *model.Model, op conflict.Op) *Call {
 
 // openUnit opens the unit of a call that may write several rows through several statements.
 func (c *Call) openUnit(target reflect.Value) (err error) {
-	if !c.Model.MayNest(c.Stmt) && !c.Plugin.hasForeign(c.op) || c.DB.DryRun {
+	if !c.Model.MayNest(c.Stmt) && !c.Plugin.processors.of(c.op).hasForeign() || c.DB.DryRun {
 		return nil
 	}
 	_, startedByGORM := c.DB.InstanceGet("gorm:started_transaction")
