@@ -10,7 +10,6 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ/internal/ddl"
-	"github.com/gorm-occ/occ/internal/session"
 )
 
 // CheckSchema compares the database with what the versions of the models need, for a start-up without AutoMigrate: the
@@ -23,28 +22,27 @@ import (
 // in the catalog. It does not check models without a version, [Snapshot] and [Xmin], which have no column, nor the range of
 // what a [Generator] or the database writes. Tables are named as for [CreateTriggers].
 func CheckSchema(db *gorm.DB, models ...any) error {
-	log := &session.Log{}
-	db = log.KeepOf(db)
-	defer log.Flush()
-	p, err := schemasOf(db)
+	var problems []error
+	err := withSchemas(db, func(db *gorm.DB, p *ddl.Schemas) error {
+		for _, value := range models {
+			m, table, err := p.ModelOfValue(db, value)
+			if err != nil {
+				problems = append(problems, err)
+				continue
+			}
+			if m.Version == nil || m.Compares() != nil || m.Version.IsXmin() {
+				continue
+			}
+			check := ddl.Check{Schemas: p, DB: db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context}), Model: m, Table: table}
+			if err := check.Run(); err != nil {
+				return fmt.Errorf("occ: checking table %s: %w", p.Dialect.QuoteTable(table), err)
+			}
+			problems = append(problems, check.Problems...)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	var problems []error
-	for _, value := range models {
-		m, table, err := p.ModelOfValue(db, value)
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		if m.Version == nil || m.Compares() != nil || m.Version.IsXmin() {
-			continue
-		}
-		check := ddl.Check{Schemas: p, DB: db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context}), Model: m, Table: table}
-		if err := check.Run(); err != nil {
-			return fmt.Errorf("occ: checking table %s: %w", p.Dialect.QuoteTable(table), err)
-		}
-		problems = append(problems, check.Problems...)
 	}
 	if len(problems) == 0 {
 		return nil

@@ -33,54 +33,44 @@ import (
 // trigger writes have milliseconds. PostgreSQL has to be 14 or later. [TriggerSQL] has the statements, [CheckSchema] says what does not
 // fit.
 func CreateTriggers(db *gorm.DB, models ...any) error {
-	log := &session.Log{}
-	db = log.KeepOf(db)
-	defer log.Flush()
-	p, err := schemasOf(db)
-	if err != nil {
-		return err
-	}
-	triggers, err := p.TriggersOf(db, models)
-	if err != nil {
-		return err
-	}
-	return p.InSchemaChange(db, func(tx *gorm.DB) error {
-		stale, err := p.StaleTriggers(tx, triggers)
+	return withSchemas(db, func(db *gorm.DB, p *ddl.Schemas) error {
+		triggers, err := p.TriggersOf(db, models)
 		if err != nil {
 			return err
 		}
-		if err := ddl.ExecEach(tx, stale); err != nil {
-			return fmt.Errorf("occ: dropping triggers that do not fit any more: %w", err)
-		}
-		return p.CreateEach(tx, triggers)
+		return p.InSchemaChange(db, func(tx *gorm.DB) error {
+			stale, err := p.StaleTriggers(tx, triggers)
+			if err != nil {
+				return err
+			}
+			if err := ddl.ExecEach(tx, stale); err != nil {
+				return fmt.Errorf("occ: dropping triggers that do not fit any more: %w", err)
+			}
+			return p.CreateEach(tx, triggers)
+		})
 	})
 }
 
 // DropTriggers removes what [CreateTriggers] has created, also under a former name of the table. Where nothing is there it
 // does nothing. The table is the model's, or the one that db.Table names.
 func DropTriggers(db *gorm.DB, models ...any) error {
-	log := &session.Log{}
-	db = log.KeepOf(db)
-	defer log.Flush()
-	p, err := schemasOf(db)
-	if err != nil {
-		return err
-	}
-	var triggers []ddl.Trigger
-	for _, value := range models {
-		m, table, err := p.ModelOfValue(db, value)
-		if err != nil {
-			return err
-		}
-		triggers = append(triggers, ddl.Trigger{Model: m, Trigger: dialect.Trigger{Table: table}})
-	}
-	return p.InSchemaChange(db, func(tx *gorm.DB) error {
-		for _, trigger := range triggers {
-			if err := p.DropTrigger(tx, trigger); err != nil {
-				return fmt.Errorf("occ: dropping the trigger of %s: %w", p.Dialect.QuoteTable(trigger.Table), err)
+	return withSchemas(db, func(db *gorm.DB, p *ddl.Schemas) error {
+		var triggers []ddl.Trigger
+		for _, value := range models {
+			m, table, err := p.ModelOfValue(db, value)
+			if err != nil {
+				return err
 			}
+			triggers = append(triggers, ddl.Trigger{Model: m, Trigger: dialect.Trigger{Table: table}})
 		}
-		return nil
+		return p.InSchemaChange(db, func(tx *gorm.DB) error {
+			for _, trigger := range triggers {
+				if err := p.DropTrigger(tx, trigger); err != nil {
+					return fmt.Errorf("occ: dropping the trigger of %s: %w", p.Dialect.QuoteTable(trigger.Table), err)
+				}
+			}
+			return nil
+		})
 	})
 }
 
@@ -104,6 +94,18 @@ func TriggerSQL(db *gorm.DB, models ...any) (up, down []string, err error) {
 		down = append(down, p.Dialect.DropTrigger(trigger.Trigger)...)
 	}
 	return up, down, nil
+}
+
+// withSchemas runs do, and logs what it has sent when it has ended.
+func withSchemas(db *gorm.DB, do func(db *gorm.DB, p *ddl.Schemas) error) error {
+	log := &session.Log{}
+	db = log.KeepOf(db)
+	defer log.Flush()
+	p, err := schemasOf(db)
+	if err != nil {
+		return err
+	}
+	return do(db, p)
 }
 
 func schemasOf(db *gorm.DB) (*ddl.Schemas, error) {

@@ -63,8 +63,7 @@ func (c *Call) follow(m *model.Model, model reflect.Value, written []tx.Memory) 
 	}
 	version := m.Version.Of(c.Ctx, last)
 	if j := c.journal(); j != nil {
-		key := value.KeyOfModel(c.Ctx, m.Schema, model)
-		j.Memories = append(j.Memories, tx.Memory{Field: m.Version, Model: model, Version: m.Version.Of(c.Ctx, model), Key: key})
+		c.keepIn(j, tx.Memory{Field: m.Version, Model: model, Version: m.Version.Of(c.Ctx, model)})
 	}
 	m.Version.Put(c.Ctx, model, version)
 }

@@ -77,12 +77,17 @@ func (c *Call) remember(r *rows.Row, isWhole bool) {
 // keep is the one ledger of what a rollback puts back: the journal of a transaction that the plugin follows, else the call.
 func (c *Call) keep(m tx.Memory) {
 	if j := c.Plugin.Journals.Of(c.Stmt.ConnPool); j != nil {
-		m.Key = value.KeyOfModel(c.Ctx, c.Model.Schema, m.Model)
-		j.Memories = append(j.Memories, m)
+		c.keepIn(j, m)
 		return
 	}
 	if c.memories == nil {
 		c.memories = c.room.memories[:0]
 	}
 	c.memories = append(c.memories, m)
+}
+
+// keepIn adds a memory to a journal, with the key of the row that the model holds.
+func (c *Call) keepIn(j *tx.Journal, m tx.Memory) {
+	m.Key = value.KeyOfModel(c.Ctx, m.Field.Schema, m.Model)
+	j.Memories = append(j.Memories, m)
 }

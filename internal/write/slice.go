@@ -300,11 +300,11 @@ func (c *Call) maxInserted() int {
 
 // insertPart inserts models, and gives further copies of a row what the one that was inserted has got.
 func (p *plan) insertPart(hand []*rows.Row) (int64, error) {
-	models := p.newModels()
-	for _, r := range hand {
-		models.Set(reflect.Append(models, r.Latest().Addr()))
+	latest := make([]reflect.Value, len(hand))
+	for i, r := range hand {
+		latest[i] = r.Latest()
 	}
-	affected, err := p.pointAt(models, models.Addr().Interface(), p.insert)
+	affected, err := p.withSlice(latest, p.insert)
 	if err != nil || p.DB.DryRun {
 		return 0, err
 	}

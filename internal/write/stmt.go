@@ -17,12 +17,17 @@ import (
 
 // pointAt has do see target in the place of what the call was given.
 func (c *Call) pointAt(target reflect.Value, dest any, do func() (int64, error)) (int64, error) {
+	c.Stmt.SQL.Reset()
+	c.Stmt.Vars = nil
+	return c.scanInto(target, dest, do)
+}
+
+// scanInto has do see target in the place of what the call was given, and a statement that is built already.
+func (c *Call) scanInto(target reflect.Value, dest any, do func() (int64, error)) (int64, error) {
 	stmt := c.Stmt
 	before, beforeDest := stmt.ReflectValue, stmt.Dest
 	defer func() { stmt.ReflectValue, stmt.Dest = before, beforeDest }()
 	stmt.ReflectValue, stmt.Dest = target, dest
-	stmt.SQL.Reset()
-	stmt.Vars = nil
 	return do()
 }
 
@@ -31,6 +36,11 @@ func (c *Call) withModels(models []reflect.Value, do func() (int64, error)) (int
 	if len(models) == 1 {
 		return c.pointAt(models[0], models[0].Addr().Interface(), do)
 	}
+	return c.withSlice(models, do)
+}
+
+// withSlice has do see a slice of models, also where there is one.
+func (c *Call) withSlice(models []reflect.Value, do func() (int64, error)) (int64, error) {
 	list := c.newModels()
 	for _, model := range models {
 		list.Set(reflect.Append(list, model.Addr()))

@@ -413,11 +413,9 @@ func (u *upsert) returnDefaults() {
 // the first model, and keys that it has counted for those of rows.
 func (u *upsert) createApart() (written reflect.Value, affected int64, err error) {
 	written = u.newModels()
-	stmt := u.Stmt
-	target, dest := stmt.ReflectValue, stmt.Dest
-	defer func() { stmt.ReflectValue, stmt.Dest = target, dest }()
-	stmt.ReflectValue, stmt.Dest = written, written.Addr().Interface()
-	affected, err = execute(u.DB, u.Plugin.Gorm.create)
+	affected, err = u.scanInto(written, written.Addr().Interface(), func() (int64, error) {
+		return execute(u.DB, u.Plugin.Gorm.create)
+	})
 	return written, affected, err
 }
 
