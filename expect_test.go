@@ -99,6 +99,12 @@ func TestExpect(t *testing.T) {
 			require.ErrorIs(t, err, occ.ErrVersionMissing)
 			require.Equal(t, occ.Version(0), Stale(t, err).Expected)
 		}},
+	}, &Product{}, &Plain{})
+}
+
+func TestExpectThatCannotBeMeant(t *testing.T) {
+	t.Parallel()
+	Run(t, testdb.All(), []Behaviour{
 		{"of nil or of a wrong type is an error that names model and field", func(t *testing.T, db *gorm.DB) {
 			mine := Create(t, db)
 			for _, version := range []any{nil, "one", 1.5, struct{}{}, true, []int{1}, occ.Unchecked()} {

@@ -341,6 +341,11 @@ func TestRebase(t *testing.T) {
 			require.True(t, mine.DeletedAt.Valid)
 			require.Equal(t, Reload[Appointment](t, db, mine.ID), mine)
 		}},
+	}, rebased...)
+}
+
+func TestRebaseBesideOthers(t *testing.T) {
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"a third writer between reading and saving is refused, and Rebase can be called again", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "seats", 8)

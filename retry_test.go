@@ -120,6 +120,11 @@ func TestRetry(t *testing.T) {
 				require.Equal(t, 1, attemptsOf(t, err), tt.name)
 			}
 		}},
+	}, purseModels...)
+}
+
+func TestRetryEnds(t *testing.T) {
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"it gives up when the attempts are used up", func(t *testing.T, db *gorm.DB) {
 			for _, tt := range []struct {
 				want int

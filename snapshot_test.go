@@ -193,6 +193,12 @@ func TestSnapshot(t *testing.T) {
 			require.Equal(t, Reload[Casket](t, db, c.ID).Snapshot, c.Snapshot)
 			require.NoError(t, db.Clauses(clause.Returning{}).Delete(&c).Error)
 		}},
+	}, &Casket{}, &Pallet{})
+}
+
+func TestSnapshotTellsRowsApart(t *testing.T) {
+	t.Parallel()
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"copies of one row in a slice count once, and are refused if they differ", func(t *testing.T, db *gorm.DB) {
 			c := CreateCasket(t, db)
 			twice := []Casket{c, Reload[Casket](t, db, c.ID)}
@@ -281,6 +287,12 @@ func TestSnapshot(t *testing.T) {
 			require.NotEqual(t, before.Snapshot, mine.Snapshot)
 			require.ErrorIs(t, db.Model(&before).Update("label", "c").Error, occ.ErrStaleData)
 		}},
+	}, &Casket{}, &Pallet{})
+}
+
+func TestSnapshotBesideOtherCalls(t *testing.T) {
+	t.Parallel()
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"a rolled back transaction puts snapshots back", func(t *testing.T, db *gorm.DB) {
 			mine := CreateCasket(t, db)
 			before, fresh := mine.Snapshot, Casket{Label: "new"}

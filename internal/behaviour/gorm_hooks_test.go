@@ -78,6 +78,12 @@ func TestHooks(t *testing.T) {
 			require.Zero(t, d.After)
 			RequireDraft(t, db, d, "b", 2)
 		}},
+	}, &Draft{})
+}
+
+func TestWritesInHooks(t *testing.T) {
+	t.Parallel()
+	Run(t, testdb.All(), []Behaviour{
 		{"a hook writes the same model once more", func(t *testing.T, db *gorm.DB) {
 			d := NewDraft(t, db)
 			d.Nested = func(tx *gorm.DB) error {

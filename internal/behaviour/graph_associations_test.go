@@ -264,6 +264,12 @@ func TestSaveWithAssociations(t *testing.T) {
 				require.Equal(t, left, loadChoir(t, db, c.ID))
 			}
 		}},
+	}, choirModels...)
+}
+
+func TestSaveOfSomeAssociations(t *testing.T) {
+	t.Parallel()
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"slices of owners are saved with their associations, all or none", func(t *testing.T, db *gorm.DB) {
 			for _, db := range []*gorm.DB{db, db.Session(&gorm.Session{CreateBatchSize: 2})} {
 				choirs, parts := []Choir{newChoir(), newChoir(), newChoir()}, []any{}

@@ -118,6 +118,12 @@ func TestRowHeldSeveralTimes(t *testing.T) {
 				require.NoError(t, occ.Verify(db, a, b, c))
 			}
 		}},
+	}, append(choirModels, &Branch{}, &Member{})...)
+}
+
+func TestModelsOfOneRow(t *testing.T) {
+	t.Parallel()
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"several models of one parent or part have its row's version afterwards", func(t *testing.T, db *gorm.DB) {
 			patron, song := Patron{Name: "p"}, Song{Name: "s"}
 			require.NoError(t, db.Create(&patron).Error)

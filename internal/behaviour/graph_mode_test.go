@@ -235,6 +235,12 @@ func TestAssociationMode(t *testing.T) {
 			require.NoError(t, db.Model(&c).Association("Patron").Replace(&old))
 			require.NoError(t, occ.Verify(db, &c, c.Patron))
 		}},
+	}, append(choirModels, &Yard{}, &Barrel{}, &Trolley{}, &Boss{}, &Maker{}, &Bag{}, &Thing{}, &Pin{})...)
+}
+
+func TestAssociationModeTakesOut(t *testing.T) {
+	t.Parallel()
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"parts that are taken out take their next version, and their owner stays as it was", func(t *testing.T, db *gorm.DB) {
 			c := createChoir(t, db)
 			mine := loadChoir(t, db, c.ID)
@@ -346,6 +352,12 @@ func TestAssociationMode(t *testing.T) {
 			require.NoError(t, db.Find(&left).Error)
 			require.Len(t, left, 1)
 		}},
+	}, append(choirModels, &Yard{}, &Barrel{}, &Trolley{}, &Boss{}, &Maker{}, &Bag{}, &Thing{}, &Pin{})...)
+}
+
+func TestAssociationModeWritesAllOrNone(t *testing.T) {
+	t.Parallel()
+	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
 		{"a soft-deleted part is left alone, and refused where it would be written", func(t *testing.T, db *gorm.DB) {
 			d := newYard()
 			require.NoError(t, db.Create(&d).Error)

@@ -466,6 +466,10 @@ func TestOddSlices(t *testing.T) {
 			require.Equal(t, []int{1, 1, 0, 0}, versions(products))
 		}},
 	}, &Product{}, &Note{})
+}
+
+func TestReturningOfSlices(t *testing.T) {
+	t.Parallel()
 	// MariaDB's UPDATE has no RETURNING.
 	Run(t, Except("mariadb", testdb.All()), []Behaviour{
 		{"columns that RETURNING gives back land on their elements", func(t *testing.T, db *gorm.DB) {

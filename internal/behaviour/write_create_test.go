@@ -11,10 +11,14 @@ import (
 	. "github.com/gorm-occ/occ/internal/behaviour"
 )
 
+// pen and ink are products as they are created, pen1 and ink1 as they are stored then.
+var (
+	pen, ink   = Product{Name: "pen", Price: 10}, Product{Name: "ink", Price: 20}
+	pen1, ink1 = Product{Name: "pen", Price: 10, Version: 1}, Product{Name: "ink", Price: 20, Version: 1}
+)
+
 func TestCreate(t *testing.T) {
 	t.Parallel()
-	pen, ink := Product{Name: "pen", Price: 10}, Product{Name: "ink", Price: 20}
-	pen1, ink1 := Product{ID: 0, Name: "pen", Price: 10, Version: 1}, Product{ID: 0, Name: "ink", Price: 20, Version: 1}
 	Run(t, Everywhere(), []Behaviour{
 		{"a struct starts at the first version", func(t *testing.T, db *gorm.DB) {
 			p := pen
@@ -105,6 +109,12 @@ func TestCreate(t *testing.T) {
 			require.Equal(t, []occ.Version{1, 1, 1}, []occ.Version{selected.Version, omitted.Version, renamed.Version})
 			RequireProducts(t, db, selected, omitted, renamed)
 		}},
+	}, &Product{})
+}
+
+func TestCreateThatInsertsNothing(t *testing.T) {
+	t.Parallel()
+	Run(t, Everywhere(), []Behaviour{
 		{"a failed insert leaves the models as they were", func(t *testing.T, db *gorm.DB) {
 			stored := Create(t, db)
 			one, slice := Product{ID: stored.ID, Name: "ink"}, []Product{{Name: "ink"}, {ID: stored.ID}}
@@ -169,6 +179,10 @@ func TestCreate(t *testing.T) {
 			require.Equal(t, occ.ReasonDeleted, Stale(t, db.Model(&mine).Update("price", 1).Error).Reason)
 		}},
 	}, &Product{})
+}
+
+func TestCreateOfABatchThatFails(t *testing.T) {
+	t.Parallel()
 	Run(t, Except("SkipDefaultTransaction", Everywhere()), []Behaviour{
 		{"a batch that fails rolls all of them back, in memory too", func(t *testing.T, db *gorm.DB) {
 			stored := Create(t, db)

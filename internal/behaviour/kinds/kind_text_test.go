@@ -66,7 +66,10 @@ func textOf(t testing.TB, db *gorm.DB, model any) string {
 }
 
 func textBehaviours(k partKind) []Behaviour {
-	price := func(t *testing.T, db *gorm.DB, m partOfKind) int { return k.stored(t, db, m).part().Price }
+	return slices.Concat(oneTextBehaviours(k), severalTextsBehaviours(k))
+}
+
+func oneTextBehaviours(k partKind) []Behaviour {
 	return []Behaviour{
 		{"the text of a version is ASCII that fits an entity tag, and the same for every reader", func(t *testing.T, db *gorm.DB) {
 			m := k.newPart(t, db)
@@ -92,7 +95,7 @@ func textBehaviours(k partKind) []Behaviour {
 
 			require.NoError(t, result.Error)
 			require.EqualValues(t, 1, result.RowsAffected)
-			require.Equal(t, 20, price(t, db, m))
+			require.Equal(t, 20, k.price(t, db, m))
 			require.NotEqual(t, first, textOf(t, db, k.stored(t, db, m)))
 			require.Equal(t, textOf(t, db, k.stored(t, db, m)), textOf(t, db, request))
 		}},
@@ -118,7 +121,7 @@ func textBehaviours(k partKind) []Behaviour {
 				require.Equal(t, occ.ReasonChanged, row.Reason, name)
 				require.Equal(t, m.part().ID, row.PrimaryKey["id"], name)
 				require.NotNil(t, row.Actual, name)
-				require.Equal(t, 30, price(t, db, m), name)
+				require.Equal(t, 30, k.price(t, db, m), name)
 			}
 		}},
 		{"what is no version is at no row: refused, and no other error", func(t *testing.T, db *gorm.DB) {
@@ -143,10 +146,15 @@ func textBehaviours(k partKind) []Behaviour {
 					require.Contains(t, []occ.Reason{occ.ReasonChanged, occ.ReasonAhead}, row.Reason, "%q: %v", given, err)
 					require.NotErrorIs(t, err, occ.ErrVersionMissing, "%q", given)
 				}
-				require.Equal(t, 10, price(t, db, m), "%q", given)
+				require.Equal(t, 10, k.price(t, db, m), "%q", given)
 				require.Equal(t, text, textOf(t, db, k.stored(t, db, m)), "%q", given)
 			}
 		}},
+	}
+}
+
+func severalTextsBehaviours(k partKind) []Behaviour {
+	return []Behaviour{
 		{"no text, and an empty one, are a version that was never loaded", func(t *testing.T, db *gorm.DB) {
 			m := k.newPart(t, db)
 			for _, none := range [][]string{nil, {""}, {"", ""}} {
@@ -159,7 +167,7 @@ func textBehaviours(k partKind) []Behaviour {
 					require.ErrorIs(t, err, occ.ErrVersionMissing)
 					require.Equal(t, occ.ReasonMissing, Stale(t, err).Reason)
 				}
-				require.Equal(t, 10, price(t, db, m))
+				require.Equal(t, 10, k.price(t, db, m))
 			}
 		}},
 		{"of several texts the row has to be at one", func(t *testing.T, db *gorm.DB) {
@@ -169,9 +177,9 @@ func textBehaviours(k partKind) []Behaviour {
 			second := textOf(t, db, m)
 
 			require.NoError(t, db.Model(k.byID(m)).Clauses(occ.ExpectText("x", first, second)).Update("price", 40).Error)
-			require.Equal(t, 40, price(t, db, m))
+			require.Equal(t, 40, k.price(t, db, m))
 			require.ErrorIs(t, db.Model(k.byID(m)).Clauses(occ.ExpectText("x", first, second)).Update("price", 50).Error, occ.ErrStaleData)
-			require.Equal(t, 40, price(t, db, m))
+			require.Equal(t, 40, k.price(t, db, m))
 		}},
 		{"AnyVersion writes a row that is there, whatever its version, and inserts none", func(t *testing.T, db *gorm.DB) {
 			m := k.newPart(t, db)
@@ -179,14 +187,14 @@ func textBehaviours(k partKind) []Behaviour {
 			before := textOf(t, db, m)
 
 			require.NoError(t, db.Model(k.byID(m)).Clauses(occ.ExpectText(occ.AnyVersion)).Update("price", 40).Error)
-			require.Equal(t, 40, price(t, db, m))
+			require.Equal(t, 40, k.price(t, db, m))
 			require.NotEqual(t, before, textOf(t, db, k.stored(t, db, m)))
 			require.NoError(t, db.Model(k.new()).Where("id = ?", m.part().ID).Clauses(occ.ExpectText("x", occ.AnyVersion)).Update("price", 41).Error)
-			require.Equal(t, 41, price(t, db, m))
+			require.Equal(t, 41, k.price(t, db, m))
 			saved := k.stored(t, db, m)
 			saved.part().Price = 42
 			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Save(saved).Error)
-			require.Equal(t, 42, price(t, db, m))
+			require.Equal(t, 42, k.price(t, db, m))
 			require.Equal(t, textOf(t, db, k.stored(t, db, m)), textOf(t, db, saved))
 			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(k.byID(m)).Error)
 
@@ -210,7 +218,7 @@ func textBehaviours(k partKind) []Behaviour {
 
 				require.NoError(t, result.Error)
 				require.Zero(t, result.RowsAffected)
-				require.Equal(t, 10, price(t, db, m))
+				require.Equal(t, 10, k.price(t, db, m))
 			}
 		}},
 		{"every row of a slice has to be at one of the texts", func(t *testing.T, db *gorm.DB) {
@@ -220,15 +228,19 @@ func textBehaviours(k partKind) []Behaviour {
 			slice := func() any { return k.slice(k.byID(first), k.byID(second)) }
 
 			require.NoError(t, db.Model(slice()).Clauses(occ.ExpectText(texts...)).Update("price", 40).Error)
-			require.Equal(t, []int{40, 40}, []int{price(t, db, first), price(t, db, second)})
+			require.Equal(t, []int{40, 40}, []int{k.price(t, db, first), k.price(t, db, second)})
 			require.NoError(t, db.Model(k.stored(t, db, second)).Update("price", 41).Error)
 			texts = []string{textOf(t, db, k.stored(t, db, first)), textOf(t, db, k.stored(t, db, second)) + "x"}
 			err := db.Model(slice()).Clauses(occ.ExpectText(texts...)).Update("price", 50).Error
 			require.Equal(t, 1, Stale(t, err).Index)
-			require.Equal(t, []int{40, 41}, []int{price(t, db, first), price(t, db, second)})
+			require.Equal(t, []int{40, 41}, []int{k.price(t, db, first), k.price(t, db, second)})
 			require.NoError(t, db.Clauses(occ.ExpectText(occ.AnyVersion)).Delete(slice()).Error)
 		}},
 	}
+}
+
+func (k partKind) price(t *testing.T, db *gorm.DB, m partOfKind) int {
+	return k.stored(t, db, m).part().Price
 }
 
 func TestTheTextOfATokenIsOfItAlone(t *testing.T) {

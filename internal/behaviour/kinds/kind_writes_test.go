@@ -294,6 +294,10 @@ const (
 )
 
 func kindBehaviours(k partKind) []Behaviour {
+	return slices.Concat(oneRowBehaviours(k), conditionBehaviours(k), severalRowsBehaviours(k), uncheckedBehaviours(k), valueBehaviours(k))
+}
+
+func oneRowBehaviours(k partKind) []Behaviour {
 	return []Behaviour{
 		{"a new row gets a version, in memory and stored", func(t *testing.T, db *gorm.DB) {
 			m := k.newPart(t, db)
@@ -365,6 +369,11 @@ func kindBehaviours(k partKind) []Behaviour {
 			k.requireStored(t, db, m, 10)
 			require.Equal(t, occ.ReasonDeleted, Stale(t, db.Model(old).Update("price", 5).Error).Reason)
 		}},
+	}
+}
+
+func conditionBehaviours(k partKind) []Behaviour {
+	return []Behaviour{
 		{"writes by condition move the version of every row", func(t *testing.T, db *gorm.DB) {
 			first, second := k.newPart(t, db), k.newPart(t, db)
 			ids := []uint{first.part().ID, second.part().ID}
@@ -407,6 +416,11 @@ func kindBehaviours(k partKind) []Behaviour {
 
 			require.Equal(t, 20, k.stored(t, db, m).part().Price)
 		}},
+	}
+}
+
+func severalRowsBehaviours(k partKind) []Behaviour {
+	return []Behaviour{
 		{"a slice is saved, updated and deleted, each row with its own version", func(t *testing.T, db *gorm.DB) {
 			ms := []partOfKind{k.newPart(t, db), k.newPart(t, db), k.newPart(t, db)}
 			require.NoError(t, db.Model(ms[1]).Update("price", 15).Error)
@@ -465,6 +479,11 @@ func kindBehaviours(k partKind) []Behaviour {
 			require.NoError(t, db.Unscoped().Delete(m).Error)
 			require.ErrorIs(t, db.Save(m).Error, occ.ErrStaleData)
 		}},
+	}
+}
+
+func uncheckedBehaviours(k partKind) []Behaviour {
+	return []Behaviour{
 		{"Unchecked deletes and soft-deletes whatever the version", func(t *testing.T, db *gorm.DB) {
 			mine, _ := k.stalePair(t, db)
 
@@ -544,6 +563,11 @@ func kindBehaviours(k partKind) []Behaviour {
 
 			k.requireStored(t, db, mine, 50)
 		}},
+	}
+}
+
+func valueBehaviours(k partKind) []Behaviour {
+	return []Behaviour{
 		{"a version that was never loaded is refused", func(t *testing.T, db *gorm.DB) {
 			m := k.newPart(t, db)
 			unloaded := k.new()
