@@ -182,7 +182,7 @@ func (c *Call) defaultOfMaps(values []map[string]any) (restore func()) {
 		return true
 	}
 	without := slices.DeleteFunc(slices.Clone(values), func(values map[string]any) bool { return !isWithout(values) })
-	if len(without) == len(values) || !c.Dialect.TakesDefault() {
+	if len(without) == len(values) || !c.Dialect.TakesDefault {
 		return func() {}
 	}
 	column := c.Model.Version.DBName
@@ -203,7 +203,7 @@ func (c *Call) leaveOutOfOthers() (restore func()) {
 	_ = eachModel(c.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
 		version, err := c.versionOfOther(other)
 		if err != nil || c.Model.Version.Kind.IsZero(version) {
-			if version = nil; c.Dialect.TakesDefault() {
+			if version = nil; c.Dialect.TakesDefault {
 				version = c.DB.DefaultValueOf(c.Model.Version.Field)
 			}
 			versions = append(versions, version)
