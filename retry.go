@@ -51,7 +51,7 @@ func Retry(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts ..
 
 var errNoReturn = errors.New("occ: the function of Retry did not return: it panicked, or ended its goroutine")
 
-// end tells those who asked for reports how the call went.
+// end reports how the call went to those who asked for it.
 func (r *retry) end(ctx context.Context, err error) {
 	r.report.Err = err
 	for _, report := range r.reports {
@@ -239,7 +239,7 @@ func (r *retry) attempt() *transaction {
 	return &transaction{plugin: r.plugin, options: []*sql.TxOptions{r.txOptions}, locks: locks, adapts: r.adapts, checks: r.checksCommit}
 }
 
-// next tells whether there is to be another attempt after err, and how long to wait before it.
+// next reports whether there is to be another attempt after err, and how long to wait before it.
 func (r *retry) next(ctx context.Context, attempt *transaction, err error) (wait time.Duration, again bool) {
 	if r.report.Attempts >= r.maxAttempts || ctx.Err() != nil || r.isStuck() || !attempt.mayRetry(err) {
 		return 0, false
@@ -251,7 +251,7 @@ func (r *retry) next(ctx context.Context, attempt *transaction, err error) (wait
 	return wait, wait != backoff.Stop
 }
 
-// mayRetry tells whether err says that the transaction was not carried out, and that a new one may be.
+// mayRetry reports whether err says that the transaction was not carried out, and that a new one may be.
 func (t *transaction) mayRetry(err error) bool {
 	if t.foundNoServer(err) || errors.Is(err, errRolledBack) {
 		return true
@@ -264,7 +264,7 @@ func (t *transaction) mayRetry(err error) bool {
 	return errors.Is(err, ErrStaleData) || t.plugin.Dialect.IsTransient(err) || t.stage != beginning && t.plugin.Dialect.IsNotReady(err)
 }
 
-// foundNoServer tells a transaction that was not begun, since no server was there that takes one.
+// foundNoServer reports whether the transaction was not begun because no server was there that takes one.
 func (t *transaction) foundNoServer(err error) bool {
 	return t.stage == beginning && t.plugin.Dialect.IsUnavailable(err)
 }
@@ -289,8 +289,8 @@ func (r *retry) notice(err error) {
 
 func (r *retry) isStuck() bool { return r.repeated+1 >= maxRepeats }
 
-// isSameRefusal tells two refusals of the same rows at the same versions, for what they say of the rows. A Snapshot is no
-// version in this: a row can be what it was before.
+// isSameRefusal reports whether two refusals are of the same rows at the same versions, as far as they say. A Snapshot is
+// no version in this: a row can be what it was before.
 func isSameRefusal(before, now *StaleDataError) bool {
 	if before == nil || now.Err != nil || before.Op != now.Op || before.Table != now.Table || len(before.Rows) != len(now.Rows) {
 		return false
@@ -342,7 +342,7 @@ func (r *retry) pass(ctx context.Context, wait time.Duration) bool {
 	return sleep(ctx, wait)
 }
 
-// sleep waits, and tells whether ctx has lasted that long.
+// sleep waits, and reports whether ctx has lasted that long.
 func sleep(ctx context.Context, wait time.Duration) bool {
 	if wait <= 0 {
 		return ctx.Err() == nil

@@ -128,7 +128,7 @@ func (t *transaction) through(tx *gorm.DB, pooled gorm.ConnPool, j *tx.Journal, 
 	return t.commit(tx, pooled)
 }
 
-// locksDatabase tells whether there is nothing smaller to be locked than the database, and a contended row in it.
+// locksDatabase reports whether there is nothing smaller to be locked than the database, and a contended row in it.
 func locksDatabase(p *write.Engine) bool {
 	return len(p.Dialect.LockAtBegin) > 0 && p.Hot.Any(time.Now())
 }

@@ -44,7 +44,7 @@ func (r *Reader) LeaveQuery(db *gorm.DB) {
 	}
 }
 
-// readsRows tells a query that reads rows of a versioned model's table, one by one, into that model, so that they may
+// readsRows reports whether a query reads rows of a versioned model's table, one by one, into that model, so that they may
 // be written back.
 func (r *Reader) readsRows(stmt *gorm.Statement) bool {
 	if stmt.Schema == nil || stmt.SQL.Len() > 0 || stmt.Distinct || len(stmt.Joins) > 0 {

@@ -23,7 +23,7 @@ func (js *Journals) RollBack(pool gorm.ConnPool) error {
 	return err
 }
 
-// panicsInQuery tells a panic that began within database/sql's query; its frames are below while deferred calls run.
+// panicsInQuery reports whether a panic began within database/sql's query; its frames are below while deferred calls run.
 func panicsInQuery() bool {
 	const maxDepth = 64
 	var callers [maxDepth]uintptr

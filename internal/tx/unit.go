@@ -31,7 +31,7 @@ func (u *Unit) Hold() {
 	}
 }
 
-// tell tells of the refusals that have waited, if nothing else has to end before.
+// tell reports the refusals that have waited, if nothing else has to end before.
 func (u *Unit) tell() {
 	if !u.holds {
 		return

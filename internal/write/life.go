@@ -313,7 +313,7 @@ func (c *Call) closeUnit() {
 	}
 }
 
-// report counts the refusal and tells the conflict hooks of it.
+// report counts the refusal and calls the conflict hooks with it.
 func (c *Call) report() {
 	if c.refusal == nil {
 		return
