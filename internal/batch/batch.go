@@ -20,6 +20,8 @@ type Column struct {
 	// Like is the column of the statement's own table whose type this one has; empty for an integer that is written
 	// into the statement instead of being bound.
 	Like string
+	// Element is what that column takes as an element of an array.
+	Element dialect.Element
 }
 
 // Ref is the column as the statement calls it.
@@ -35,6 +37,12 @@ type Table struct {
 // Build writes the table with its alias. Types come from the statement's own table: a database that is left to guess
 // takes a parameter for text.
 func (t Table) Build(builder clause.Builder) {
+	if t.Dialect.TakesArrays() {
+		if texts, ok := t.arrays(); ok {
+			t.buildArrays(builder, texts)
+			return
+		}
+	}
 	_ = builder.WriteByte('(')
 	if t.Dialect.TypesFromFirstRow {
 		t.buildTyped(builder)
@@ -67,7 +75,13 @@ func (t Table) buildTyped(builder clause.Builder) {
 		t.buildRow(builder, row)
 		_ = builder.WriteByte(')')
 	}
-	write(builder, ") AS ")
+	_ = builder.WriteByte(')')
+	t.buildAlias(builder)
+}
+
+// buildAlias names the table and its columns.
+func (t Table) buildAlias(builder clause.Builder) {
+	write(builder, " AS ")
 	builder.WriteQuoted(Alias)
 	_ = builder.WriteByte('(')
 	for i, column := range t.Columns {

@@ -34,6 +34,19 @@ func TestATableOfValues(t *testing.T) {
 	}
 }
 
+func TestATableOfArrays(t *testing.T) {
+	db, err := gorm.Open(tests.DummyDialector{}, &gorm.Config{})
+	require.NoError(t, err)
+	columns := []Column{{Name: "position"}, {Name: "name", Like: "name", Element: dialect.AnyElement}}
+	for _, rows := range [][][]any{{{0, "a"}, {1, nil}}, {{0, "a"}}} {
+		statement := &gorm.Statement{DB: db, Table: "parts", Clauses: map[string]clause.Clause{}}
+		Table{dialect.Dialect{Name: "postgres"}, columns, rows}.Build(statement)
+		require.Equal(t, "unnest(COALESCE(NULL::bigint[], ?),COALESCE((SELECT array_agg(`name`) FROM `parts` WHERE 1 = 0), ?))"+
+			" AS `excluded`(`position`,`name`)", statement.SQL.String())
+		require.Len(t, statement.Vars, 2)
+	}
+}
+
 type named string
 
 func TestJSONHoldsWhatAParameterWouldStore(t *testing.T) {

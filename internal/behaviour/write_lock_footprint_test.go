@@ -315,7 +315,7 @@ func TestTablesAreTakenInOneOrder(t *testing.T) {
 func TestPlansOfBatches(t *testing.T) {
 	t.Parallel()
 	Run(t, testdb.Of("postgres"), []Behaviour{{"find their rows by an index", func(t *testing.T, db *gorm.DB) {
-		plots := makeRows(5000, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
+		plots := makeRows(20000, func(i int) Plot { return Plot{Code: fmt.Sprintf("p%05d", i), Price: i} })
 		require.NoError(t, db.CreateInBatches(&plots, 1000).Error)
 		calls := footprints(func(p *Plot) { p.Version = 9 })
 		for range 2 {

@@ -18,6 +18,8 @@ const (
 	uniqueViolation      = "23505" // PostgreSQL
 	tooManyConnections   = "53300" // PostgreSQL
 	connectionException  = "08"    // PostgreSQL: a class
+	dataException        = "22"    // PostgreSQL: a class
+	syntaxOrAccess       = "42"    // PostgreSQL: a class; types that do not fit are in it
 	operatorIntervention = "57P"   // PostgreSQL: the server shuts down, starts, or has crashed
 
 	recordChanged   = 1020 // MariaDB ER_CHECKREAD, under innodb_snapshot_isolation

@@ -42,6 +42,7 @@ type Model struct {
 	reaches bool // see reachesVersions
 
 	Indexes     sync.Map // names of indexes by which rows are found, by indexKey
+	Elements    sync.Map // what a table's columns take as elements of arrays, by its name
 	Partitioned sync.Map // whether a table is divided into partitions, by its name
 	Stored      sync.Map // the kind of version as the column of a table holds it, by the table's name
 	Texts       Texts    // of the plain statements that write one row

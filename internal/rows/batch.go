@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorm-occ/occ/internal/batch"
 	"github.com/gorm-occ/occ/internal/clauses"
+	"github.com/gorm-occ/occ/internal/dialect"
 )
 
 // Column is a column of the values of a batch, and how a row gets its value.
@@ -91,8 +92,13 @@ type Part [][]any
 
 func (p Part) Table(w *Site, columns []Column) batch.Table {
 	table := batch.Table{Dialect: *w.Dialect, Rows: p, Columns: make([]batch.Column, len(columns))}
+	var elements map[string]dialect.Element
+	if len(p) > 1 {
+		elements = w.elements()
+	}
 	for i, column := range columns {
 		table.Columns[i] = column.Column
+		table.Columns[i].Element = elements[column.Like]
 	}
 	return table
 }

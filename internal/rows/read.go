@@ -53,6 +53,7 @@ func (s *Site) ReadRows(q Query, rows []*Row) (states []State, err error) {
 			err = r.readPart(part, states)
 		}
 		if err != nil {
+			s.ForgetElements(err)
 			return nil, err
 		}
 	}

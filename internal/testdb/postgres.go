@@ -29,6 +29,8 @@ func newPostgres(name, variable, otherwise string) *server {
 // simpleProtocol does what gorm.io/driver/postgres does for the option PreferSimpleProtocol.
 func simpleProtocol(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
 
+func tellingTypes(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeExec }
+
 // lendPostgres gives databases connections that go from one to the next of the same configuration.
 func (s *server) lendPostgres(configuration string, adjust ...func(*pgx.ConnConfig)) create {
 	return s.inPostgres(func(config *pgx.ConnConfig, namespace string) *sql.DB {

@@ -73,6 +73,13 @@ func All() []Database {
 	})
 }
 
+// TellingTypes returns PostgreSQL with a driver that tells the server of which type each parameter is, by what it is in Go.
+func TellingTypes() []Database {
+	return called("telling types", build(builders{
+		postgres: func(s *server) create { return s.lendPostgres("telling types", tellingTypes) },
+	}))
+}
+
 // Of returns those of [All] that are like one of the names: sqlite, postgres, mariadb.
 func Of(names ...string) []Database { return Like(All(), names...) }
 

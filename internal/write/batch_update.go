@@ -77,10 +77,16 @@ func (b *batchUpdate) compare(hand []*rows.Row) {
 func (b *batchUpdate) assign(name string, column rows.Column, hand []*rows.Row) {
 	value, same := sameInAll(column, hand)
 	if !same {
-		b.columns = append(b.columns, column)
-		value = column.Ref()
+		b.assignEach(name, column)
+		return
 	}
 	b.set = append(b.set, clause.Assignment{Column: clause.Column{Name: name}, Value: value})
+}
+
+// assignEach has the UPDATE set a column of the table to a value of each row's own.
+func (b *batchUpdate) assignEach(name string, column rows.Column) {
+	b.columns = append(b.columns, column)
+	b.set = append(b.set, clause.Assignment{Column: clause.Column{Name: name}, Value: column.Ref()})
 }
 
 // sameInAll returns the value that a column has in all rows, if it is one.
@@ -120,6 +126,7 @@ func (b *batchUpdate) run(hand []*rows.Row) (affected int64, err error) {
 		if b.p.ForgetIndexes(err) {
 			n, returned, hidden, err = b.sendPart(part)
 		}
+		b.p.ForgetElements(err)
 		b.returned, b.deleted = append(b.returned, returned...), hidden
 		affected += n
 		if err != nil || b.db.DryRun {
@@ -301,12 +308,16 @@ func (p *plan) modelsUpdate(hand []*rows.Row, fields []*schema.Field, set clause
 	update.db = p.besideStatement()
 	update.isReferredTo = set != nil
 	update.db.Statement.Unscoped = p.Stmt.Unscoped || !compared // as GORM's upsert, which does not mind soft deletes
+	areArrays := len(hand) > 1 && p.TakesArrays(slices.Concat(fields, p.by.Fields(p.Model))...)
 	for i, field := range fields {
 		column := valueColumn(p.Call, p.valueName(i, field, set != nil), field)
-		if set == nil {
-			update.assign(field.DBName, column, hand)
-		} else {
+		switch {
+		case set != nil:
 			update.columns = append(update.columns, column)
+		case areArrays && field.AutoUpdateTime == 0:
+			update.assignEach(field.DBName, column)
+		default:
+			update.assign(field.DBName, column, hand)
 		}
 	}
 	update.refer(p.by.Proposed)
