@@ -14,7 +14,7 @@ import (
 )
 
 // batchDelete is a DELETE of several rows. Databases differ in how it takes a second table: MySQL and MariaDB start with
-// the values, the others name each row by conditions of its own.
+// the values, PostgreSQL uses them, and SQLite names each row by conditions of its own.
 type batchDelete struct {
 	p          *plan
 	isCompared bool
@@ -55,15 +55,14 @@ func (b *batchDelete) runByConditions(hand []*rows.Row) (affected int64, err err
 	return affected, nil
 }
 
-// runFromValues deletes the rows of a join. It has no RETURNING, so what the caller asked for is read before.
+// runFromValues deletes the rows of a join.
 func (b *batchDelete) runFromValues(hand []*rows.Row) (affected int64, err error) {
 	p := b.p
-	if _, returning := p.Stmt.Clauses["RETURNING"]; returning && !p.DB.DryRun {
-		if b.returned, err = p.lockModels(hand); err != nil {
+	if p.Dialect.ValuesFirst {
+		if err := b.readReturned(hand); err != nil {
 			return 0, err
 		}
 	}
-	delete(p.Stmt.Clauses, "RETURNING")
 	update := p.batchOf(p.KeyColumns(&p.by), nil, nil)
 	if b.isCompared {
 		update.compare(rows.InKeyOrder(hand))
@@ -74,6 +73,7 @@ func (b *batchDelete) runFromValues(hand []*rows.Row) (affected int64, err error
 		if p.ForgetIndexes(err) {
 			n, err = b.sendFromValues(update, part, len(parts) == 1)
 		}
+		p.ForgetElements(err)
 		affected += n
 		if err != nil || p.DB.DryRun {
 			return affected, err
@@ -82,12 +82,28 @@ func (b *batchDelete) runFromValues(hand []*rows.Row) (affected int64, err error
 	return affected, nil
 }
 
+// readReturned reads what the caller wants returned before it is deleted: the DELETE of a join has no RETURNING.
+func (b *batchDelete) readReturned(hand []*rows.Row) (err error) {
+	if _, returning := b.p.Stmt.Clauses["RETURNING"]; returning && !b.p.DB.DryRun {
+		b.returned, err = b.p.lockModels(hand)
+	}
+	delete(b.p.Stmt.Clauses, "RETURNING")
+	return err
+}
+
 func (b *batchDelete) sendFromValues(update *batchUpdate, part rows.Part, last bool) (int64, error) {
 	p := b.p
 	given, _ := p.clausesBefore("DELETE")
+	values := part.Table(&p.Site, update.columns)
+	if !p.Dialect.ValuesFirst {
+		p.Stmt.Clauses["DELETE"] = given
+		using := clauses.Prefixed{Word: "USING ", Expression: values}
+		p.Stmt.Clauses["FROM"] = clause.Clause{Name: "FROM", Expression: clause.From{}, AfterExpression: using}
+		return b.send(update.conditions, last)
+	}
 	given.BeforeExpression = p.Dialect.Settings(true)
 	p.Stmt.Clauses["DELETE"] = p.deleteFrom(given)
-	p.Stmt.Clauses["FROM"] = p.ValuesFirst("FROM", clause.Clause{}, part.Table(&p.Site, update.columns), p.ByIndex(&p.by))
+	p.Stmt.Clauses["FROM"] = p.ValuesFirst("FROM", clause.Clause{}, values, p.ByIndex(&p.by))
 	return b.send(update.conditions, last)
 }
 

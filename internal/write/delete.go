@@ -2,6 +2,7 @@ package write
 
 import (
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -90,7 +91,7 @@ func (c *Call) deletedOf(passed reflect.Value) reflect.Value {
 // deleteSeveral is the DELETE of the models of a slice.
 func (p *plan) deleteSeveral() (int64, error) {
 	p.keepClauses("UPDATE", "DELETE", "FROM")
-	fromValues := p.Dialect.ValuesFirst && model.IsPlainFrom(p.Stmt)
+	fromValues := p.deletesFromValues()
 	return p.writePartitioned(func(hand []*rows.Row, compared bool) severalWrite {
 		if !p.isSoftDelete() {
 			remove := batchDelete{p: p, isCompared: compared && p.Model.Compares() == nil, fromValues: fromValues}
@@ -100,4 +101,16 @@ func (p *plan) deleteSeveral() (int64, error) {
 		update.behindSet = true
 		return update.severalWrite()
 	})
+}
+
+// deletesFromValues reports whether the DELETE of a slice takes its rows from a table of values.
+func (p *plan) deletesFromValues() bool {
+	if !model.IsPlainFrom(p.Stmt) {
+		return false
+	}
+	fields := p.by.Fields(p.Model)
+	if p.Model.Version != nil && p.Model.Compares() == nil {
+		fields = append(slices.Clip(fields), p.Model.Version.Field)
+	}
+	return p.Dialect.ValuesFirst || len(p.rows) > 1 && p.TakesArrays(fields...)
 }
