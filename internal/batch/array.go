@@ -15,25 +15,39 @@ import (
 	"github.com/gorm-occ/occ/internal/dialect"
 )
 
-// arrays gives the table as the text of one array for each column; ok is false where a value has no text that is certain to be
-// read as what the driver would have sent.
-func (t Table) arrays() (texts []any, ok bool) {
-	texts = make([]any, len(t.Columns))
+// AsArrays has the table be the text of one array for each column; ok is false where the database takes none, or where a value
+// has no text that is certain to be read as what the driver would have sent.
+func (t Table) AsArrays() (_ Table, ok bool) {
+	if !t.Dialect.TakesArrays() {
+		return t, false
+	}
+	t.arrays = make([]any, len(t.Columns))
 	for i, column := range t.Columns {
 		element := column.Element
 		if column.Like == "" {
 			element = dialect.IntElement
 		}
-		if texts[i], ok = arrayOf(t.Rows, i, element); !ok {
-			return nil, false
+		if t.arrays[i], ok = arrayOf(t.Rows, i, element); !ok {
+			return t, false
 		}
 	}
-	return texts, true
+	return t, true
 }
 
-// buildArrays writes the table as what unnest makes of arrays. They have the types of the statement's own columns: a parameter
-// has that of what it stands in for.
-func (t Table) buildArrays(builder clause.Builder, texts []any) {
+// Common is a table of arrays as one that several parts of a statement can name.
+type Common struct{ Table }
+
+// Build writes it as it stands behind WITH.
+func (c Common) Build(builder clause.Builder) {
+	c.writeAlias(builder)
+	write(builder, " AS (SELECT * FROM ")
+	c.writeUnnest(builder)
+	_ = builder.WriteByte(')')
+}
+
+// writeUnnest writes what makes the table of its arrays. They have the types of the statement's own columns: a parameter has that
+// of what it stands in for.
+func (t Table) writeUnnest(builder clause.Builder) {
 	write(builder, "unnest(")
 	for i, column := range t.Columns {
 		if comma(builder, i); column.Like == "" {
@@ -45,11 +59,10 @@ func (t Table) buildArrays(builder clause.Builder, texts []any) {
 			t.fromNothing(builder)
 			write(builder, "), ")
 		}
-		builder.AddVar(builder, texts[i:i+1]...)
+		builder.AddVar(builder, t.arrays[i:i+1]...)
 		_ = builder.WriteByte(')')
 	}
-	write(builder, ")")
-	t.buildAlias(builder)
+	_ = builder.WriteByte(')')
 }
 
 func arrayOf(rows [][]any, column int, element dialect.Element) (text string, ok bool) {

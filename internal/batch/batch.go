@@ -32,16 +32,17 @@ type Table struct {
 	Dialect dialect.Dialect
 	Columns []Column
 	Rows    [][]any
+	arrays  []any // see AsArrays
 }
 
 // Build writes the table with its alias. Types come from the statement's own table: a database that is left to guess
 // takes a parameter for text.
 func (t Table) Build(builder clause.Builder) {
-	if t.Dialect.TakesArrays() {
-		if texts, ok := t.arrays(); ok {
-			t.buildArrays(builder, texts)
-			return
-		}
+	if arrays, ok := t.AsArrays(); ok {
+		arrays.writeUnnest(builder)
+		write(builder, " AS ")
+		t.writeAlias(builder)
+		return
 	}
 	_ = builder.WriteByte('(')
 	if t.Dialect.TypesFromFirstRow {
@@ -75,13 +76,12 @@ func (t Table) buildTyped(builder clause.Builder) {
 		t.buildRow(builder, row)
 		_ = builder.WriteByte(')')
 	}
-	_ = builder.WriteByte(')')
-	t.buildAlias(builder)
+	write(builder, ") AS ")
+	t.writeAlias(builder)
 }
 
-// buildAlias names the table and its columns.
-func (t Table) buildAlias(builder clause.Builder) {
-	write(builder, " AS ")
+// writeAlias names the table and its columns.
+func (t Table) writeAlias(builder clause.Builder) {
 	builder.WriteQuoted(Alias)
 	_ = builder.WriteByte('(')
 	for i, column := range t.Columns {

@@ -24,7 +24,7 @@ func TestATableOfValues(t *testing.T) {
 		"sqlite":   "(" + like + " UNION ALL SELECT value ->> 0,value ->> 1 FROM json_each(?)) AS `excluded`",
 	} {
 		statement := &gorm.Statement{DB: db, Table: "parts", Clauses: map[string]clause.Clause{}}
-		Table{dialect.Named(dialectName), columns, [][]any{{0, "a"}, {1, nil}}}.Build(statement)
+		Table{Dialect: dialect.Named(dialectName), Columns: columns, Rows: [][]any{{0, "a"}, {1, nil}}}.Build(statement)
 		require.Equal(t, want, statement.SQL.String(), dialectName)
 		if dialectName == "sqlite" {
 			require.Equal(t, []any{`[[0,"a"],[1,null]]`}, statement.Vars)
@@ -40,7 +40,7 @@ func TestATableOfArrays(t *testing.T) {
 	columns := []Column{{Name: "position"}, {Name: "name", Like: "name", Element: dialect.AnyElement}}
 	for _, rows := range [][][]any{{{0, "a"}, {1, nil}}, {{0, "a"}}} {
 		statement := &gorm.Statement{DB: db, Table: "parts", Clauses: map[string]clause.Clause{}}
-		Table{dialect.Dialect{Name: "postgres"}, columns, rows}.Build(statement)
+		Table{Dialect: dialect.Named("postgres"), Columns: columns, Rows: rows}.Build(statement)
 		require.Equal(t, "unnest(COALESCE(NULL::bigint[], ?),COALESCE((SELECT array_agg(`name`) FROM `parts` WHERE 1 = 0), ?))"+
 			" AS `excluded`(`position`,`name`)", statement.SQL.String())
 		require.Len(t, statement.Vars, 2)

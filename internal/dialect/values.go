@@ -6,6 +6,9 @@ import (
 	"gorm.io/gorm"
 )
 
+// WritesAtOnce reports whether an UPDATE can lock and count its rows before it writes the first of them.
+func (d Dialect) WritesAtOnce() bool { return d.Name == postgres }
+
 const mariaDB = "MariaDB"
 
 // serverVersion is what the driver of MySQL's dialect has found out about its server; empty where it was told not to ask.

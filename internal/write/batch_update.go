@@ -259,8 +259,11 @@ func (b *batchUpdate) severalWrite() severalWrite {
 		b.p.advanceAll(hand)
 		return nil
 	}}
-	if !b.isCompared {
+	switch {
+	case !b.isCompared:
 		how.reaches = b.reaches
+	case b.takesAtOnce():
+		how.sendAtOnce = b.runAtOnce
 	}
 	return how
 }

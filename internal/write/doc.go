@@ -31,7 +31,8 @@
 //
 // The way of a slice: open, with a unit; updateSeveral or saveSlice, then writeSeveral: byVersion.writeSeveral sends the batch as a whole
 // (sendTogether), and where rows are missing settleShort finds out which; written gives the models their versions. One statement is sent for the
-// batch, or one for each part of it that the dialect can take.
+// batch, or one for each part of it that the dialect can take. at_once.go has PostgreSQL count the rows in the statement that writes them,
+// which needs no savepoint.
 //
 // The way of an upsert: open; guardCreate, createAs, then upsert. New models go to the database's ON CONFLICT (overwrite). Loaded ones are one
 // UPDATE by their keys where that means the same, else they are found by the conflict target under a lock, compared, and sent by the caller's own

@@ -12,9 +12,12 @@ type sender func(hand []*rows.Row) (affected int64, err error)
 
 // severalWrite is how several rows are written, and what is done to their models in memory when they are.
 type severalWrite struct {
-	send    sender
-	written func(hand []*rows.Row) error
-	reaches func(state rows.State) bool // tells which rows are written, where models learn from them what was; else nil
+	send sender
+	// sendAtOnce sends a batch as a statement that by itself writes all rows or none; nil where there is none such. With ok false,
+	// nothing was sent
+	sendAtOnce func(hand []*rows.Row) (affected int64, ok bool, err error)
+	written    func(hand []*rows.Row) error
+	reaches    func(state rows.State) bool // tells which rows are written, where models learn from them what was; else nil
 }
 
 // errShort says that a batch wrote fewer rows than it has.
@@ -61,7 +64,10 @@ func (p *plan) writeSeveral(models []*rows.Row, how severalWrite) (int64, error)
 // writeSeveral sends the batch with the versions in its conditions. Where that wrote fewer rows, none is written, and it is
 // settled.
 func (v byVersion) writeSeveral(p *plan, hand []*rows.Row, how severalWrite) (int64, error) {
-	affected, err := p.sendTogether(hand, how.send)
+	affected, isDone, err := p.sendAtOnce(hand, how)
+	if !isDone {
+		affected, err = p.sendTogether(hand, how.send)
+	}
 	if errors.Is(err, errShort) {
 		hand, affected, err = p.settleShort(hand, how.send)
 	}
