@@ -22,7 +22,7 @@ func TestSQLOfSlices(t *testing.T) {
 			"UPDATE `products` SET `price`=?,`version`=? WHERE (price > ? OR price < ?) AND `products`.`id` = ? AND `products`.`version` = ?",
 			"UPDATE `notes` SET `text`=?,`version`=? WHERE `notes`.`id` = ? AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
 			"DELETE FROM `products` WHERE (`products`.`id` = ? AND `products`.`version` = ? OR `products`.`id` = ? AND `products`.`version` = ?)",
-			"UPDATE `notes` SET `deleted_at`=? ,`version`=? FROM (SELECT `id` AS `occ_key_1` FROM `notes` WHERE 1 = 0 UNION ALL SELECT value ->> 0 FROM json_each(?)) AS `excluded` WHERE `notes`.`id` = `excluded`.`occ_key_1` AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
+			"UPDATE `notes` SET `deleted_at`=? ,`version`=? WHERE `notes`.`id` = ? AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
 		},
 		"postgres": {
 			`UPDATE "products" SET "version"="excluded"."occ_next","name"="excluded"."name","price"="excluded"."price" FROM unnest(COALESCE((SELECT array_agg("id") FROM "products" WHERE 1 = 0), $1),COALESCE((SELECT array_agg("version") FROM "products" WHERE 1 = 0), $2),COALESCE((SELECT array_agg("version") FROM "products" WHERE 1 = 0), $3),COALESCE((SELECT array_agg("name") FROM "products" WHERE 1 = 0), $4),COALESCE((SELECT array_agg("price") FROM "products" WHERE 1 = 0), $5)) AS "excluded"("occ_key_1","occ_expected","occ_next","name","price") WHERE "products"."id" = "excluded"."occ_key_1" AND "products"."version" = "excluded"."occ_expected"`,

@@ -38,10 +38,11 @@ func (s *Site) KeyColumns(by *Lookup) []Column {
 }
 
 // ColumnsMatch are the conditions that a row of the table is the one that the values are for.
-func ColumnsMatch(columns []Column) []clause.Expression {
+func (s *Site) ColumnsMatch(columns []Column) []clause.Expression {
 	conditions := make([]clause.Expression, len(columns), len(columns)+2)
 	for i, column := range columns {
-		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: column.Like}, Value: column.Ref()}
+		value := s.Dialect.NotSearched(column.Ref())
+		conditions[i] = clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: column.Like}, Value: value}
 	}
 	return conditions
 }

@@ -112,7 +112,7 @@ func (r *reading) namesRow(part Part) bool { return len(part) == 1 && len(r.Prop
 // fromValues has a query read the rows that the values of a part have the keys of.
 func (r *reading) fromValues(query *gorm.DB, part Part) *gorm.DB {
 	values := part.Table(r.Site, r.columns)
-	conditions := ColumnsMatch(r.KeyColumns(&r.Lookup))
+	conditions := r.ColumnsMatch(r.KeyColumns(&r.Lookup))
 	if !r.Dialect.ValuesFirst {
 		query = query.Clauses(clause.From{Joins: []clause.Join{{Expression: clauses.Prefixed{Word: ", ", Expression: values}}}})
 	} else {

@@ -35,7 +35,7 @@ type batchUpdate struct {
 }
 
 func (p *plan) batchOf(columns []rows.Column, set clause.Set, send func(*gorm.DB)) *batchUpdate {
-	return &batchUpdate{p: p, db: p.DB, columns: columns, conditions: rows.ColumnsMatch(p.KeyColumns(&p.by)), set: set, send: send}
+	return &batchUpdate{p: p, db: p.DB, columns: columns, conditions: p.ColumnsMatch(p.KeyColumns(&p.by)), set: set, send: send}
 }
 
 // advancing is an UPDATE that has rows take their next version: the one after the expected one, or after whatever they

@@ -87,7 +87,7 @@ func (c *Call) readLinks(by rows.Lookup, fields []*schema.Field, hand []*rows.Ro
 	for i, field := range fields {
 		by.Proposed = append(by.Proposed, valueColumn(c, fmt.Sprintf("occ_link_%d", i+1), field))
 	}
-	by.Own = clause.Clause{Name: "WHERE", Expression: clause.Where{Exprs: rows.ColumnsMatch(by.Proposed)}}
+	by.Own = clause.Clause{Name: "WHERE", Expression: clause.Where{Exprs: c.ColumnsMatch(by.Proposed)}}
 	return c.ReadRows(rows.Query{Lookup: by}, hand)
 }
 

@@ -19,13 +19,30 @@ type slot int
 func (s slot) Value() (driver.Value, error) { return int64(s), nil }
 
 // takesRowByRow reports whether the UPDATE can be one of one row, prepared once and run for each, where the database does that
-// faster than it takes the rows apart: not where GORM or the caller wrote SQL that refers to the values, or wants rows back.
+// faster than it takes the rows apart: not where the caller wrote SQL that refers to the values, or wants rows back.
 func (b *batchUpdate) takesRowByRow(hand []*rows.Row) bool {
 	_, returning := b.db.Statement.Clauses["RETURNING"]
-	if !b.p.Dialect.RunsRowByRow || len(hand) < 2 || b.behindSet || b.isReferredTo || returning || len(b.p.by.Proposed) > 0 {
+	if !b.p.Dialect.RunsRowByRow || len(hand) < 2 || returning || len(b.p.by.Proposed) > 0 || !b.refersByColumns() {
 		return false
 	}
 	return !b.isCompared || !b.comparesZero(hand)
+}
+
+// refersByColumns reports whether assignments refer to the values by columns alone, which slots can stand in for.
+func (b *batchUpdate) refersByColumns() bool {
+	for _, assignment := range b.set {
+		switch value := assignment.Value.(type) {
+		case clause.Column:
+			if value.Table == batch.Alias && b.slotOf(value.Name) < 0 {
+				return false
+			}
+		case clause.Expression, gorm.Valuer:
+			if b.isReferredTo && assignment.Column.Name != b.p.Model.Version.DBName {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // comparesZero reports whether some rows are expected to be at the zero value, so that their condition is another.
@@ -83,20 +100,22 @@ func isOneVar(value any) bool {
 
 // buildForRow has GORM build the UPDATE of one row, with a slot for each value.
 func (b *batchUpdate) buildForRow() error {
-	set := slices.Clone(b.p.nonEmpty(b.set))
-	for i := range set {
-		if column, ok := set[i].Value.(clause.Column); ok && column.Table == batch.Alias {
-			set[i].Value = b.slotOf(column.Name)
+	given := b.set
+	defer func() { b.set = given }()
+	b.set = slices.Clone(given)
+	for i := range b.set {
+		if column, ok := b.set[i].Value.(clause.Column); ok && column.Table == batch.Alias {
+			b.set[i].Value = b.slotOf(column.Name)
 		}
 	}
 	b.startOver(b.conditionsForRow())
-	b.db.Statement.Clauses["SET"] = clause.Clause{Name: "SET", Expression: b.p.targets(set)}
+	b.write(nil)
 	config := b.db.Config
 	dry := *config
 	dry.DryRun = true
 	b.db.Config = &dry
-	_, _, _, err := b.p.sendHidden(b.db, false, b.send)
-	b.db.Config = config
+	_, _, deleted, err := b.p.sendHidden(b.db, b.behindSet, b.send)
+	b.deleted, b.db.Config = deleted, config
 	return err
 }
 
