@@ -91,9 +91,6 @@ func (s shape) String() string {
 	return name
 }
 
-// learns reports whether GORM and the plugin can write to the elements.
-func (s shape) learns() bool { return s.isPointer || s.isSlice }
-
 // build makes the payload of a shape.
 func (s shape) build(of side, rows []content) any {
 	var elements []reflect.Value

@@ -118,9 +118,6 @@ func (c payloadCase) String() string {
 	return fmt.Sprintf("%s of %s with the keys %v and %s", c.path.name, c.shape, c.ids, c.said)
 }
 
-// isThere reports whether the payload is of rows that are there.
-func (c payloadCase) isThere() bool { return c.ids[0] == firstID }
-
 func payloadCases() (cases []payloadCase) {
 	for _, path := range payloadPaths() {
 		for _, s := range shapes() {
