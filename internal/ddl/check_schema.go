@@ -135,9 +135,8 @@ func (c *Check) checkNulls(column dialect.Column) error {
 	if !column.IsNullable || !c.Model.Version.NotNull {
 		return nil
 	}
-	var found []int
-	query := fmt.Sprintf("SELECT 1 FROM %s WHERE %s IS NULL LIMIT 1", c.Dialect.QuoteTable(c.Table), c.column())
-	if err := c.DB.Raw(query).Scan(&found).Error; err != nil || len(found) == 0 {
+	holds, err := holdsNulls(c.DB, c.Dialect, c.Table, c.column())
+	if err != nil || !holds {
 		return err
 	}
 	c.found([]string{c.fill()}, "column %q of table %s holds NULLs, on which a migration to NOT NULL fails", column.Name, c.Dialect.QuoteTable(c.Table))
@@ -153,7 +152,7 @@ func (c *Check) fill() string {
 	case kind.Random:
 		first = c.Dialect.RandomUUID(kind.Form)
 	}
-	return fmt.Sprintf("UPDATE %s SET %s = %s WHERE %[2]s IS NULL", c.Dialect.QuoteTable(c.Table), c.column(), first)
+	return fillNulls(c.Dialect, c.Table, c.column(), first)
 }
 
 // checkTriggers minds triggers that are there; that there is none is no fault.

@@ -3,6 +3,7 @@ package registration
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -31,8 +32,18 @@ func (Unregistered) Build(clause.Builder) {}
 // MergeClause is not called: GORM calls ModifyStatement instead.
 func (Unregistered) MergeClause(*clause.Clause) {}
 
+// versionColumns are the names of the columns of version types in the models that were parsed.
+var versionColumns sync.Map
+
+// IsVersionColumn reports whether a column of that name is one of a version type, in any model that was parsed.
+func IsVersionColumn(name string) bool {
+	_, is := versionColumns.Load(name)
+	return is
+}
+
 // NeedPlugin is the clauses that keep a model's writes from going unnoticed without the plugin.
 func NeedPlugin(field *schema.Field) []clause.Interface {
+	versionColumns.Store(field.DBName, nil)
 	return []clause.Interface{Unregistered{Model: field.Schema.Name, Field: field.Name}}
 }
 

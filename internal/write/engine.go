@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ/internal/conflict"
+	"github.com/gorm-occ/occ/internal/ddl"
 	"github.com/gorm-occ/occ/internal/dialect"
 	"github.com/gorm-occ/occ/internal/read"
 	"github.com/gorm-occ/occ/internal/stats"
@@ -95,5 +96,6 @@ func (e *Engine) registerWatch(db *gorm.DB) []error {
 		row.After("gorm:row").Register("occ:leave_row", e.LeaveRow),
 		raw.Before("gorm:raw").Register("occ:enter_raw", e.EnterWrite),
 		raw.After("gorm:raw").Register("occ:leave_raw", e.LeaveRaw),
+		raw.After("occ:leave_raw").Register("occ:explain_raw", ddl.ExplainNulls(e.Dialect)),
 	}
 }

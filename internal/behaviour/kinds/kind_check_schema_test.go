@@ -1,6 +1,8 @@
 package kinds_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,6 +132,47 @@ func TestCheckSchemaSaysWhatDoesNotFit(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAutoMigrateOverNULLs(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Use(occ.New()))
+		require.NoError(t, db.Exec("CREATE TABLE checkeds (id bigint primary key, price int, version bigint)").Error)
+		require.NoError(t, db.Exec("INSERT INTO checkeds (id, price) VALUES (1, 2)").Error)
+		type Checked checked[occ.Version]
+
+		err := db.AutoMigrate(&Checked{})
+
+		require.ErrorContains(t, err, "holds NULLs")
+		require.Error(t, errors.Unwrap(err), "the database's own error is in it")
+		_, mend, _ := strings.Cut(err.Error(), "\n\t")
+		mend, _, _ = strings.Cut(mend, ";")
+		require.NoError(t, db.Exec(mend).Error)
+		require.NoError(t, db.AutoMigrate(&Checked{}))
+		var stored Checked
+		require.NoError(t, db.First(&stored).Error)
+		require.Equal(t, Checked{ID: 1, Price: 2, Version: 1}, stored)
+		require.NoError(t, occ.CheckSchema(db, &Checked{}))
+	})
+}
+
+func TestAutoMigrateOverNULLsOfOthers(t *testing.T) {
+	t.Parallel()
+	testdb.Each(t, func(t *testing.T, db *gorm.DB) {
+		require.NoError(t, db.Use(occ.New()))
+		require.NoError(t, db.Exec("CREATE TABLE labelled (id bigint primary key, label bigint)").Error)
+		require.NoError(t, db.Exec("INSERT INTO labelled (id) VALUES (1)").Error)
+		type Labelled struct {
+			ID    uint
+			Label int64 `gorm:"not null;default:1"`
+		}
+
+		err := db.Table("labelled").AutoMigrate(&Labelled{})
+
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "occ:")
+	})
 }
 
 func TestCheckSchemaNamesAllOfIt(t *testing.T) {
