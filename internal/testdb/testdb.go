@@ -91,6 +91,9 @@ func Like(databases []Database, names ...string) []Database {
 // IsLong reports whether the environment asks for the programs that take long, by TEST_LONG.
 func IsLong() bool { return os.Getenv("TEST_LONG") != "" }
 
+// IsLongest reports whether TEST_LONG asks for all there is on every server, which takes longer than CI has.
+func IsLongest() bool { return os.Getenv("TEST_LONG") == "all" }
+
 // Some returns every nth of what takes long, and all of it where [IsLong].
 func Some[T any](all []T, nth int) (some []T) {
 	if IsLong() {

@@ -155,15 +155,24 @@ func payloadKinds() []payloadKind {
 	}
 }
 
-// cases are all of the table on SQLite for the first kind, and every fifth or seventeenth elsewhere (all with TEST_LONG), where a call takes longer.
+// cases are all of the table on SQLite for the first kind, with TEST_LONG for all kinds. On servers, where a call takes longer,
+// they are every fifth or seventeenth, and all with TEST_LONG=all.
 func (k payloadKind) cases(database testdb.Database) []payloadCase {
-	switch isFirst := k.name == "occ.Version"; {
-	case database.Like == "sqlite" && isFirst:
+	isFirst := k.name == "occ.Version"
+	switch isSQLite := database.Like == "sqlite"; {
+	case isSQLite && (isFirst || testdb.IsLong()), testdb.IsLongest():
 		return payloadCases()
-	case database.Like == "sqlite" || isFirst:
-		return testdb.Some(payloadCases(), 5)
+	case isSQLite || isFirst:
+		return every(5, payloadCases())
 	}
-	return testdb.Some(payloadCases(), 17)
+	return every(17, payloadCases())
+}
+
+func every(nth int, all []payloadCase) (some []payloadCase) {
+	for i := 0; i < len(all); i += nth {
+		some = append(some, all[i])
+	}
+	return some
 }
 
 // payloadTable is the two tables of a kind, with the plugin and without.
