@@ -8,18 +8,15 @@ import (
 	"gorm.io/gorm"
 )
 
-// MayRefuseRollback reports whether the server may be a node of a Galera cluster, which refuses ROLLBACK and COMMIT while it is
-// cut off. Of a server that did not answer when the database was opened it is supposed.
-func (d Dialect) MayRefuseRollback() bool {
-	return d.session.isGalera || d.Name == mysql && !d.session.isKnown
-}
+// IsGalera reports whether the server is a node of a Galera cluster, as far as it said so when the database was opened.
+func (d Dialect) IsGalera() bool { return d.session.isGalera }
 
 // HidesRollbacks reports whether a query of the server can be answered as if its transaction were there, although it was rolled
 // back for a write of another node. MariaDB's nodes lose the error of a SELECT that is a prepared statement: what follows in the
 // transaction is committed statement by statement. The driver prepares each statement with parameters, unless its
 // interpolateParams is on; GORM's PrepareStmt prepares all of them.
 func (d Dialect) HidesRollbacks(prepares bool) bool {
-	return d.session.isGalera && d.session.isMariaDB && (prepares || d.session.preparesParams)
+	return d.IsGalera() && d.session.isMariaDB && (prepares || d.session.preparesParams)
 }
 
 var errHiddenRollback = errors.New("occ: the transaction was rolled back for a write of another node, and the server answered its last query " +

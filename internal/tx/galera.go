@@ -50,7 +50,7 @@ func (js *Journals) EnterWrite(db *gorm.DB) {
 
 // isDefault reports whether GORM has begun the transaction for this write.
 func (js *Journals) isDefault(db *gorm.DB) bool {
-	if !js.Dialect.MayRefuseRollback() {
+	if !js.Dialect.IsGalera() {
 		return false
 	}
 	_, isDefault := db.InstanceGet("gorm:started_transaction")
@@ -66,7 +66,7 @@ func (js *Journals) LeaveRead(db *gorm.DB) {
 // Commit commits a transaction that the plugin has begun. An error of a Galera node leaves nothing of it open.
 func (js *Journals) Commit(ctx context.Context, pool gorm.ConnPool) error {
 	committer := pool.(gorm.TxCommitter)
-	if !js.Dialect.MayRefuseRollback() || ctx.Err() != nil {
+	if !js.Dialect.IsGalera() || ctx.Err() != nil {
 		return BecauseOf(ctx, committer.Commit())
 	}
 	err := HiddenRollback(ctx, js.Dialect, pool)

@@ -13,7 +13,7 @@ import (
 func (js *Journals) RollBack(pool gorm.ConnPool) error {
 	committer := pool.(gorm.TxCommitter)
 	if !panicsInQuery() {
-		if js.Dialect.MayRefuseRollback() {
+		if js.Dialect.IsGalera() {
 			_ = js.Dialect.RollBackAnyway(context.Background(), ConnectionOf(pool))
 		}
 		return committer.Rollback()

@@ -69,9 +69,9 @@ func (e *Engine) Register(db *gorm.DB) []error {
 	)
 }
 
-// registerEnd puts the plugin before GORM's end of its default transaction, at what may be a node of a Galera cluster.
+// registerEnd puts the plugin before GORM's end of its default transaction, at a node of a Galera cluster.
 func (e *Engine) registerEnd(db *gorm.DB) []error {
-	if !e.Dialect.MayRefuseRollback() {
+	if !e.Dialect.IsGalera() {
 		return nil
 	}
 	const end = "gorm:commit_or_rollback_transaction"
