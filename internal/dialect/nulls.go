@@ -11,7 +11,7 @@ const (
 	dataTruncated     = 1265    // MySQL, MariaDB WARN_DATA_TRUNCATED: what ALTER TABLE says of a NULL
 	sqliteTemporary   = "__temp"
 	nullsInPostgres   = `column "(.+)" of relation "(.+)"`
-	nullsInSQLite     = `NOT NULL constraint failed: (.+)\.(.+)`
+	nullsInSQLite     = `NOT NULL constraint failed: (.+?)\.(.+?)(?: \(\d+\))?$`
 	modifiedInMariaDB = "^ALTER TABLE `(.+)` MODIFY COLUMN `(.+)` .*NOT NULL"
 )
 
