@@ -23,7 +23,7 @@ type fresh struct {
 func freshes() *rapid.Generator[step] {
 	return rapid.Custom(func(t *rapid.T) step {
 		s := fresh{v: anyVariable().Draw(t, "variable"), price: prices().Draw(t, "price")}
-		if rapid.IntRange(0, 3).Draw(t, "preset") > 0 {
+		if rapid.IntRange(0, 3).Draw(t, "preset") == 3 {
 			s.early = rapid.IntRange(1, 3).Draw(t, "early")
 		}
 		return s
