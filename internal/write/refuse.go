@@ -132,7 +132,7 @@ func (p *plan) reasonOf(r *rows.Row, state rows.State) conflict.Reason {
 		return conflict.ReasonUnknown // it was not there a moment ago, and now it is
 	case p.compare.isUnloaded(r):
 		return conflict.ReasonMissing
-	case p.Model.Version.Kind.IsAhead(r.Expected, state.Version):
+	case p.IsAhead(r.Expected, state.Version):
 		return conflict.ReasonAhead
 	}
 	return conflict.ReasonChanged
