@@ -14,7 +14,7 @@ import (
 
 // HiddenRollback returns an error where the database has rolled back the transaction of pool and has not said so.
 func HiddenRollback(ctx context.Context, d *dialect.Dialect, pool gorm.ConnPool) error {
-	if !d.HidesRollbacks(true) || !IsTransaction(pool) {
+	if !d.IsGalera() || !IsTransaction(pool) {
 		return nil
 	}
 	conn := ConnectionOf(pool)
@@ -42,19 +42,10 @@ func (js *Journals) noticeRollback(db *gorm.DB) {
 // EnterWrite is [Journals.Enter] for a statement that writes. What was read before it by gorm.DB.Rows, Row and Scan has passed
 // no callback when it ended. The transaction that GORM has just begun for the write itself is not asked for.
 func (js *Journals) EnterWrite(db *gorm.DB) {
-	if !js.isDefault(db) {
+	if js.Dialect.IsGalera() && !IsDefault(db) {
 		js.noticeRollback(db)
 	}
 	js.Enter(db)
-}
-
-// isDefault reports whether GORM has begun the transaction for this write.
-func (js *Journals) isDefault(db *gorm.DB) bool {
-	if !js.Dialect.IsGalera() {
-		return false
-	}
-	_, isDefault := db.InstanceGet("gorm:started_transaction")
-	return isDefault
 }
 
 // LeaveRead is [Journals.Leave] for a query whose rows were read.
@@ -71,7 +62,7 @@ func (js *Journals) Commit(ctx context.Context, pool gorm.ConnPool) error {
 	}
 	err := HiddenRollback(ctx, js.Dialect, pool)
 	if err == nil {
-		err = js.commitOrRollBack(ctx, pool)
+		err = commitFirst(ctx, pool)
 	}
 	if err != nil {
 		_ = js.RollBack(pool)
@@ -81,23 +72,22 @@ func (js *Journals) Commit(ctx context.Context, pool gorm.ConnPool) error {
 	return nil
 }
 
-func (js *Journals) commitOrRollBack(ctx context.Context, pool gorm.ConnPool) error {
-	ctx, conn := context.WithoutCancel(ctx), ConnectionOf(pool)
-	_, err := conn.ExecContext(ctx, "COMMIT")
-	if js.Dialect.IsNotReady(err) {
-		_ = js.Dialect.RollBackAnyway(ctx, conn)
-	}
+// commitFirst commits on the connection itself, which can still be told to roll back where that is refused.
+func commitFirst(ctx context.Context, pool gorm.ConnPool) error {
+	_, err := ConnectionOf(pool).ExecContext(context.WithoutCancel(ctx), "COMMIT")
 	return err
 }
 
 // EndDefault ends GORM's default transaction before GORM does: at a Galera node that is cut off, GORM's end of it would leave it open.
 func (js *Journals) EndDefault(db *gorm.DB) {
-	if !js.isDefault(db) || db.Statement.Context.Err() != nil {
+	ctx, pool := db.Statement.Context, db.Statement.ConnPool
+	if !IsDefault(db) || ctx.Err() != nil {
 		return
 	}
 	if db.Error == nil {
-		_ = db.AddError(js.commitOrRollBack(db.Statement.Context, db.Statement.ConnPool))
-		return
+		_ = db.AddError(commitFirst(ctx, pool))
 	}
-	_ = js.Dialect.RollBackAnyway(context.WithoutCancel(db.Statement.Context), ConnectionOf(db.Statement.ConnPool))
+	if db.Error != nil {
+		_ = js.Dialect.RollBackAnyway(context.WithoutCancel(ctx), ConnectionOf(pool))
+	}
 }

@@ -79,6 +79,18 @@ func (js *Journals) OpenUnit(db *gorm.DB, undoneByOthers bool) (*Unit, error) {
 	return u, nil
 }
 
+// startedTransaction is the setting by which GORM knows that the transaction was begun for the write itself.
+const startedTransaction = "gorm:started_transaction"
+
+// SetDefault notes, as GORM does, that the transaction was begun for the write itself.
+func SetDefault(db *gorm.DB) { db.InstanceSet(startedTransaction, true) }
+
+// IsDefault reports whether the transaction was begun for the write itself.
+func IsDefault(db *gorm.DB) bool {
+	_, isDefault := db.InstanceGet(startedTransaction)
+	return isDefault
+}
+
 // NotATransaction refuses what would have to be all or nothing where it cannot be.
 func NotATransaction(pool gorm.ConnPool) error {
 	return fmt.Errorf("occ: a write of several rows needs a transaction, and %T does not begin one: use a connection of the database itself: %w",

@@ -147,10 +147,7 @@ func (c *Call) finish(affected int64, err error) {
 	}
 }
 
-func (c *Call) startedTransaction() bool {
-	_, started := c.DB.InstanceGet("gorm:started_transaction")
-	return started
-}
+func (c *Call) startedTransaction() bool { return tx.IsDefault(c.DB) }
 
 // Counters returns those of the table that the statement writes, whatever alias it goes by.
 func (c *Call) Counters() *stats.TableCounters {

@@ -14,6 +14,7 @@ import (
 	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/intent"
 	"github.com/gorm-occ/occ/internal/model"
+	"github.com/gorm-occ/occ/internal/tx"
 	"github.com/gorm-occ/occ/internal/value"
 )
 
@@ -86,7 +87,7 @@ func beginDefault(db *gorm.DB) {
 	switch {
 	case err == nil:
 		stmt.ConnPool = begun
-		db.InstanceSet("gorm:started_transaction", true)
+		tx.SetDefault(db)
 	case !errors.Is(err, gorm.ErrInvalidTransaction):
 		_ = db.AddError(err)
 	}
