@@ -13,14 +13,18 @@ func (m *Model) Holds(target reflect.Value) bool {
 	if !target.IsValid() {
 		return false
 	}
-	t := target.Type()
+	return ElementType(target.Type()) == m.ModelType
+}
+
+// ElementType returns the type of what is in a slice or an array, or of what is not in one, without pointers.
+func ElementType(t reflect.Type) reflect.Type {
 	if t.Kind() == reflect.Slice || t.Kind() == reflect.Array {
 		t = t.Elem()
 	}
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t == m.ModelType
+	return t
 }
 
 func IsPlainTable(stmt *gorm.Statement) bool {

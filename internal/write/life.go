@@ -151,7 +151,7 @@ func (c *Call) openUnit(target reflect.Value) (err error) {
 	if !c.Model.MayNest(c.Stmt) && !c.Plugin.processors.of(c.op).hasForeign() || c.DB.DryRun {
 		return nil
 	}
-	_, startedByGORM := c.DB.InstanceGet("gorm:started_transaction")
+	startedByGORM := c.startedTransaction()
 	if startedByGORM && !tx.IsTransaction(c.Stmt.ConnPool) {
 		if c.savesMore(target) {
 			return tx.NotATransaction(c.Stmt.ConnPool)
@@ -239,13 +239,7 @@ func fitsSchema(stmt *gorm.Statement, op conflict.Op) error {
 	case op == conflict.OpUpdate && stmt.Schema == nil && dest.Kind() == reflect.Slice:
 		return fmt.Errorf("occ: Updates of table %q takes a map or a struct, no %v: %w", stmt.Table, reflect.TypeOf(stmt.Dest), gorm.ErrInvalidData)
 	case op == conflict.OpUpsert && stmt.Schema != nil:
-		if dest.Kind() == reflect.Slice || dest.Kind() == reflect.Array {
-			dest = dest.Elem()
-		}
-		for dest.Kind() == reflect.Pointer {
-			dest = dest.Elem()
-		}
-		if dest.Kind() == reflect.Struct && dest != stmt.Schema.ModelType {
+		if element := model.ElementType(dest); element.Kind() == reflect.Struct && element != stmt.Schema.ModelType {
 			return fmt.Errorf("occ: a Create of %v with Model(&%s{}), whose fields are not in it: pass Table(%q) in place of the model: %w",
 				reflect.TypeOf(stmt.Dest), stmt.Schema.Name, stmt.Table, gorm.ErrInvalidData)
 		}
