@@ -18,7 +18,7 @@ import (
 // AsArrays has the table be the text of one array for each column; ok is false where the database takes none, or where a value
 // has no text that is certain to be read as what the driver would have sent.
 func (t Table) AsArrays() (_ Table, ok bool) {
-	if !t.Dialect.TakesArrays() {
+	if !t.Dialect.TakesArrays {
 		return t, false
 	}
 	t.arrays = make([]any, len(t.Columns))

@@ -23,10 +23,6 @@ const (
 	LocalTimeElement                // times without a zone, or days
 )
 
-// TakesArrays: a table of values can be one parameter for each column, the text of an array. The text of the statement is the
-// same for any number of rows then.
-func (d Dialect) TakesArrays() bool { return d.Name == postgres }
-
 // ElementsQuery asks for the columns of a table, and for the type of each that arrays can be made of. It has a parameter, any
 // text. There are no rows where the driver says of such a parameter that it is text: the database then makes no array of it.
 func (d Dialect) ElementsQuery(t Table) string {

@@ -56,6 +56,11 @@ type facts struct {
 	// to parse than to run. It is for databases whose columns take any value as it comes: where they have types of their own,
 	// a text in JSON and a text as a parameter may end up as different values.
 	TakesJSON bool
+	// TakesArrays: a table of values can be one parameter for each column, the text of an array. The text of the statement is the
+	// same for any number of rows then.
+	TakesArrays bool
+	// WritesAtOnce: an UPDATE can lock and count its rows before it writes the first of them.
+	WritesAtOnce bool
 	// DDLInTransactions: a statement that changes the schema can be rolled back; elsewhere it commits what went before.
 	DDLInTransactions bool
 
@@ -91,7 +96,7 @@ var databases = map[string]facts{
 	postgres: {
 		quoteMark: `"`, MaxVars: 65535,
 		LimitsColumns: true, hasUUIDs: true, HasXmin: true,
-		ConflictTarget: true, TypesFromFirstRow: true, TakesDefault: true, DDLInTransactions: true,
+		ConflictTarget: true, TypesFromFirstRow: true, TakesDefault: true, TakesArrays: true, WritesAtOnce: true, DDLInTransactions: true,
 		LockingRead: clause.Locking{Strength: clause.LockingStrengthUpdate}, LocksNamedTable: true,
 	},
 	sqlite: {

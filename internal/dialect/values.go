@@ -7,9 +7,6 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// WritesAtOnce reports whether an UPDATE can lock and count its rows before it writes the first of them.
-func (d Dialect) WritesAtOnce() bool { return d.Name == postgres }
-
 // NotSearched has a condition find rows of the table by a column of the values, and not the other way round. SQLite else begins with
 // the table where it takes it for small, reads all of it, and looks each row up among the values.
 func (d Dialect) NotSearched(column clause.Column) any {

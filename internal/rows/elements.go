@@ -23,7 +23,7 @@ func (s *Site) TakesArrays(fields ...*schema.Field) bool {
 // elements returns what the columns of the table take as elements of arrays; nil where that is not known. The database is asked
 // once for each table.
 func (s *Site) elements() map[string]dialect.Element {
-	if !s.Dialect.TakesArrays() {
+	if !s.Dialect.TakesArrays {
 		return nil
 	}
 	if s.DB.DryRun {

@@ -48,7 +48,7 @@ func (p *plan) abortTransaction() error {
 
 // takesAtOnce reports whether the UPDATE can be a statement that writes all rows or none: one whose rows can be counted before.
 func (b *batchUpdate) takesAtOnce() bool {
-	return b.p.Dialect.WritesAtOnce() && !b.p.DB.DryRun && !b.p.Model.Version.ByDatabase && !b.isReferredTo &&
+	return b.p.Dialect.WritesAtOnce && !b.p.DB.DryRun && !b.p.Model.Version.ByDatabase && !b.isReferredTo &&
 		!b.p.by.HasOwnConditions() && len(b.p.by.From.Tables) == 0 && len(b.p.by.Proposed) == 0
 }
 
