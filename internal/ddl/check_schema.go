@@ -51,7 +51,7 @@ func (c *Check) Run() error {
 }
 
 func (c *Check) column() string {
-	return c.Dialect.QuoteTable(dialect.Table{Name: c.Model.Version.DBName})
+	return quoteColumn(c.Dialect, c.Model.Version.DBName)
 }
 
 func (c *Check) alter(how string) string {
@@ -135,7 +135,7 @@ func (c *Check) checkNulls(column dialect.Column) error {
 	if !column.IsNullable || !c.Model.Version.NotNull {
 		return nil
 	}
-	holds, err := holdsNulls(c.DB, c.Dialect, c.Table, c.column())
+	holds, err := holdsNulls(c.DB, c.Dialect, c.Table, c.Model.Version.DBName)
 	if err != nil || !holds {
 		return err
 	}
@@ -152,7 +152,7 @@ func (c *Check) fill() string {
 	case kind.Random:
 		first = c.Dialect.RandomUUID(kind.Form)
 	}
-	return fillNulls(c.Dialect, c.Table, c.column(), first)
+	return fillNulls(c.Dialect, c.Table, c.Model.Version.DBName, first)
 }
 
 // checkTriggers minds triggers that are there; that there is none is no fault.

@@ -16,6 +16,7 @@ const (
 	deadlockDetected     = "40P01" // PostgreSQL
 	lockNotAvailable     = "55P03" // PostgreSQL: lock_timeout, NOWAIT
 	uniqueViolation      = "23505" // PostgreSQL
+	notNullViolation     = "23502" // PostgreSQL
 	tooManyConnections   = "53300" // PostgreSQL
 	connectionException  = "08"    // PostgreSQL: a class
 	dataException        = "22"    // PostgreSQL: a class
@@ -28,11 +29,13 @@ const (
 	notReady        = 1047 // MySQL, MariaDB ER_UNKNOWN_COM_ERROR; Galera, for a node that is not part of the primary component
 	serverShutdown  = 1053 // MySQL, MariaDB ER_SERVER_SHUTDOWN
 	duplicateEntry  = 1062 // MySQL, MariaDB ER_DUP_ENTRY
+	invalidNull     = 1138 // MySQL, MariaDB ER_INVALID_USE_OF_NULL
 	noSuchIndex     = 1176 // MySQL, MariaDB ER_KEY_DOES_NOT_EXITS: a statement asks for an index that is not there
 	errorInCommit   = 1180 // MySQL, MariaDB ER_ERROR_DURING_COMMIT
 	tooManyOfUser   = 1203 // MySQL, MariaDB ER_TOO_MANY_USER_CONNECTIONS
 	lockWaitTimeout = 1205 // MySQL, MariaDB ER_LOCK_WAIT_TIMEOUT
 	lockTableFull   = 1206 // MySQL, MariaDB ER_LOCK_TABLE_FULL
+	dataTruncated   = 1265 // MySQL, MariaDB WARN_DATA_TRUNCATED: what ALTER TABLE says of a NULL, too
 	deadlockFound   = 1213 // MySQL, MariaDB ER_LOCK_DEADLOCK; Galera, for a conflict that it finds at COMMIT
 	rolledBack      = 3101 // MySQL ER_TRANSACTION_ROLLBACK_DURING_COMMIT: Group Replication, for a conflict
 	lockNoWait      = 3572 // MySQL ER_LOCK_NOWAIT

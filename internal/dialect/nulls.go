@@ -5,45 +5,40 @@ import (
 	"strings"
 )
 
-const (
-	notNullViolation  = "23502" // PostgreSQL
-	invalidNull       = 1138    // MySQL, MariaDB ER_INVALID_USE_OF_NULL
-	dataTruncated     = 1265    // MySQL, MariaDB WARN_DATA_TRUNCATED: what ALTER TABLE says of a NULL
-	sqliteTemporary   = "__temp"
-	nullsInPostgres   = `column "(.+)" of relation "(.+)"`
-	nullsInSQLite     = `NOT NULL constraint failed: (.+?)\.(.+?)(?: \(\d+\))?$`
-	modifiedInMariaDB = "^ALTER TABLE `(.+)` MODIFY COLUMN `(.+)` .*NOT NULL"
-)
+// sqliteTemporary is how the name of the table ends that SQLite's migrator fills in place of one.
+const sqliteTemporary = "__temp"
 
+// What names the table and the column: of PostgreSQL and SQLite the text of the error, of MySQL the statement.
 var (
-	postgresNulls = regexp.MustCompile(nullsInPostgres)
-	sqliteNulls   = regexp.MustCompile(nullsInSQLite)
-	mysqlNulls    = regexp.MustCompile(modifiedInMariaDB)
+	postgresNulls = regexp.MustCompile(`column "(?<column>.+)" of relation "(?<table>.+)"`)
+	sqliteNulls   = regexp.MustCompile(`NOT NULL constraint failed: (?<table>.+)` + sqliteTemporary + `\.(?<column>.+?)(?: \(\d+\))?$`)
+	mysqlNulls    = regexp.MustCompile("^ALTER TABLE (?:`(?<schema>[^`]+)`\\.)?`(?<table>[^`]+)` MODIFY COLUMN `(?<column>[^`]+)` .*NOT NULL")
 )
 
 // NullsIn returns the column that a statement of GORM's migrator failed on since it was to become NOT NULL and rows hold NULL
-// there. SQLite's migrator fills a new table, whose name ends as no other's.
+// there.
 func (d Dialect) NullsIn(query string, err error) (table Table, column string, ok bool) {
-	var found []string
-	switch f, isKnown := d.faultIn(err); {
+	f, isKnown := d.faultIn(err)
+	switch {
 	case !isKnown:
 	case d.Name == postgres && f.state == notNullViolation && strings.HasPrefix(query, "ALTER TABLE"):
-		if found = postgresNulls.FindStringSubmatch(err.Error()); found != nil {
-			found[1], found[2] = found[2], found[1]
-		}
+		return columnIn(postgresNulls, err.Error())
 	case d.Name == mysql && (f.number == invalidNull || f.number == dataTruncated):
-		found = mysqlNulls.FindStringSubmatch(query)
+		return columnIn(mysqlNulls, query)
 	case d.Name == sqlite && strings.HasPrefix(query, "INSERT INTO"):
-		if found = sqliteNulls.FindStringSubmatch(err.Error()); found != nil && !strings.HasSuffix(found[1], sqliteTemporary) {
-			return table, "", false
-		}
+		return columnIn(sqliteNulls, err.Error())
 	}
+	return Table{}, "", false
+}
+
+func columnIn(pattern *regexp.Regexp, text string) (table Table, column string, ok bool) {
+	found := pattern.FindStringSubmatch(text)
 	if found == nil {
-		return table, "", false
+		return Table{}, "", false
 	}
-	schema, name, isQualified := strings.Cut(found[1], "`.`")
-	if !isQualified {
-		schema, name = "", found[1]
+	if schema := pattern.SubexpIndex("schema"); schema >= 0 {
+		table.Schema = found[schema]
 	}
-	return Table{Schema: schema, Name: strings.TrimSuffix(name, sqliteTemporary)}, found[2], true
+	table.Name = found[pattern.SubexpIndex("table")]
+	return table, found[pattern.SubexpIndex("column")], true
 }
