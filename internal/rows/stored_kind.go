@@ -25,11 +25,7 @@ func (s *Site) IsSame(a, b any) bool {
 
 // IsAhead reports whether version a is later than b to the table's column, which may start again at 1 before the model's type does.
 func (s *Site) IsAhead(a, b any) bool {
-	version := s.Model.Version
-	if !version.Kind.IsAhead(a, b) || version.ByDatabase || s.DB.DryRun || !s.Dialect.LimitsColumns {
-		return version.Kind.IsAhead(a, b)
-	}
-	return s.storedKind().IsAhead(a, b)
+	return s.Model.Version.Kind.IsAhead(a, b) && s.kindFor(nil, true).IsAhead(a, b)
 }
 
 func (s *Site) kindFor(current any, inSQL bool) kind.Kind {

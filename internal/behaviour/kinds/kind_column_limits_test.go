@@ -81,7 +81,11 @@ func TestCountersAtTheColumnsLastValue(t *testing.T) {
 
 				stored := Reload[checked[int]](t, db, 1)
 				require.Equal(t, 1, stored.Version)
-				require.ErrorIs(t, db.Model(&mine).Update("price", 30).Error, occ.ErrStaleData)
+				err := db.Model(&mine).Update("price", 30).Error
+				require.ErrorIs(t, err, occ.ErrStaleData)
+				var refused *occ.StaleDataError
+				require.ErrorAs(t, err, &refused)
+				require.Equal(t, occ.ReasonChanged, refused.Rows[0].Reason, "1 is the version after the last one")
 				require.Equal(t, stored, Reload[checked[int]](t, db, 1))
 			}})
 		}
