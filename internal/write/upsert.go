@@ -161,25 +161,29 @@ func (u *upsert) assignments() (set clause.Set, counts bool, err error) {
 // updateTimes returns the columns that GORM sets to the time of the update, in rows that are there and not in the models.
 func (u *upsert) updateTimes(set clause.Set) (fields []*schema.Field) {
 	for _, assignment := range set {
-		field := u.Model.LookUpField(assignment.Column.Name)
-		if field != nil && field.AutoUpdateTime != 0 && !isOfProposed(assignment.Value) && !clauses.IsExpression(assignment.Value) {
+		if field := u.updateTime(assignment); field != nil {
 			fields = append(fields, field)
 		}
 	}
 	return fields
 }
 
-// isOfProposed reports whether a value is a column of the row that was to be inserted.
-func isOfProposed(value any) bool {
-	_, isColumn := value.(clause.Column)
-	return isColumn
+// updateTime returns the column that an assignment sets to the time of the update; nil where it sets another, or to a column of
+// the row that was to be inserted.
+func (u *upsert) updateTime(assignment clause.Assignment) *schema.Field {
+	field := u.Model.LookUpField(assignment.Column.Name)
+	_, isOfProposed := assignment.Value.(clause.Column)
+	if field == nil || field.AutoUpdateTime == 0 || isOfProposed || clauses.IsExpression(assignment.Value) {
+		return nil
+	}
+	return field
 }
 
 // keepUpdateTimes gives models the time of the update that GORM sets in their rows alone.
 func (u *upsert) keepUpdateTimes(set clause.Set) error {
 	for _, assignment := range set {
-		field := u.Model.LookUpField(assignment.Column.Name)
-		if field == nil || !slices.Contains(u.updateTimes(set), field) {
+		field := u.updateTime(assignment)
+		if field == nil {
 			continue
 		}
 		err := eachModel(u.Stmt.ReflectValue, func(_ int, model reflect.Value) error {
