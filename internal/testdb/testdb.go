@@ -95,10 +95,15 @@ func IsLong() bool { return os.Getenv("TEST_LONG") != "" }
 func IsLongest() bool { return os.Getenv("TEST_LONG") == "all" }
 
 // Some returns every nth of what takes long, and all of it where [IsLong].
-func Some[T any](all []T, nth int) (some []T) {
+func Some[T any](all []T, nth int) []T {
 	if IsLong() {
 		return all
 	}
+	return Every(all, nth)
+}
+
+// Every returns every nth.
+func Every[T any](all []T, nth int) (some []T) {
 	for i := 0; i < len(all); i += nth {
 		some = append(some, all[i])
 	}

@@ -163,16 +163,9 @@ func (k payloadKind) cases(database testdb.Database) []payloadCase {
 	case isSQLite && (isFirst || testdb.IsLong()), testdb.IsLongest():
 		return payloadCases()
 	case isSQLite || isFirst:
-		return every(5, payloadCases())
+		return testdb.Every(payloadCases(), 5)
 	}
-	return every(17, payloadCases())
-}
-
-func every(nth int, all []payloadCase) (some []payloadCase) {
-	for i := 0; i < len(all); i += nth {
-		some = append(some, all[i])
-	}
-	return some
+	return testdb.Every(payloadCases(), 17)
 }
 
 // payloadTable is the two tables of a kind, with the plugin and without.
@@ -289,6 +282,8 @@ func (c payloadCase) refusal(kind payloadKind) error {
 		return occ.ErrVersionMissing // the payload is the model of the call: one that was never loaded
 	case c.path.name == "Updates by table" && isUnloaded && c.ids[0] == newID:
 		return occ.ErrStaleData // and one that is not there
+	case c.path.isSave && isUnloaded && !c.isPointer && !c.isSlice && c.ids[0] == newID:
+		return occ.ErrStaleData // a model by value is taken for one that was there: Save inserts what it is given a pointer to
 	case !c.path.updates || !c.hits():
 		return nil
 	case c.said == saysStale && (c.brings(kind) || c.names()):
@@ -366,10 +361,17 @@ func (tb *payloadTable) wrongResult(c payloadCase, got, want result) string {
 		return fmt.Sprintf("rows: %v instead of %v", got.rows, want.rows)
 	case want.affected != got.affected && c.differsFromGORM(dialect, "affected") == "":
 		return fmt.Sprintf("affected: %v instead of %v", got.affected, want.affected)
-	case !reflect.DeepEqual(shownPayload(want.payload), shownPayload(got.payload)) && c.differsFromGORM(dialect, "payload") == "":
+	case !reflect.DeepEqual(shownPayload(want.payload), shownPayload(got.payload)) && c.differsFromGORM(dialect, "payload") == "" && !tb.countsKeys(c):
 		return fmt.Sprintf("payload: %v instead of %v", shownPayload(got.payload), shownPayload(want.payload))
 	}
 	return ""
+}
+
+// countsKeys reports whether GORM counts keys on from the last one, since the server returns none. The plugin leaves zero what is
+// not certain.
+func (tb *payloadTable) countsKeys(c payloadCase) bool {
+	returns := slices.Contains(tb.control.db.Callback().Create().Clauses, "RETURNING")
+	return !returns && c.path.inserts && c.path.updates && c.isSlice && c.element == ofModel
 }
 
 // wrongVersions wants the versions of the written rows to have moved, of no others, and every row to have one.
@@ -460,9 +462,6 @@ func TestPayloads(t *testing.T) {
 	t.Parallel()
 	for _, kind := range payloadKinds() {
 		for _, database := range testdb.All() {
-			if database.Name == "mysql" { // has no RETURNING: keys of some new models stay zero there, see write_upsert_target_test.go
-				continue
-			}
 			if len(kind.on) > 0 && !slices.Contains(kind.on, database.Like) {
 				continue
 			}
