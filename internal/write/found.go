@@ -133,7 +133,7 @@ func (c *Call) giveMatched(returned []reflect.Value) {
 // matching returns the query that finds what the statement's own conditions do.
 func (p *plan) matching(conditions ...clause.Expression) *gorm.DB {
 	query := p.Session()
-	query.Statement.Unscoped = p.Stmt.Unscoped
+	query.Statement.Unscoped = p.Stmt.Unscoped || p.Stmt.Schema == nil // GORM knows of no soft deletes by the name of a table
 	if where := p.groupedWhere(conditions).Expression.(clause.Where); len(where.Exprs) > 0 {
 		query = query.Clauses(where)
 	}

@@ -400,6 +400,20 @@ func conditionBehaviours(k partKind) []Behaviour {
 			require.ErrorIs(t, db.Model(m).Update("price", 1).Error, occ.ErrStaleData)
 			require.Equal(t, 41, k.stored(t, db, m).part().Price)
 		}},
+		{"a write by table reaches a row that is soft-deleted, as GORM's does", func(t *testing.T, db *gorm.DB) {
+			m := k.newPart(t, db)
+			before := k.stored(t, db, m)
+			require.NoError(t, db.Delete(m).Error)
+
+			result := db.Table("parts").Where("id = ?", m.part().ID).Updates(map[string]any{"price": 41})
+			require.NoError(t, result.Error)
+			require.EqualValues(t, 1, result.RowsAffected)
+
+			after := k.stored(t, db.Unscoped(), m)
+			require.Equal(t, 41, after.part().Price)
+			require.NotEqual(t, versionIn(before), versionIn(after))
+			require.ErrorIs(t, db.Unscoped().Model(m).Update("price", 1).Error, occ.ErrStaleData)
+		}},
 		{"a write by condition needs a condition, and one that matches nothing is no error", func(t *testing.T, db *gorm.DB) {
 			k.newPart(t, db)
 
