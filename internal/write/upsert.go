@@ -491,10 +491,15 @@ func (u *upsert) rowsByTarget(target, written reflect.Value, fields []*schema.Fi
 func (c *Call) takeOver(index int, model, stored reflect.Value, times []*schema.Field) {
 	version := c.Model.Version
 	r := rows.Row{Index: index, Model: model, Before: version.Of(c.Ctx, model)}
-	for _, field := range slices.Concat(c.Model.PrimaryFields, c.Model.FieldsWithDefaultDBValue, times) {
-		field.ReflectValueOf(c.Ctx, model).Set(field.ReflectValueOf(c.Ctx, stored))
-	}
+	c.copyFields(model, stored, slices.Concat(c.Model.PrimaryFields, c.Model.FieldsWithDefaultDBValue, times))
 	c.advanceModel(&r, version.Of(c.Ctx, stored), false)
+}
+
+// copyFields gives a model what another one holds in fields.
+func (c *Call) copyFields(to, from reflect.Value, fields []*schema.Field) {
+	for _, field := range fields {
+		field.ReflectValueOf(c.Ctx, to).Set(field.ReflectValueOf(c.Ctx, from))
+	}
 }
 
 // learnUpserted remembers what GORM scanned into a single model.
@@ -533,14 +538,17 @@ func (u *upsert) learnByTarget(conflict clause.OnConflict, models []rows.Row) er
 	}
 	p := u.planOf(models)
 	p.by = by
-	found := p.keyedByTarget()
-	states, err := p.read(found)
+	found, times := p.keyedByTarget(), u.updateTimes(conflict.DoUpdates)
+	states, err := p.ReadRows(rows.Query{Lookup: p.by, Fields: times}, found)
 	if err != nil {
 		return err
 	}
 	for i, r := range found {
 		if states[i].IsThere && u.isOwnRow(r.Model, states[i]) {
 			p.learnWritten(r, reflect.Value{}, states[i])
+			for _, twin := range r.All() {
+				u.copyFields(twin.Model, states[i].Model, times)
+			}
 		}
 	}
 	return nil
