@@ -226,6 +226,27 @@ func (ms *Models) ModelOfSchema(s *schema.Schema) *Model {
 	return m
 }
 
+// IsModel reports whether a value is a model of this type.
+func (m *Model) IsModel(value reflect.Value) bool {
+	return value.Kind() == reflect.Struct && value.Type() == m.ModelType
+}
+
+// IsVersionColumn reports whether a name is the version's column, by any name that GORM or the database takes for it.
+func (m *Model) IsVersionColumn(name string) bool {
+	if m.Version == nil || m.Version.DBName == "" {
+		return false
+	}
+	if name == m.Version.DBName {
+		return true
+	}
+	if field := m.LookUpField(name); field != nil {
+		return field.DBName == m.Version.DBName
+	}
+	// databases take a name in other letters, in quotes and with its table too, GORM's schema does not
+	name = Unquoted.Replace(name)
+	return strings.EqualFold(name[strings.LastIndexByte(name, '.')+1:], m.Version.DBName)
+}
+
 func (m *Model) NewModel() any { return reflect.New(m.ModelType).Interface() }
 
 // Compares returns the plan of the Snapshot that is compared in the place of a version; nil where there is a version.

@@ -3,6 +3,7 @@ package rows
 import (
 	"context"
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -116,6 +117,14 @@ func (s *Site) KeyBy(fields []*schema.Field, model reflect.Value) []any {
 		return nil
 	}
 	return key
+}
+
+// HasKey reports whether any part of a model's primary key is set.
+func (s *Site) HasKey(model reflect.Value) bool {
+	return slices.ContainsFunc(s.Model.PrimaryFields, func(field *schema.Field) bool {
+		_, isZero := field.ValueOf(s.Ctx, model)
+		return !isZero
+	})
 }
 
 // AllKeys returns the key of a row that was read, whose parts may well be zero.

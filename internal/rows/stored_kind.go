@@ -1,6 +1,8 @@
 package rows
 
 import (
+	"fmt"
+
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/dialect"
@@ -9,6 +11,23 @@ import (
 
 // NextKind is the model's kind of version for the version after current: that fits the table's column.
 func (s *Site) NextKind(current any) kind.Kind { return s.kindFor(current, false) }
+
+// NextAfter returns the version after another one, nil for that of a new row.
+func (s *Site) NextAfter(version any) (next any, err error) {
+	if next, err = s.NextKind(version).Next(s.Ctx, version); err != nil {
+		return nil, fmt.Errorf("occ: model %s, field %s: no next version: %w", s.Model.Name, s.Model.Version.Name, err)
+	}
+	return next, nil
+}
+
+// SetNextAfter has a row take the version after another one, unless the database gives it.
+func (s *Site) SetNextAfter(r *Row, version any) (err error) {
+	if s.Model.Version.ByDatabase {
+		return nil
+	}
+	r.Next, err = s.NextAfter(version)
+	return err
+}
 
 // NextInSQL is the next version as an expression over the stored one; nil where SQL cannot make it.
 func (s *Site) NextInSQL() clause.Expression {

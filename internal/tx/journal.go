@@ -90,6 +90,12 @@ func (j *Journal) Leave() {
 	}
 }
 
+// Keep adds a memory, with the key of the row that the model holds.
+func (j *Journal) Keep(ctx context.Context, m Memory) {
+	m.Key = value.KeyOfModel(ctx, m.Field.Schema, m.Model)
+	j.Memories = append(j.Memories, m)
+}
+
 // RollBackTo undoes the memories since mark; going back further has undone them already.
 func (j *Journal) RollBackTo(ctx context.Context, mark int) {
 	mark = min(mark, len(j.Memories))

@@ -42,10 +42,10 @@ func (b *batchDelete) runByConditions(hand []*rows.Row) (affected int64, err err
 		for _, r := range part {
 			any = append(any, &rows.Condition{Model: b.p.Model, Key: r.Key, Version: r.Expected, IsCompared: b.isCompared})
 		}
-		given, _ := b.p.clausesBefore("DELETE")
+		given, _ := b.p.before.of("DELETE")
 		given.BeforeExpression = b.p.Dialect.Settings(false)
 		b.p.Stmt.Clauses["DELETE"] = given
-		b.p.Stmt.Clauses["FROM"], _ = b.p.clausesBefore("FROM")
+		b.p.Stmt.Clauses["FROM"], _ = b.p.before.of("FROM")
 		n, err := b.send([]clause.Expression{any}, len(part) == len(hand))
 		affected += n
 		if err != nil || b.p.DB.DryRun {
@@ -93,7 +93,7 @@ func (b *batchDelete) readReturned(hand []*rows.Row) (err error) {
 
 func (b *batchDelete) sendFromValues(update *batchUpdate, part rows.Part, last bool) (int64, error) {
 	p := b.p
-	given, _ := p.clausesBefore("DELETE")
+	given, _ := p.before.of("DELETE")
 	values := part.Table(&p.Site, update.columns)
 	if !p.Dialect.ValuesFirst {
 		p.Stmt.Clauses["DELETE"] = given
@@ -127,7 +127,7 @@ func (b *batchDelete) send(conditions []clause.Expression, last bool) (int64, er
 	p.Stmt.Vars = nil
 	delete(p.Stmt.Clauses, softDeleteMark)
 	p.Stmt.Clauses["WHERE"] = p.groupedWhere(conditions)
-	affected, returned, _, err := p.sendHidden(p.DB, false, p.Plugin.Gorm.delete)
+	affected, returned, _, err := sendHidden(p.Model, p.DB, false, p.Plugin.Gorm.delete)
 	b.returned = append(b.returned, returned...)
 	if err == nil && !p.DB.DryRun && !last {
 		trace(p.DB, began, affected, nil)

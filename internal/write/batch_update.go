@@ -145,7 +145,7 @@ func (b *batchUpdate) sendPart(part rows.Part) (affected int64, returned []refle
 	} else {
 		b.prepare(part)
 	}
-	return b.p.sendHidden(b.db, b.behindSet, b.send)
+	return sendHidden(b.p.Model, b.db, b.behindSet, b.send)
 }
 
 // namesRow reports whether a part is one row whose values are its key alone: conditions name it like any other.
@@ -176,7 +176,7 @@ func (b *batchUpdate) prepare(part rows.Part) {
 	b.startOver(b.conditionsOf(part))
 	values := part.Table(&b.p.Site, b.columns)
 	if b.p.Dialect.ValuesFirst {
-		given, _ := b.p.clausesBefore("UPDATE")
+		given, _ := b.p.before.of("UPDATE")
 		b.db.Statement.Clauses["UPDATE"] = b.p.ValuesFirst("UPDATE", given, values, b.p.IndexOf(&b.p.by, part))
 		b.write(nil)
 	} else {
@@ -201,20 +201,20 @@ func (b *batchUpdate) startOver(conditions []clause.Expression) {
 	stmt.Vars = nil
 	delete(stmt.Clauses, softDeleteMark)
 	stmt.Clauses["WHERE"] = b.p.groupedWhere(conditions)
-	if from, had := b.p.clausesBefore("FROM"); had && b.db == b.p.DB {
+	if from, had := b.p.before.of("FROM"); had && b.db == b.p.DB {
 		stmt.Clauses["FROM"] = from
 	}
-	given, _ := b.p.clausesBefore("UPDATE")
+	given, _ := b.p.before.of("UPDATE")
 	given.BeforeExpression = b.p.Dialect.Settings(false)
 	stmt.Clauses["UPDATE"] = given
 }
 
 // write gives the statement its SET. Of a soft delete, GORM writes the first part of it.
 func (b *batchUpdate) write(behind clauses.Expressions) {
-	set := clause.Clause{Name: "SET", Expression: b.p.targets(b.p.nonEmpty(b.set))}
+	set := clause.Clause{Name: "SET", Expression: targets(b.p.Dialect, nonEmpty(b.p.Model, b.set))}
 	if b.behindSet {
 		set = clause.Clause{}
-		behind = append(clauses.Expressions{clauses.FurtherAssignments(b.p.targets(b.set))}, behind...)
+		behind = append(clauses.Expressions{clauses.FurtherAssignments(targets(b.p.Dialect, b.set))}, behind...)
 	}
 	if len(behind) > 0 {
 		set.AfterExpression = behind
@@ -240,7 +240,7 @@ func (b *batchUpdate) giveDeleted(hand []*rows.Row) error {
 		}
 	}
 	for _, r := range hand {
-		if err := b.p.copyColumns(set, b.deleted, r); err != nil || len(set) == 0 {
+		if err := copyColumns(&b.p.Site, set, b.deleted, r); err != nil || len(set) == 0 {
 			return err
 		}
 	}
@@ -365,7 +365,7 @@ func (b *batchUpdate) refer(columns []rows.Column) {
 // valueName returns what a column is called among the values: its own name, unless that makes the caller's conditions or what
 // RETURNING gives ambiguous.
 func (p *plan) valueName(i int, field *schema.Field, isReferredTo bool) string {
-	if _, returning := p.clausesBefore("RETURNING"); !isReferredTo && (returning || p.by.HasOwnConditions()) {
+	if _, returning := p.before.of("RETURNING"); !isReferredTo && (returning || p.by.HasOwnConditions()) {
 		return fmt.Sprintf("occ_value_%d", i+1)
 	}
 	return field.DBName

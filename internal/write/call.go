@@ -1,7 +1,6 @@
 package write
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 
@@ -32,12 +31,12 @@ type Call struct {
 	inserts  int      // how many models the call has inserted
 	unit     *tx.Unit // set where the call may write more than one row
 
-	clauses   []keptClause // clauses to be given back to the caller as they were
-	isGuarded bool         // the plugin's callback has been in the place of GORM's
-	renames   bool         // the write gives rows other keys
-	isQuiet   bool         // the end of a Save that has nothing to insert
-	refusal   error        // the refusal as it is to be reported
-	memories  []tx.Memory  // to be put back if the default transaction is rolled back
+	before    keptClauses // clauses to be given back to the caller as they were
+	isGuarded bool        // the plugin's callback has been in the place of GORM's
+	renames   bool        // the write gives rows other keys
+	isQuiet   bool        // the end of a Save that has nothing to insert
+	refusal   error       // the refusal as it is to be reported
+	memories  []tx.Memory // to be put back if the default transaction is rolled back
 
 	// room for the write of one row, so that it costs few allocations
 	room struct {
@@ -112,8 +111,8 @@ func (c *Call) removes() bool { return c.isDelete() && !c.wasSoftDelete() }
 // guard runs the call's own part in the place of GORM's callback. The named clauses are given back as they were.
 func (c *Call) guard(write func() (int64, error), names ...string) {
 	c.isGuarded = true
-	c.keepClauses(names...)
-	defer c.giveBackClauses()
+	c.before.keep(names...)
+	defer c.before.restore()
 	c.finish(c.logging(write))
 }
 
@@ -161,10 +160,6 @@ func (c *Call) tableName() string {
 	return model.TableNamed(c.Stmt.TableExpr, c.Model.Table)
 }
 
-func (c *Call) versionError(err error) error {
-	return fmt.Errorf("occ: model %s, field %s: no next version: %w", c.Model.Name, c.Model.Version.Name, err)
-}
-
 // within runs write in the statement's transaction, or in one of its own where there is none.
 func (c *Call) within(write func() (int64, error)) (affected int64, err error) {
 	err = c.Plugin.InTransaction(c.DB, func() (err error) {
@@ -199,28 +194,33 @@ func inTurn(writes ...func() (int64, error)) (affected int64, err error) {
 	return affected, nil
 }
 
-// keptClause is a clause as it was before the plugin changed it.
+// softDeleteMark is where GORM notes that it has added the condition of a soft delete to WHERE.
+const softDeleteMark = "soft_delete_enabled"
+
+// keptClauses are clauses of a statement as they were before the plugin changed them, so that the caller can use the statement
+// again.
+type keptClauses struct {
+	stmt *gorm.Statement
+	kept []keptClause
+}
+
 type keptClause struct {
 	name   string
 	clause clause.Clause
 	was    bool
 }
 
-// softDeleteMark is where GORM notes that it has added the condition of a soft delete to WHERE.
-const softDeleteMark = "soft_delete_enabled"
-
-// keepClauses remembers clauses that are about to change; giveBackClauses restores them, so that the caller can use the
-// statement again.
-func (c *Call) keepClauses(names ...string) {
+// keep remembers clauses that are about to change.
+func (k *keptClauses) keep(names ...string) {
 	for _, name := range names {
-		found, was := c.Stmt.Clauses[name]
-		c.clauses = append(c.clauses, keptClause{name, found, was})
+		found, was := k.stmt.Clauses[name]
+		k.kept = append(k.kept, keptClause{name, found, was})
 	}
 }
 
-// clausesBefore returns a clause as the caller gave it.
-func (c *Call) clausesBefore(name string) (clause.Clause, bool) {
-	for _, kept := range c.clauses {
+// of returns a clause as the caller gave it.
+func (k *keptClauses) of(name string) (clause.Clause, bool) {
+	for _, kept := range k.kept {
 		if kept.name == name {
 			return kept.clause, kept.was
 		}
@@ -228,17 +228,18 @@ func (c *Call) clausesBefore(name string) (clause.Clause, bool) {
 	return clause.Clause{}, false
 }
 
-func (c *Call) giveBackClauses() {
-	for _, kept := range slices.Backward(c.clauses) { // one that was kept twice is what it was at first
-		c.setClause(kept.name, kept.clause, kept.was)
+// restore gives the statement its clauses back.
+func (k *keptClauses) restore() {
+	for _, kept := range slices.Backward(k.kept) { // one that was kept twice is what it was at first
+		setClause(k.stmt, kept.name, kept.clause, kept.was)
 	}
-	c.clauses = c.clauses[:0]
+	k.kept = k.kept[:0]
 }
 
-func (c *Call) setClause(name string, found clause.Clause, isThere bool) {
+func setClause(stmt *gorm.Statement, name string, found clause.Clause, isThere bool) {
 	if isThere {
-		c.Stmt.Clauses[name] = found
+		stmt.Clauses[name] = found
 	} else {
-		delete(c.Stmt.Clauses, name)
+		delete(stmt.Clauses, name)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/conflict"
+	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/tx"
 )
 
@@ -26,66 +27,74 @@ func (e *Engine) guardCreate(db *gorm.DB) {
 }
 
 func (c *Call) create() (int64, error) {
-	c.keepAddressable()
+	keepAddressable(c.Stmt)
 	return c.planOf(nil).touching(nil, func() (int64, error) {
+		given, isUpsert := c.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
+		create := creation{c, given, isUpsert}
 		if c.Model.Compares() != nil { // what is read afterwards must not be what somebody else has written
-			return c.within(c.createAs)
+			return c.within(create.run)
 		}
-		return c.createAs()
+		return create.run()
 	})
 }
 
-// createAs chooses what an INSERT is for.
-func (c *Call) createAs() (int64, error) {
-	given, isUpsert := c.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
-	skips, replaces := c.Dialect.InsertMode(c.insertModifier())
+// creation is an INSERT of GORM's, which is for a Create, an upsert, a Save or associations.
+type creation struct {
+	*Call
+	given    clause.OnConflict // as the caller or GORM gave it
+	isUpsert bool
+}
+
+// run chooses what the INSERT is for.
+func (c creation) run() (int64, error) {
+	skips, replaces := c.Dialect.InsertMode(insertModifier(c.Stmt))
 	switch {
 	case c.Model.Version == nil:
 		return execute(c.DB, c.Plugin.Gorm.create)
 	case replaces:
 		return 0, fmt.Errorf("occ: model %s has a version: an INSERT with %q would replace rows without comparing it: use clause.OnConflict: %w",
-			c.Model.Name, c.insertModifier(), gorm.ErrInvalidData)
-	case c.switches.Expects && (!isUpsert || given.DoNothing) && !c.isSaveOfZeroPart():
+			c.Model.Name, insertModifier(c.Stmt), gorm.ErrInvalidData)
+	case c.switches.Expects && (!c.isUpsert || c.given.DoNothing) && !isSaveOfZeroPart(&c.Site):
 		return 0, fmt.Errorf("occ: model %s: Expect on a Create that updates no row: there is nothing to compare with: %w", c.Model.Name, gorm.ErrInvalidData)
-	case skips && !isUpsert:
+	case skips && !c.isUpsert:
 		return c.insertIgnoring()
-	case isUpsert && given.UpdateAll && c.isSaveOfMissing():
+	case c.isUpsert && c.given.UpdateAll && c.isSaveOfMissing():
 		return c.insertMissing()
-	case isUpsert && c.isSaveOfSlice(given) && !c.isOfPayloads():
+	case c.isUpsert && c.isSaveOfSlice(c.given) && !isOfPayloads(&c.Site):
 		return c.saveSlice()
-	case isUpsert && given.DoNothing:
+	case c.isUpsert && c.given.DoNothing:
 		return c.insertOrSkip()
-	case isUpsert && c.isLinked:
-		return c.relink(given)
-	case isUpsert:
-		return c.upsert(given)
-	case c.isSaveOfZeroPart():
+	case c.isUpsert && c.isLinked:
+		return c.relink(c.given)
+	case c.isUpsert:
+		return c.upsert(c.given)
+	case isSaveOfZeroPart(&c.Site):
 		return c.saveZeroPart()
 	}
 	return c.insert()
 }
 
 // insertModifier returns what the caller put behind INSERT.
-func (c *Call) insertModifier() string {
-	insert, _ := c.Stmt.Clauses["INSERT"].Expression.(clause.Insert)
+func insertModifier(stmt *gorm.Statement) string {
+	insert, _ := stmt.Clauses["INSERT"].Expression.(clause.Insert)
 	return insert.Modifier
 }
 
 // insertIgnoring inserts models one by one where the database may leave some alone without saying which. Those keep the
 // version that they had, and get no key.
-func (c *Call) insertIgnoring() (int64, error) {
+func (c creation) insertIgnoring() (int64, error) {
 	hand := c.candidates()
 	if c.DB.DryRun || len(hand) == 0 {
 		return c.insert() // maps, or no write at all
 	}
 	return c.allOrNone(func() (inserted int64, err error) {
 		for _, r := range hand {
-			affected, err := c.withModels([]reflect.Value{r.Model}, c.insert)
+			affected, err := withModels(&c.Site, []reflect.Value{r.Model}, c.insert)
 			if err != nil {
 				return 0, err
 			}
 			if affected == 0 {
-				c.forgetKey(r)
+				forgetKey(&c.Site, r)
 			}
 			inserted += affected
 		}
@@ -94,21 +103,21 @@ func (c *Call) insertIgnoring() (int64, error) {
 }
 
 // keepAddressable copies a model that was passed by value, since the first version is written to it.
-func (c *Call) keepAddressable() {
-	passed := c.Stmt.ReflectValue
-	if values, ok := c.Stmt.Dest.([]map[string]any); ok { // GORM panics on it where it reads keys back
-		c.Stmt.Dest = &values
+func keepAddressable(stmt *gorm.Statement) {
+	passed := stmt.ReflectValue
+	if values, ok := stmt.Dest.([]map[string]any); ok { // GORM panics on it where it reads keys back
+		stmt.Dest = &values
 	}
 	if passed.CanAddr() || (passed.Kind() != reflect.Struct && passed.Kind() != reflect.Array) {
 		return
 	}
-	c.Stmt.ReflectValue = reflect.New(passed.Type()).Elem()
-	c.Stmt.ReflectValue.Set(passed)
-	c.Stmt.Dest = c.Stmt.ReflectValue.Addr().Interface()
+	stmt.ReflectValue = reflect.New(passed.Type()).Elem()
+	stmt.ReflectValue.Set(passed)
+	stmt.Dest = stmt.ReflectValue.Addr().Interface()
 }
 
 // isSaveOfMissing reports whether an INSERT is that of a Save whose UPDATE found no row.
-func (c *Call) isSaveOfMissing() bool {
+func (c creation) isSaveOfMissing() bool {
 	_, isAhead := c.Stmt.Clauses[savingClause]
 	return c.Stmt.ReflectValue.Kind() == reflect.Struct && c.Stmt.SkipHooks && !c.switches.Unchecked &&
 		!c.Plugin.BlindWrites && (isAhead || tx.CalledBySave())
@@ -116,20 +125,20 @@ func (c *Call) isSaveOfMissing() bool {
 
 // insertMissing inserts a model that Save did not find. If the row is there after all, because another session was faster
 // or because it is soft-deleted, it is not overwritten: the write is refused.
-func (c *Call) insertMissing() (int64, error) {
+func (c creation) insertMissing() (int64, error) {
 	p, err := c.planFor(c.Stmt.ReflectValue, nil)
 	if err != nil {
 		return 0, err
 	}
 	p.op = conflict.OpUpdate
 	p.by.Own = c.Stmt.Clauses["WHERE"]
-	c.insertOnly()
+	insertOnly(&c.Site)
 	affected, err := c.insert()
 	switch {
 	case c.DB.DryRun || len(p.rows) == 0:
 	case err == nil && affected == 0:
 		return 0, p.refuseUninserted()
-	case c.isDuplicateKey(err):
+	case isDuplicateKey(c.Dialect, err):
 		return 0, p.refuseDuplicate(err)
 	}
 	return affected, err
@@ -145,16 +154,16 @@ func (p *plan) refuseUninserted() error {
 }
 
 // insertOnly makes an upsert an INSERT that leaves a row of the same key alone. Other unique keys stay an error.
-func (c *Call) insertOnly() {
-	if !c.Dialect.ConflictTarget {
-		delete(c.Stmt.Clauses, "ON CONFLICT")
+func insertOnly(s *rows.Site) {
+	if !s.Dialect.ConflictTarget {
+		delete(s.Stmt.Clauses, "ON CONFLICT")
 		return
 	}
 	only := clause.OnConflict{DoNothing: true}
-	for _, field := range c.Model.PrimaryFields {
+	for _, field := range s.Model.PrimaryFields {
 		only.Columns = append(only.Columns, clause.Column{Name: field.DBName})
 	}
-	c.Stmt.AddClause(only)
+	s.Stmt.AddClause(only)
 }
 
 // refuseDuplicate turns the database's duplicate key into a refusal where the key is the primary key.
@@ -167,12 +176,12 @@ func (p *plan) refuseDuplicate(duplicate error) error {
 
 // isSaveOfZeroPart reports whether an INSERT is that of a Save of one model that GORM inserts, since a part of its key is zero,
 // although nothing but the model can give that part its value: the zero is the value, and a row with it may be there.
-func (c *Call) isSaveOfZeroPart() bool {
-	if c.Stmt.ReflectValue.Kind() != reflect.Struct || len(c.Model.PrimaryFields) < 2 || c.KeyOf(c.Stmt.ReflectValue) == nil {
+func isSaveOfZeroPart(s *rows.Site) bool {
+	if s.Stmt.ReflectValue.Kind() != reflect.Struct || len(s.Model.PrimaryFields) < 2 || s.KeyOf(s.Stmt.ReflectValue) == nil {
 		return false
 	}
-	for _, field := range c.Model.PrimaryFields {
-		if _, isZero := field.ValueOf(c.Ctx, c.Stmt.ReflectValue); isZero && (field.AutoIncrement || field.HasDefaultValue) {
+	for _, field := range s.Model.PrimaryFields {
+		if _, isZero := field.ValueOf(s.Ctx, s.Stmt.ReflectValue); isZero && (field.AutoIncrement || field.HasDefaultValue) {
 			return false
 		}
 	}
@@ -180,7 +189,7 @@ func (c *Call) isSaveOfZeroPart() bool {
 }
 
 // saveZeroPart does what Save does with any other key: it updates a loaded model and inserts a new one.
-func (c *Call) saveZeroPart() (int64, error) {
+func (c creation) saveZeroPart() (int64, error) {
 	isNew := c.Model.Version.Kind.IsZero(c.Model.Version.Of(c.Ctx, c.Stmt.ReflectValue)) && !c.switches.Expects
 	if isNew && !c.switches.Unchecked && !c.Plugin.BlindWrites {
 		return c.insertMissing()
@@ -196,7 +205,7 @@ func (c *Call) isEndOfSave() bool {
 		return false
 	}
 	model := c.Stmt.ReflectValue
-	return c.isOurs(model) && (c.switches.Expects || !c.Model.Version.Kind.IsZero(c.Model.Version.Of(c.Ctx, model))) && tx.CalledBySave()
+	return c.Model.IsModel(model) && (c.switches.Expects || !c.Model.Version.Kind.IsZero(c.Model.Version.Of(c.Ctx, model))) && tx.CalledBySave()
 }
 
 // endSave has GORM insert nothing, and save no associations: the UPDATE has.

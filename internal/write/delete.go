@@ -23,7 +23,7 @@ func (e *Engine) guardDelete(db *gorm.DB) {
 }
 
 func (c *Call) delete() (int64, error) {
-	p, err := c.planFor(c.deleted(), nil)
+	p, err := c.planFor(deleted(&c.Site), nil)
 	if err != nil {
 		return 0, err
 	}
@@ -53,21 +53,21 @@ func (p *plan) delete() (int64, error) {
 
 // deleted returns the model or models that a delete is about: what was passed to Delete or, where that names no row, the
 // statement's model, as GORM has it. One passed by value is copied, since GORM's soft delete writes to it.
-func (c *Call) deleted() reflect.Value {
-	passed := c.Stmt.ReflectValue
+func deleted(s *rows.Site) reflect.Value {
+	passed := s.Stmt.ReflectValue
 	if passed.Kind() == reflect.Slice || passed.Kind() == reflect.Array {
-		return c.deletedOf(passed)
+		return deletedOf(s, passed)
 	}
 	if passed.Kind() != reflect.Struct {
 		return passed
 	}
 	if !passed.CanAddr() {
 		passed = reflect.New(passed.Type()).Elem()
-		passed.Set(c.Stmt.ReflectValue)
-		c.Stmt.ReflectValue, c.Stmt.Dest = passed, passed.Addr().Interface()
+		passed.Set(s.Stmt.ReflectValue)
+		s.Stmt.ReflectValue, s.Stmt.Dest = passed, passed.Addr().Interface()
 	}
-	model := value.Indirect(reflect.ValueOf(c.Stmt.Model))
-	if passed.Type() != c.Model.ModelType || c.KeyOf(passed) == nil && model.IsValid() {
+	model := value.Indirect(reflect.ValueOf(s.Stmt.Model))
+	if passed.Type() != s.Model.ModelType || s.KeyOf(passed) == nil && model.IsValid() {
 		return model
 	}
 	return passed
@@ -75,14 +75,14 @@ func (c *Call) deleted() reflect.Value {
 
 // deletedOf returns a slice that was passed to Delete, unless none of its elements names a row: it may be there only to be
 // filled by RETURNING.
-func (c *Call) deletedOf(passed reflect.Value) reflect.Value {
+func deletedOf(s *rows.Site, passed reflect.Value) reflect.Value {
 	for i := range passed.Len() {
 		elem := value.Indirect(passed.Index(i))
-		if elem.Type() != c.Model.ModelType || c.KeyOf(elem) != nil {
+		if elem.Type() != s.Model.ModelType || s.KeyOf(elem) != nil {
 			return passed
 		}
 	}
-	if model := value.Indirect(reflect.ValueOf(c.Stmt.Model)); model.IsValid() {
+	if model := value.Indirect(reflect.ValueOf(s.Stmt.Model)); model.IsValid() {
 		return model
 	}
 	return passed
@@ -90,7 +90,7 @@ func (c *Call) deletedOf(passed reflect.Value) reflect.Value {
 
 // deleteSeveral is the DELETE of the models of a slice.
 func (p *plan) deleteSeveral() (int64, error) {
-	p.keepClauses("UPDATE", "DELETE", "FROM")
+	p.before.keep("UPDATE", "DELETE", "FROM")
 	fromValues := p.deletesFromValues()
 	return p.writePartitioned(func(hand []*rows.Row, compared bool) severalWrite {
 		if !p.isSoftDelete() {

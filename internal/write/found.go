@@ -71,7 +71,7 @@ func (p *plan) writeMatched(set clause.Set, send func(*gorm.DB)) (int64, error) 
 		return 0, gorm.ErrMissingWhereClause
 	}
 	p.keepFrom()
-	p.keepClauses("ORDER BY", "LIMIT")
+	p.before.keep("ORDER BY", "LIMIT")
 	return p.allOrNone(func() (int64, error) {
 		hand, err := p.lockMatched()
 		if err != nil || len(hand) == 0 {
@@ -84,7 +84,7 @@ func (p *plan) writeMatched(set clause.Set, send func(*gorm.DB)) (int64, error) 
 // advanceMatched writes the rows that were read. The model in hand, if there is one, is one of them.
 func (p *plan) advanceMatched(hand []*rows.Row, set clause.Set, send func(*gorm.DB)) (int64, error) {
 	for _, r := range hand {
-		if err := p.setNextAfter(r, r.Expected); err != nil {
+		if err := p.SetNextAfter(r, r.Expected); err != nil {
 			return 0, err
 		}
 	}
@@ -99,7 +99,7 @@ func (p *plan) advanceMatched(hand []*rows.Row, set clause.Set, send func(*gorm.
 		return 0, err
 	}
 	if len(p.rows) == 0 {
-		p.giveMatched(update.returned)
+		giveMatched(&p.Site, update.returned)
 		return affected, nil
 	}
 	p.rows[0].Next = hand[0].Next
@@ -112,17 +112,17 @@ func (p *plan) advanceMatched(hand []*rows.Row, set clause.Set, send func(*gorm.
 }
 
 // giveMatched gives the caller's model or slice what RETURNING said of rows that it did not name.
-func (c *Call) giveMatched(returned []reflect.Value) {
-	target := c.Stmt.ReflectValue
+func giveMatched(s *rows.Site, returned []reflect.Value) {
+	target := s.Stmt.ReflectValue
 	if len(returned) == 0 || !target.CanAddr() {
 		return
 	}
 	switch {
-	case target.Kind() == reflect.Struct && target.Type() == c.Model.ModelType:
+	case s.Model.IsModel(target):
 		target.Set(returned[0])
-	case target.Kind() == reflect.Slice && target.Type().Elem() == c.Model.ModelType:
+	case target.Kind() == reflect.Slice && target.Type().Elem() == s.Model.ModelType:
 		target.Set(reflect.Append(target.Slice(0, 0), returned...))
-	case target.Kind() == reflect.Slice && target.Type().Elem() == reflect.PointerTo(c.Model.ModelType):
+	case target.Kind() == reflect.Slice && target.Type().Elem() == reflect.PointerTo(s.Model.ModelType):
 		target.Set(target.Slice(0, 0))
 		for _, model := range returned {
 			target.Set(reflect.Append(target, model.Addr()))
@@ -168,15 +168,15 @@ func (p *plan) lockMatched() ([]*rows.Row, error) {
 			query.Statement.Clauses[name] = found
 		}
 	}
-	hand, _, err := p.readMatching(query)
+	hand, _, err := readMatching(&p.Site, query)
 	return hand, err
 }
 
 // readMatching reads the rows that a query finds; each is expected to be at the version that it is at.
-func (c *Call) readMatching(query *gorm.DB) (hand []*rows.Row, states []rows.State, err error) {
-	states, err = c.ReadMatching(query)
+func readMatching(s *rows.Site, query *gorm.DB) (hand []*rows.Row, states []rows.State, err error) {
+	states, err = s.ReadMatching(query)
 	for _, state := range states {
-		hand = append(hand, &rows.Row{Model: state.Model, Key: c.AllKeys(state.Model), Before: state.Version, Expected: state.Version})
+		hand = append(hand, &rows.Row{Model: state.Model, Key: s.AllKeys(state.Model), Before: state.Version, Expected: state.Version})
 	}
 	return hand, states, err
 }
@@ -190,5 +190,5 @@ func (p *plan) readOwn(lock string) ([]*rows.Row, []rows.State, error) {
 	if own, _ := p.by.Own.Expression.(clause.Where); len(own.Exprs) > 0 {
 		query = query.Clauses(clause.Where{Exprs: []clause.Expression{clauses.Group{Conditions: own.Exprs}}})
 	}
-	return p.readMatching(query)
+	return readMatching(&p.Site, query)
 }

@@ -1,6 +1,7 @@
 package write
 
 import (
+	"context"
 	"reflect"
 	"slices"
 
@@ -13,6 +14,14 @@ import (
 	"github.com/gorm-occ/occ/internal/value"
 )
 
+// copies are the models of the rows that a call and its parts have written.
+type copies struct {
+	ctx     context.Context
+	journal *tx.Journal // nil where the call keeps none
+}
+
+func (c *Call) copies() copies { return copies{c.Ctx, c.journal()} }
+
 // journal returns that of the write's transaction; after GORM has committed that, it is still known to the unit.
 func (c *Call) journal() *tx.Journal {
 	if c.unit != nil {
@@ -21,51 +30,54 @@ func (c *Call) journal() *tx.Journal {
 	return c.Plugin.Journals.Of(c.Stmt.ConnPool)
 }
 
-// writtenInCall returns the models of a row that the call under way has written, in their order.
-func (c *Call) writtenInCall(s *schema.Schema, model reflect.Value) []tx.Memory {
-	j := c.journal()
-	if j == nil || len(j.Memories) <= j.Began || !model.CanAddr() {
+// isEmpty reports whether the call has written no models so far.
+func (c copies) isEmpty() bool { return c.journal == nil || len(c.journal.Memories) <= c.journal.Began }
+
+// of returns the models of a row that the call has written, in their order.
+func (c copies) of(s *schema.Schema, model reflect.Value) []tx.Memory {
+	if c.isEmpty() || !model.CanAddr() {
 		return nil
 	}
-	key := value.KeyOfModel(c.Ctx, s, model)
+	key := value.KeyOfModel(c.ctx, s, model)
 	if key == "" {
 		return nil // it could be any row
 	}
-	return j.WrittenRows()[tx.RowID{Schema: s, Key: key}]
+	return c.journal.WrittenRows()[tx.RowID{Schema: s, Key: key}]
 }
 
-// isOfWritten reports whether a model is at the version that its row had before the call, or has now.
-func (c *Call) isOfWritten(versions *kind.Field, model reflect.Value, written []tx.Memory) bool {
-	kind, mine := versions.Kind, versions.Of(c.Ctx, model)
-	before, now := written[0].Version, versions.Of(c.Ctx, written[len(written)-1].Model)
+// agree reports whether a model is at the version that its row had before the call, or has now.
+func (c copies) agree(versions *kind.Field, model reflect.Value, written []tx.Memory) bool {
+	kind, mine := versions.Kind, versions.Of(c.ctx, model)
+	before, now := written[0].Version, versions.Of(c.ctx, written[len(written)-1].Model)
 	return kind.IsZero(mine) && kind.IsZero(before) || kind.IsSame(mine, before) || kind.IsSame(mine, now)
 }
 
-// dropWritten leaves out the models of an association whose rows the call has written already.
-func (p *plan) dropWritten(hand []*rows.Row) (left []*rows.Row) {
-	for _, r := range hand {
-		written := p.writtenInCall(p.Model.Schema, r.Model)
-		isWhole := slices.ContainsFunc(written, func(m tx.Memory) bool { return m.IsWhole })
-		if r.Key == nil || !isWhole || !p.isOfWritten(p.Model.Version, r.Model, written) {
-			left = append(left, r)
-			continue
-		}
-		p.follow(p.Model, r.Model, written)
-	}
-	return left
-}
-
-// follow gives a further model of a written row the row's version.
-func (c *Call) follow(m *model.Model, model reflect.Value, written []tx.Memory) {
+// advance gives a further model of a written row the row's version.
+func (c copies) advance(m *model.Model, model reflect.Value, written []tx.Memory) {
 	last := written[len(written)-1].Model
 	if last.Addr().Pointer() == model.Addr().Pointer() {
 		return
 	}
-	version := m.Version.Of(c.Ctx, last)
-	if j := c.journal(); j != nil {
-		c.keepIn(j, tx.Memory{Field: m.Version, Model: model, Version: m.Version.Of(c.Ctx, model)})
+	version := m.Version.Of(c.ctx, last)
+	if c.journal != nil {
+		c.journal.Keep(c.ctx, tx.Memory{Field: m.Version, Model: model, Version: m.Version.Of(c.ctx, model)})
 	}
-	m.Version.Put(c.Ctx, model, version)
+	m.Version.Put(c.ctx, model, version)
+}
+
+// dropWritten leaves out the models of an association whose rows the call has written already.
+func (p *plan) dropWritten(hand []*rows.Row) (left []*rows.Row) {
+	copies := p.copies()
+	for _, r := range hand {
+		written := copies.of(p.Model.Schema, r.Model)
+		isWhole := slices.ContainsFunc(written, func(m tx.Memory) bool { return m.IsWhole })
+		if r.Key == nil || !isWhole || !copies.agree(p.Model.Version, r.Model, written) {
+			left = append(left, r)
+			continue
+		}
+		copies.advance(p.Model, r.Model, written)
+	}
+	return left
 }
 
 // isPartOfCall reports whether the write was called for, or is of its associations, and is not what a hook writes meanwhile.
@@ -78,57 +90,57 @@ func (p *plan) catchUp(hand []*rows.Row) {
 	if p.expects || p.Model.Version == nil || !p.isPartOfCall() {
 		return
 	}
+	copies := p.copies()
 	for _, r := range hand {
-		if written := p.writtenInCall(p.Model.Schema, r.Model); r.Key != nil && len(written) > 0 && p.isOfWritten(p.Model.Version, r.Model, written) {
+		written := copies.of(p.Model.Schema, r.Model)
+		if r.Key != nil && len(written) > 0 && copies.agree(p.Model.Version, r.Model, written) {
 			r.Expected = p.Model.Version.Of(p.Ctx, written[len(written)-1].Model)
 		}
 	}
 }
 
-// followCopies gives further models of the rows that the call has written their versions.
-func (c *Call) followCopies() {
-	j := c.journal()
-	if c.DB.Error != nil || j == nil || len(j.Memories) <= j.Began {
+// advanceCopies gives further models of the rows that the call has written their versions.
+func (c *Call) advanceCopies() {
+	copies := c.copies()
+	if c.DB.Error != nil || copies.isEmpty() {
 		return
 	}
-	c.followAssociations(c.Stmt.ReflectValue)
-	if c.unit == nil || j.Calls > 1 {
+	c.advanceAssociations(copies)
+	if c.unit == nil || copies.journal.Calls > 1 {
 		return
 	}
-	for id, written := range j.WrittenRows() {
+	for id, written := range copies.journal.WrittenRows() {
 		for _, m := range written[:len(written)-1] {
-			c.follow(c.Plugin.ModelOfSchema(id.Schema), m.Model, written)
+			copies.advance(c.Plugin.ModelOfSchema(id.Schema), m.Model, written)
 		}
 	}
 }
 
-// followAssociations gives the models that GORM has left out, because others of the same rows were saved, the versions of
+// advanceAssociations gives the models that GORM has left out, because others of the same rows were saved, the versions of
 // their rows.
-func (c *Call) followAssociations(target reflect.Value) {
-	if !target.IsValid() {
-		return
-	}
+func (c *Call) advanceAssociations(copies copies) {
+	owners := slices.DeleteFunc(value.Elements(c.Stmt.ReflectValue), func(owner reflect.Value) bool {
+		return !owner.IsValid() || !c.Model.IsModel(owner) || !owner.CanAddr()
+	})
 	for _, relation := range c.Model.Relations {
-		if m := c.Plugin.ModelOfSchema(relation.FieldSchema); m.Version != nil {
-			c.eachAssociated(relation, target, func(model reflect.Value) {
-				if written := c.writtenInCall(m.Schema, model); len(written) > 0 && c.isOfWritten(m.Version, model, written) {
-					c.follow(m, model, written)
-				}
-			})
-		}
-	}
-}
-
-// eachAssociated visits the models that an association of the given ones holds.
-func (c *Call) eachAssociated(relation *schema.Relationship, owners reflect.Value, visit func(model reflect.Value)) {
-	for _, owner := range value.Elements(owners) {
-		if !owner.IsValid() || !c.isOurs(owner) || !owner.CanAddr() {
+		m := c.Plugin.ModelOfSchema(relation.FieldSchema)
+		if m.Version == nil {
 			continue
 		}
-		for _, model := range value.Elements(relation.Field.ReflectValueOf(c.Ctx, owner)) {
-			if model.IsValid() && model.Kind() == reflect.Struct && model.Type() == relation.FieldSchema.ModelType && model.CanAddr() {
-				visit(model)
-			}
+		for _, owner := range owners {
+			copies.advanceParts(m, relation.Field.ReflectValueOf(c.Ctx, owner))
+		}
+	}
+}
+
+// advanceParts gives the models that an association holds the versions of their rows.
+func (c copies) advanceParts(m *model.Model, parts reflect.Value) {
+	for _, part := range value.Elements(parts) {
+		if !part.IsValid() || !m.IsModel(part) || !part.CanAddr() {
+			continue
+		}
+		if written := c.of(m.Schema, part); len(written) > 0 && c.agree(m.Version, part, written) {
+			c.advance(m, part, written)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
+	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/value"
 )
@@ -28,16 +29,11 @@ func eachModel(target reflect.Value, do func(index int, model reflect.Value) err
 	return nil
 }
 
-// isOurs reports whether a value is a model of the call's type.
-func (c *Call) isOurs(model reflect.Value) bool {
-	return model.Kind() == reflect.Struct && model.Type() == c.Model.ModelType
-}
-
 // collect makes rows of the models that a call was given, with their keys, whether or not they have one, and the versions
 // that they hold, which is what they are expected to be at. What is of another type is left out.
 func (c *Call) collect(target reflect.Value, hand []rows.Row) []rows.Row {
 	_ = eachModel(target, func(index int, model reflect.Value) error {
-		if c.isOurs(model) {
+		if c.Model.IsModel(model) {
 			hand = append(hand, c.rowOf(index, model))
 		}
 		return nil
@@ -58,31 +54,19 @@ func (c *Call) rowOf(index int, model reflect.Value) rows.Row {
 func (c *Call) candidates() []rows.Row {
 	hand := c.collect(c.Stmt.ReflectValue, nil)
 	for i := range hand {
-		hand[i].HasOwnKey = c.hasGivenKey(hand[i].Model)
+		hand[i].HasOwnKey = hasGivenKey(&c.Site, hand[i].Model)
 	}
 	return hand
 }
 
 // hasGivenKey reports whether a model has the part of its key that the database would generate.
-func (c *Call) hasGivenKey(model reflect.Value) bool {
-	key := c.Model.PrioritizedPrimaryField
+func hasGivenKey(s *rows.Site, model reflect.Value) bool {
+	key := s.Model.PrioritizedPrimaryField
 	if key == nil {
 		return true
 	}
-	_, isZero := key.ValueOf(c.Ctx, model)
+	_, isZero := key.ValueOf(s.Ctx, model)
 	return !isZero
-}
-
-// hasKey reports whether any part of a model's primary key is set.
-func (c *Call) hasKey(model reflect.Value) bool {
-	return slices.ContainsFunc(c.Model.PrimaryFields, func(field *schema.Field) bool {
-		_, isZero := field.ValueOf(c.Ctx, model)
-		return !isZero
-	})
-}
-
-func (c *Call) unloaded(hand []rows.Row) []rows.Row {
-	return slices.DeleteFunc(hand, func(r rows.Row) bool { return !c.Model.Version.Kind.IsZero(r.Before) })
 }
 
 // planFor finds out which rows the call is about and which version each is expected to be at: the first of Expect, the
@@ -152,50 +136,23 @@ func keyed(hand []*rows.Row) []*rows.Row {
 	return slices.DeleteFunc(slices.Clone(hand), func(r *rows.Row) bool { return r.Key == nil })
 }
 
-// firstVersions returns the versions to insert: a preset one is kept, and the database makes its own.
-func (c *Call) firstVersions(hand []rows.Row) ([]any, error) {
-	firsts := make([]any, len(hand))
-	for i, r := range hand {
-		if firsts[i] = r.Before; c.Model.Version.ByDatabase {
-			continue
-		}
-		first, err := c.firstOf(r.Model, r.Before)
-		if err != nil {
-			return nil, err
-		}
-		firsts[i] = first
-	}
-	return firsts, nil
-}
-
 // setNext asks for the version after the expected one of every row. An error stops the write before anything is sent.
 func (p *plan) setNext(hand ...*rows.Row) error {
 	if p.switches.Unchecked && !p.Model.Version.IsAdvancedInSQL() {
 		return nil // the rows are read first
 	}
 	for _, r := range hand {
-		if err := p.setNextAfter(r, r.Expected); err != nil {
+		if err := p.SetNextAfter(r, r.Expected); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// setNextAfter asks for the version of a row after another one, unless the database gives it.
-func (c *Call) setNextAfter(r *rows.Row, version any) (err error) {
-	if c.Model.Version.ByDatabase {
-		return nil
-	}
-	if r.Next, err = c.NextKind(version).Next(c.Ctx, version); err != nil {
-		return c.versionError(err)
-	}
-	return nil
-}
-
-// givenMaps returns what the call was given in place of models: a map, a slice of them, or another slice or map. It is nil for
+// givenMaps returns what a statement was given in place of models: a map, a slice of them, or another slice or map. It is nil for
 // a model, which must not be taken out of its reflect.Value: that copies it.
-func (c *Call) givenMaps() any {
-	dest := value.Indirect(reflect.ValueOf(c.Stmt.Dest))
+func givenMaps(stmt *gorm.Statement) any {
+	dest := value.Indirect(reflect.ValueOf(stmt.Dest))
 	if dest.Kind() != reflect.Map && dest.Kind() != reflect.Slice {
 		return nil
 	}
@@ -203,13 +160,13 @@ func (c *Call) givenMaps() any {
 }
 
 // conflictFields returns what an upsert compares to find out whether a row is there.
-func (c *Call) conflictFields(conflict clause.OnConflict) []*schema.Field {
+func conflictFields(m *model.Model, conflict clause.OnConflict) []*schema.Field {
 	if len(conflict.Columns) == 0 {
-		return c.Model.PrimaryFields
+		return m.PrimaryFields
 	}
 	fields := make([]*schema.Field, 0, len(conflict.Columns))
 	for _, column := range conflict.Columns {
-		if field := c.Model.LookUpField(column.Name); field != nil {
+		if field := m.LookUpField(column.Name); field != nil {
 			fields = append(fields, field)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -40,123 +39,127 @@ func (p *plan) namesModels() bool {
 	return len(p.rows) > 0 && p.rows[0].Key != nil
 }
 
-// withoutVersion drops the version that a payload tried to set, and from a whole row the columns that are unversioned.
-// What is left then, if it is automatic timestamps at most, is nothing; a Save of a model that has no other columns
-// still writes the next version.
-func (c *Call) withoutVersion(set clause.Set) (clause.Set, error) {
-	kept, others := c.roomForSet(len(set)+1), 0
+// updatePayload is what an UPDATE was given to set: a map, a struct, or a SET of the caller's.
+type updatePayload struct {
+	*rows.Site
+	set  clause.Set // the caller's SET
+	sets bool       // there is one
+}
+
+func (c *Call) payload() updatePayload {
+	given, sets := c.before.of("SET")
+	set, _ := given.Expression.(clause.Set)
+	return updatePayload{&c.Site, set, sets}
+}
+
+// withoutVersion drops the version that the payload tried to set, and from a whole row the columns that are unversioned.
+// What is left then, if it is automatic timestamps at most, is nothing. A Save of a model that has no other columns still
+// writes the next version. The assignments that are left are put in room.
+func (u updatePayload) withoutVersion(set, room clause.Set) (clause.Set, error) {
+	kept, others := room, 0
 	for _, assignment := range set {
-		if c.isVersionColumn(assignment.Column.Name) || c.isLeftOut(assignment.Column.Name) {
+		if u.Model.IsVersionColumn(assignment.Column.Name) || u.isLeftOut(assignment.Column.Name) {
 			continue
 		}
 		kept = append(kept, assignment)
-		if !c.isTimestamp(assignment) {
+		if !u.isTimestamp(assignment) {
 			others++
 		}
 	}
-	if len(kept) < len(set) && others == 0 && !c.isWholeRow() {
-		return nil, c.versionAlone(set)
+	if len(kept) < len(set) && others == 0 && !isWholeRow(u.Stmt) {
+		return nil, versionAlone(u.Model, set)
 	}
 	return kept, nil
 }
 
+// versionAlone reports as an error a write of nothing but the version, as an expression: it would be left out, and nothing
+// would happen.
+func versionAlone(m *model.Model, set clause.Set) error {
+	for _, assignment := range set {
+		if m.IsVersionColumn(assignment.Column.Name) && clauses.IsExpression(assignment.Value) {
+			return fmt.Errorf("occ: model %s, field %s: a write of the version alone, as an expression: call occ.Touch to write the next version and nothing else: %w",
+				m.Name, m.Version.Name, gorm.ErrInvalidData)
+		}
+	}
+	return nil
+}
+
 // isLeftOut reports whether a column is an unversioned one in the write of a whole model: a stale copy must not overwrite
 // it. Naming the column in Select writes it.
-func (c *Call) isLeftOut(column string) bool {
-	if !c.Model.HasUnversioned || !c.writesModel() {
+func (u updatePayload) isLeftOut(column string) bool {
+	if !u.Model.HasUnversioned || !writesModel(u.Site) {
 		return false
 	}
-	field := c.Model.LookUpField(column)
+	field := u.Model.LookUpField(column)
 	return field != nil && kind.IsUnversioned(field) &&
-		!slices.Contains(c.Stmt.Selects, field.DBName) && !slices.Contains(c.Stmt.Selects, field.Name)
+		!slices.Contains(u.Stmt.Selects, field.DBName) && !slices.Contains(u.Stmt.Selects, field.Name)
 }
 
-// writesModel reports whether the payload of the call is the model itself: Save(&m), Updates(&m), and Updates(m) by value.
-func (c *Call) writesModel() bool {
-	if c.destIsModel() || slices.Contains(c.Stmt.Selects, "*") {
+// writesModel reports whether the payload of a statement is the model itself: Save(&m), Updates(&m), and Updates(m) by value.
+func writesModel(s *rows.Site) bool {
+	if destIsModel(s.Stmt) || slices.Contains(s.Stmt.Selects, "*") {
 		return true
 	}
-	dest := reflect.ValueOf(c.Stmt.Dest)
-	return dest.Kind() == reflect.Struct && dest.Type() == c.Model.ModelType &&
-		reflect.TypeOf(c.Stmt.Model) == dest.Type() && c.KeyOf(dest) != nil
+	dest := reflect.ValueOf(s.Stmt.Dest)
+	return s.Model.IsModel(dest) && reflect.TypeOf(s.Stmt.Model) == dest.Type() && s.KeyOf(dest) != nil
 }
 
-// isVersionColumn reports whether a name is the version's column, by any name that GORM or the database takes for it.
-func (c *Call) isVersionColumn(name string) bool {
-	version := c.Model.Version
-	if version == nil || version.DBName == "" {
-		return false
-	}
-	if name == version.DBName {
-		return true
-	}
-	if field := c.Model.LookUpField(name); field != nil {
-		return field.DBName == version.DBName
-	}
-	// databases take a name in other letters, in quotes and with its table too, GORM's schema does not
-	name = model.Unquoted.Replace(name)
-	return strings.EqualFold(name[strings.LastIndexByte(name, '.')+1:], version.DBName)
+// isWholeRow reports whether a statement writes all columns of the model itself, as Save does.
+func isWholeRow(stmt *gorm.Statement) bool {
+	return len(stmt.Selects) == 1 && stmt.Selects[0] == "*" && destIsModel(stmt)
 }
 
-// isWholeRow reports whether the call writes all columns of the model itself, as Save does.
-func (c *Call) isWholeRow() bool {
-	return len(c.Stmt.Selects) == 1 && c.Stmt.Selects[0] == "*" && c.destIsModel()
-}
-
-func (c *Call) destIsModel() bool {
-	dest, model := reflect.ValueOf(c.Stmt.Dest), reflect.ValueOf(c.Stmt.Model)
+func destIsModel(stmt *gorm.Statement) bool {
+	dest, model := reflect.ValueOf(stmt.Dest), reflect.ValueOf(stmt.Model)
 	return dest.Kind() == reflect.Pointer && model.Kind() == reflect.Pointer && dest.Pointer() == model.Pointer()
 }
 
 // leavesVersion reports whether the assignments touch only unversioned columns and automatic timestamps, so that the write
 // neither compares nor advances the version.
 func (c *Call) leavesVersion(set clause.Set) bool {
+	payload := c.payload()
 	for _, assignment := range set {
 		field := c.Model.LookUpField(assignment.Column.Name)
-		if !c.isTimestamp(assignment) && (field == nil || !kind.IsUnversioned(field)) {
+		if !payload.isTimestamp(assignment) && (field == nil || !kind.IsUnversioned(field)) {
 			return false
 		}
 	}
-	return !c.isWholeRow() && c.switches.Touch == nil
+	return !isWholeRow(c.Stmt) && c.switches.Touch == nil
 }
 
 // isTimestamp reports whether GORM sets a column to the current time, unless the caller set it by name.
-func (c *Call) isTimestamp(assignment clause.Assignment) bool {
-	if !c.Model.HasTimestamps {
+func (u updatePayload) isTimestamp(assignment clause.Assignment) bool {
+	if !u.Model.HasTimestamps {
 		return false
 	}
-	field := c.Model.LookUpField(assignment.Column.Name)
-	if field == nil || field.AutoUpdateTime == 0 || c.Stmt.SkipHooks || c.Model.Compares() != nil && snapshot.IsToken(field) {
+	field := u.Model.LookUpField(assignment.Column.Name)
+	if field == nil || field.AutoUpdateTime == 0 || u.Stmt.SkipHooks || u.Model.Compares() != nil && snapshot.IsToken(field) || u.sets {
 		return false
 	}
-	if _, given := c.clausesBefore("SET"); given {
-		return false
-	}
-	payload, _ := c.givenMaps().(map[string]any)
-	return payload[field.Name] == nil && payload[field.DBName] == nil
+	named, _ := givenMaps(u.Stmt).(map[string]any)
+	return named[field.Name] == nil && named[field.DBName] == nil
 }
 
-// payloadVersion is the version that the payload of an update carries, which says what it was based on; nil if none.
-func (c *Call) payloadVersion() (version any, err error) {
-	if given, ok := c.clausesBefore("SET"); ok {
-		set, _ := given.Expression.(clause.Set)
-		for _, assignment := range set {
-			if version, err = c.orVersion(version, assignment.Column.Name, assignment.Value); err != nil {
+// version returns the version that the payload carries, which says what it was based on; nil if none.
+func (u updatePayload) version() (version any, err error) {
+	if u.sets {
+		for _, assignment := range u.set {
+			if version, err = orVersion(u.Model, version, assignment.Column.Name, assignment.Value); err != nil {
 				return nil, err
 			}
 		}
 		return version, nil
 	}
-	payload := value.Indirect(reflect.ValueOf(c.Stmt.Dest))
+	payload := value.Indirect(reflect.ValueOf(u.Stmt.Dest))
 	if !payload.IsValid() {
 		return nil, nil
 	}
-	values, ok := c.givenMaps().(map[string]any)
+	values, ok := givenMaps(u.Stmt).(map[string]any)
 	if !ok {
-		return c.versionOfStruct(payload), nil
+		return u.versionOfStruct(payload), nil
 	}
 	for name, value := range values {
-		if version, err = c.orVersion(version, name, value); err != nil {
+		if version, err = orVersion(u.Model, version, name, value); err != nil {
 			return nil, err
 		}
 	}
@@ -165,37 +168,37 @@ func (c *Call) payloadVersion() (version any, err error) {
 
 // orVersion is the version found so far in a payload, or the one that its next column holds: two of them, under two of the
 // column's names, do not say what the payload was based on.
-func (c *Call) orVersion(found any, column string, value any) (any, error) {
-	if value == nil || !c.isVersionColumn(column) || clauses.IsExpression(value) {
+func orVersion(m *model.Model, found any, column string, value any) (any, error) {
+	if value == nil || !m.IsVersionColumn(column) || clauses.IsExpression(value) {
 		return found, nil
 	}
 	if found != nil && !reflect.DeepEqual(found, value) {
-		return nil, fmt.Errorf("occ: model %s, field %s: the payload holds two versions: keep one", c.Model.Name, c.Model.Version.Name)
+		return nil, fmt.Errorf("occ: model %s, field %s: the payload holds two versions: keep one", m.Name, m.Version.Name)
 	}
 	return value, nil
 }
 
 // versionOfStruct finds the version in a struct that updates another model, of the same type or not.
-func (c *Call) versionOfStruct(payload reflect.Value) any {
-	if payload.Kind() != reflect.Struct || payload.Type() == c.Model.ModelType && c.destIsModel() || c.Model.Version == nil {
+func (u updatePayload) versionOfStruct(payload reflect.Value) any {
+	if payload.Kind() != reflect.Struct || payload.Type() == u.Model.ModelType && destIsModel(u.Stmt) || u.Model.Version == nil {
 		return nil
 	}
-	s := c.Model.Schema
-	if c.Model.Compares() != nil {
-		return c.snapshotOfStruct(payload)
+	s := u.Model.Schema
+	if u.Model.Compares() != nil {
+		return snapshotOf(u.Model, payload)
 	}
 	if payload.Type() != s.ModelType {
-		parsed := &gorm.Statement{DB: c.DB}
-		if parsed.Parse(c.Stmt.Dest) != nil {
+		parsed := &gorm.Statement{DB: u.DB}
+		if parsed.Parse(u.Stmt.Dest) != nil {
 			return nil
 		}
 		s = parsed.Schema
 	}
-	field := s.LookUpField(c.Model.Version.DBName)
+	field := s.LookUpField(u.Model.Version.DBName)
 	if field == nil {
 		return nil
 	}
-	if version, isZero := field.ValueOf(c.Ctx, payload); !isZero {
+	if version, isZero := field.ValueOf(u.Ctx, payload); !isZero {
 		return version
 	}
 	return nil
@@ -203,8 +206,11 @@ func (c *Call) versionOfStruct(payload reflect.Value) any {
 
 // andVersion adds the version to what a statement sets, unless the database writes it.
 func (c *Call) andVersion(set clause.Set, version any) clause.Set {
-	if c.Model.Version.ByDatabase {
-		return c.nonEmpty(set)
+	switch {
+	case c.Model.Version.ByDatabase && c.isDelete():
+		return set
+	case c.Model.Version.ByDatabase:
+		return nonEmpty(c.Model, set)
 	}
 	if _, inSQL := version.(clause.Expression); !inSQL {
 		version = c.Model.Version.Kind.Bind(version)
@@ -227,12 +233,12 @@ func (p *plan) isUnchecked(r *rows.Row) bool {
 	return p.switches.Unchecked || p.Plugin.BlindWrites && !p.expects && p.Model.Version.Kind.IsZero(r.Expected)
 }
 
-// snapshotOfStruct is the snapshot in the payload of an update, which says what it was based on; nil if none.
-func (c *Call) snapshotOfStruct(payload reflect.Value) any {
-	if payload.Type() != c.Model.ModelType {
+// snapshotOf returns the snapshot in the payload of an update, which says what it was based on; nil if none.
+func snapshotOf(m *model.Model, payload reflect.Value) any {
+	if payload.Type() != m.ModelType {
 		return nil
 	}
-	if image := c.Model.Snapshot.Of(payload); image != nil {
+	if image := m.Snapshot.Of(payload); image != nil {
 		return image
 	}
 	return nil

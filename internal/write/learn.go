@@ -17,7 +17,7 @@ func (p *plan) giveReturned(returned []reflect.Value, hand []*rows.Row) error {
 	if len(returned) == 0 {
 		return nil
 	}
-	given, _ := p.clausesBefore("RETURNING")
+	given, _ := p.before.of("RETURNING")
 	returning, _ := given.Expression.(clause.Returning)
 	fields, byKey := p.by.Fields(p.Model), make(map[string]reflect.Value, len(returned))
 	for _, model := range returned {
@@ -28,7 +28,7 @@ func (p *plan) giveReturned(returned []reflect.Value, hand []*rows.Row) error {
 		if !ok {
 			continue
 		}
-		if err := p.copyColumns(returning.Columns, model, r); err != nil {
+		if err := copyColumns(&p.Site, returning.Columns, model, r); err != nil {
 			return err
 		}
 	}
@@ -37,25 +37,25 @@ func (p *plan) giveReturned(returned []reflect.Value, hand []*rows.Row) error {
 
 // copyColumns copies columns, all of them where none is named, from a model to those of a row. The version is not copied:
 // it is advanced.
-func (c *Call) copyColumns(columns []clause.Column, from reflect.Value, to *rows.Row) error {
+func copyColumns(s *rows.Site, columns []clause.Column, from reflect.Value, to *rows.Row) error {
 	names := make([]string, 0, len(columns))
 	for _, column := range columns {
 		names = append(names, column.Name)
 	}
 	if len(names) == 0 || slices.Contains(names, "*") {
-		names = c.Model.DBNames
+		names = s.Model.DBNames
 	}
 	for _, name := range names {
-		field := c.Model.LookUpField(name)
-		if field == nil || !field.Readable || field == c.Model.Version.Field {
+		field := s.Model.LookUpField(name)
+		if field == nil || !field.Readable || field == s.Model.Version.Field {
 			continue
 		}
-		value, _ := field.ValueOf(c.Ctx, from)
+		value, _ := field.ValueOf(s.Ctx, from)
 		for _, r := range to.All() {
 			if !r.Model.CanAddr() {
 				continue
 			}
-			if err := field.Set(c.Ctx, r.Model, value); err != nil {
+			if err := field.Set(s.Ctx, r.Model, value); err != nil {
 				return err
 			}
 		}
@@ -94,7 +94,7 @@ func (p *plan) learnUnchanged(r *rows.Row) error {
 		return nil
 	}
 	state, err := p.Read(r.Key)
-	if err == nil && p.isInReach(state) {
+	if err == nil && isInReach(p.Stmt, state) {
 		p.advance(r, p.compare.learned(r, state.Version))
 	}
 	return err
@@ -128,7 +128,7 @@ func (p *plan) followStored(hand []*rows.Row) (there []*rows.Row, err error) {
 		if !states[i].IsThere {
 			continue
 		}
-		if err = p.setNextAfter(r, states[i].Version); err != nil {
+		if err = p.SetNextAfter(r, states[i].Version); err != nil {
 			return nil, err
 		}
 		there = append(there, r)
@@ -156,7 +156,7 @@ func (p *plan) learnSnapshot(r *rows.Row, stored any) (err error) {
 		return nil
 	}
 	if stored == nil {
-		stored, err = p.storedSnapshot(p.KeyOf(r.Model))
+		stored, err = storedSnapshot(&p.Site, p.KeyOf(r.Model))
 	}
 	if err == nil {
 		p.advance(r, p.compare.learned(r, stored))
@@ -165,11 +165,11 @@ func (p *plan) learnSnapshot(r *rows.Row, stored any) (err error) {
 }
 
 // storedSnapshot reads a row; what is not there has no snapshot.
-func (c *Call) storedSnapshot(key []any) (*snapshot.Image, error) {
+func storedSnapshot(s *rows.Site, key []any) (*snapshot.Image, error) {
 	if key == nil {
 		return nil, nil
 	}
-	state, err := c.Read(key)
+	state, err := s.Read(key)
 	image, _ := state.Version.(*snapshot.Image)
 	return image, err
 }

@@ -136,7 +136,7 @@ func (e *Engine) openWrite(db *gorm.DB, m *model.Model, op conflict.Op) error {
 // begin fills in where a call works.
 func (c *Call) begin(e *Engine, db *gorm.DB, m *model.Model, op conflict.Op) {
 	c.Plugin, c.DB, c.Stmt, c.Ctx, c.Dialect, c.Model, c.op = e, db, db.Statement, db.Statement.Context, e.Dialect, m, op
-	c.clauses = c.room.clauses[:0]
+	c.before = keptClauses{db.Statement, c.room.clauses[:0]}
 }
 
 // newCall makes a call that does not come through GORM's callbacks.
@@ -272,7 +272,7 @@ func (e *Engine) close(db *gorm.DB) {
 	if !ok || c.Stmt != db.Statement {
 		return
 	}
-	c.followCopies()
+	c.advanceCopies()
 	c.closeUnit()
 	db.Error = c.sayAll(e.sayOnce(db.Error))
 	if db.Error != nil && len(c.memories) > 0 && c.startedTransaction() {

@@ -8,22 +8,32 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
-// Which row an INSERT ... ON CONFLICT meets is the database's to say: a partial index, an expression or a collation decide
+// Which row an INSERT ... ON CONFLICT finds is the database's to say: a partial index, an expression or a collation decide
 // with it. The upsert of models whose rows have to be known beforehand reads and locks those rows by the same target,
 // sends the caller's own statement, and then looks at the rows that it wrote.
+
+// lockedUpsert is an upsert of models whose rows are locked.
+type lockedUpsert struct {
+	*upsert
+	plan   *plan
+	hand   []*rows.Row
+	states []rows.State // of the rows, before they are written
+	areNew bool         // the models may be inserted all the same, where the database finds no conflict
+}
 
 // overwriteLocked is the upsert of loaded models that no UPDATE can carry: it writes the rows of their conflict target, if
 // those are at the expected versions, and inserts none.
 func (u *upsert) overwriteLocked(p *plan) (int64, error) {
 	u.Counters().Checked.Add(1)
 	if u.DB.DryRun {
-		return u.withModels(modelsOf(p.rows), u.overwrite)
+		return withModels(&u.Site, modelsOf(p.rows), u.overwrite)
 	}
 	return u.allOrNone(func() (int64, error) {
-		hand, states, err := p.lockTarget(u.given)
+		hand, states, err := u.lockTarget(p)
 		if err != nil {
 			return 0, err
 		}
@@ -33,7 +43,8 @@ func (u *upsert) overwriteLocked(p *plan) (int64, error) {
 		if !p.areCurrent(hand, states) {
 			return 0, p.refuseRows(hand, states)
 		}
-		return u.sendLocked(p, hand, states, false)
+		locked := lockedUpsert{upsert: u, plan: p, hand: hand, states: states}
+		return locked.send()
 	})
 }
 
@@ -41,11 +52,11 @@ func (u *upsert) overwriteLocked(p *plan) (int64, error) {
 // read and locked, and written with the versions after theirs; the others are inserted.
 func (u *upsert) writeKnown(others []rows.Row) (int64, error) {
 	p := u.planOf(others)
-	there, states, missing, err := p.lockStored(u.given)
+	there, states, missing, err := u.lockStored(p)
 	if err != nil {
 		return 0, err
 	}
-	send := func() (int64, error) { return u.sendLocked(p, there, states, true) }
+	locked := lockedUpsert{upsert: u, plan: p, hand: there, states: states, areNew: true}
 	insert := func() (int64, error) {
 		if len(missing) == 0 {
 			return 0, nil
@@ -54,35 +65,35 @@ func (u *upsert) writeKnown(others []rows.Row) (int64, error) {
 		for i, r := range missing {
 			models[i] = r.Model
 		}
-		return u.insertInstead(func() (int64, error) { return u.withModels(models, u.insert) })
+		return u.insertInstead(func() (int64, error) { return withModels(&u.Site, models, u.insert) })
 	}
-	return inTurn(send, insert)
+	return inTurn(locked.send, insert)
 }
 
-// target returns how rows are found by a conflict target: by its columns and, of a partial index, its condition.
-func (c *Call) target(conflict clause.OnConflict) (rows.Lookup, error) {
-	if !c.isTargetKnown(conflict) {
+// byTarget returns how rows are found by a conflict target: by its columns and, of a partial index, its condition.
+func byTarget(s *rows.Site, conflict clause.OnConflict) (rows.Lookup, error) {
+	if !isTargetKnown(s, conflict) {
 		return rows.Lookup{}, fmt.Errorf("occ: model %s: the rows of this conflict target cannot be compared: name the plain columns of a unique index in OnConflict.Columns: %w",
-			c.Model.Name, gorm.ErrInvalidData)
+			s.Model.Name, gorm.ErrInvalidData)
 	}
-	by := rows.Lookup{Identity: c.conflictFields(conflict)}
-	if c.Dialect.ConflictTarget {
+	by := rows.Lookup{Identity: conflictFields(s.Model, conflict)}
+	if s.Dialect.ConflictTarget {
 		by.Target = conflict.TargetWhere.Exprs
 	}
 	return by, nil
 }
 
 // isTargetKnown reports whether a conflict target is columns of the model, not a constraint or expressions.
-func (c *Call) isTargetKnown(conflict clause.OnConflict) bool {
-	if !c.Dialect.ConflictTarget {
-		return len(c.conflictFields(conflict)) > 0 // it minds every unique key, and names none
+func isTargetKnown(s *rows.Site, conflict clause.OnConflict) bool {
+	if !s.Dialect.ConflictTarget {
+		return len(conflictFields(s.Model, conflict)) > 0 // it minds every unique key, and names none
 	}
 	for _, column := range conflict.Columns {
-		if column.Raw || c.Model.LookUpField(column.Name) == nil {
+		if column.Raw || s.Model.LookUpField(column.Name) == nil {
 			return false
 		}
 	}
-	return conflict.OnConstraint == "" && len(c.conflictFields(conflict)) > 0
+	return conflict.OnConstraint == "" && len(conflictFields(s.Model, conflict)) > 0
 }
 
 // keyedByTarget gives the rows of the plan what their models hold in the columns of the target, as their keys, and returns
@@ -95,13 +106,13 @@ func (p *plan) keyedByTarget() []*rows.Row {
 	return keyed(hand)
 }
 
-// lockTarget has the rows of a plan be found by a conflict target, locks them and reads their states.
-func (p *plan) lockTarget(conflict clause.OnConflict) (hand []*rows.Row, states []rows.State, err error) {
-	if p.by, err = p.target(conflict); err != nil {
+// lockTarget has the rows of a plan be found by the conflict target, locks them and reads their states.
+func (u *upsert) lockTarget(p *plan) (hand []*rows.Row, states []rows.State, err error) {
+	if p.by, err = byTarget(&u.Site, u.given); err != nil {
 		return nil, nil, err
 	}
 	if hand = p.keyedByTarget(); len(hand) < len(p.rows) {
-		return nil, nil, p.errNoTarget()
+		return nil, nil, errNoTarget(u.Model)
 	}
 	if states, err = p.lock(hand); err != nil {
 		return nil, nil, p.orRefusal(err, hand...)
@@ -109,9 +120,9 @@ func (p *plan) lockTarget(conflict clause.OnConflict) (hand []*rows.Row, states 
 	return hand, states, nil
 }
 
-// lockStored divides the models into those whose rows are there, with their states, and those whose rows are not.
-func (p *plan) lockStored(conflict clause.OnConflict) (there []*rows.Row, theirs []rows.State, missing []*rows.Row, err error) {
-	if p.by, err = p.target(conflict); err != nil {
+// lockStored divides the models of a plan into those whose rows are there, with their states, and those whose rows are not.
+func (u *upsert) lockStored(p *plan) (there []*rows.Row, theirs []rows.State, missing []*rows.Row, err error) {
+	if p.by, err = byTarget(&u.Site, u.given); err != nil {
 		return nil, nil, nil, err
 	}
 	found := p.keyedByTarget()
@@ -133,19 +144,20 @@ func (p *plan) lockStored(conflict clause.OnConflict) (there []*rows.Row, theirs
 	return there, theirs, missing, nil
 }
 
-// sendLocked sends the caller's INSERT ... ON CONFLICT for models whose rows are locked. New models may be inserted all the
-// same, where the database finds no conflict.
-func (u *upsert) sendLocked(p *plan, hand []*rows.Row, states []rows.State, areNew bool) (affected int64, err error) {
-	if err := p.checkKeys(hand, states); err != nil {
+// send sends the caller's INSERT ... ON CONFLICT.
+func (l *lockedUpsert) send() (affected int64, err error) {
+	if err := l.checkKeys(); err != nil {
 		return 0, err
 	}
-	hand, states = p.onceByKey(hand, states)
-	size := max(1, len(hand))
-	if !u.Model.Version.IsAdvancedInSQL() {
+	l.dropTwins()
+	size := max(1, len(l.hand))
+	if !l.Model.Version.IsAdvancedInSQL() {
 		size = 1 // each has a next version of its own
 	}
-	for i := 0; i < len(hand); i += size {
-		n, err := u.sendLockedPart(p, hand[i:i+size], states[i:i+size], areNew)
+	for i := 0; i < len(l.hand); i += size {
+		part := *l
+		part.hand, part.states = l.hand[i:i+size], l.states[i:i+size]
+		n, err := part.sendPart()
 		if err != nil {
 			return 0, err
 		}
@@ -156,75 +168,77 @@ func (u *upsert) sendLocked(p *plan, hand []*rows.Row, states []rows.State, areN
 
 // checkKeys makes sure that the rows of the conflict target are those of the models' own primary keys, where they have
 // one: else a model would hold the version of another row than the one that its key names.
-func (c *Call) checkKeys(hand []*rows.Row, states []rows.State) error {
-	for i, r := range hand {
-		if c.isOwnRow(r.Model, states[i]) {
+func (l *lockedUpsert) checkKeys() error {
+	for i, r := range l.hand {
+		if isOwnRow(&l.Site, r.Model, l.states[i]) {
 			continue
 		}
-		other := &rows.Row{Model: r.Model, Key: c.KeyOf(r.Model)}
-		named, err := c.ReadRows(rows.Query{}, []*rows.Row{other})
+		other := &rows.Row{Model: r.Model, Key: l.KeyOf(r.Model)}
+		named, err := l.ReadRows(rows.Query{}, []*rows.Row{other})
 		if err != nil {
 			return err
 		}
-		if !named[0].IsThere || !c.isOwnRow(named[0].Model, states[i]) {
+		if !named[0].IsThere || !isOwnRow(&l.Site, named[0].Model, l.states[i]) {
 			return fmt.Errorf("occ: model %s, element %d: the row with its conflict columns has another primary key: load that row: %w",
-				c.Model.Name, r.Index, gorm.ErrInvalidData)
+				l.Model.Name, r.Index, gorm.ErrInvalidData)
 		}
 	}
 	return nil
 }
 
 // isOwnRow reports whether a model has the key of a row, or none.
-func (c *Call) isOwnRow(model reflect.Value, state rows.State) bool {
-	fields := c.Model.PrimaryFields
-	return !c.hasKey(model) || c.KeyText(model, fields) == c.KeyText(state.Model, fields)
+func isOwnRow(s *rows.Site, model reflect.Value, state rows.State) bool {
+	fields := s.Model.PrimaryFields
+	return !s.HasKey(model) || s.KeyText(model, fields) == s.KeyText(state.Model, fields)
 }
 
-// onceByKey returns the rows, each once as the database tells them apart: of several models of one row, the last one is
+// dropTwins leaves the rows, each once as the database tells them apart: of several models of one row, the last one is
 // written and the others follow it.
-func (c *Call) onceByKey(hand []*rows.Row, states []rows.State) (once []*rows.Row, theirs []rows.State) {
+func (l *lockedUpsert) dropTwins() {
+	var once []*rows.Row
+	var theirs []rows.State
 	first := map[string]*rows.Row{}
-	for i, r := range hand {
-		key := c.KeyText(states[i].Model, c.Model.PrimaryFields)
+	for i, r := range l.hand {
+		key := l.KeyText(l.states[i].Model, l.Model.PrimaryFields)
 		if twin := first[key]; twin != nil {
 			twin.Copies = append(twin.Copies, r)
 			continue
 		}
 		first[key] = r
-		once, theirs = append(once, r), append(theirs, states[i])
+		once, theirs = append(once, r), append(theirs, l.states[i])
 	}
-	return once, theirs
+	l.hand, l.states = once, theirs
 }
 
-func (u *upsert) sendLockedPart(p *plan, hand []*rows.Row, states []rows.State, areNew bool) (int64, error) {
-	models := make([]reflect.Value, len(hand))
-	for i, r := range hand {
+func (l *lockedUpsert) sendPart() (int64, error) {
+	models := make([]reflect.Value, len(l.hand))
+	for i, r := range l.hand {
 		models[i] = r.Latest()
-		if err := p.setNextAfter(r, r.Expected); err != nil {
+		if err := l.SetNextAfter(r, r.Expected); err != nil {
 			return 0, err
 		}
 	}
-	return u.withModels(models, func() (int64, error) {
-		written, built, affected, err := u.sendApart(p.nextAfter(hand[0]))
+	return withModels(&l.Site, models, func() (int64, error) {
+		written, built, affected, err := l.sendApart(nextOf(l.Model, l.hand[0]))
 		if err != nil {
 			return 0, err
 		}
-		return affected, p.learnLocked(built, hand, states, written, areNew)
+		return affected, l.learn(built, written)
 	})
 }
 
-// nextAfter returns the version that a statement gives a row: nil where SQL makes it.
-func (c *Call) nextAfter(r *rows.Row) any {
-	if c.Model.Version.IsAdvancedInSQL() {
+// nextOf returns the version that a statement gives a row: nil where SQL makes it.
+func nextOf(m *model.Model, r *rows.Row) any {
+	if m.Version.IsAdvancedInSQL() {
 		return nil
 	}
-	return c.Model.Version.Kind.Bind(r.Next)
+	return m.Version.Kind.Bind(r.Next)
 }
 
 // sendApart sends the upsert of the statement's models and returns the rows that came back, in models of their own.
 func (u *upsert) sendApart(next any) (written reflect.Value, built clause.OnConflict, affected int64, err error) {
 	if u.Model.Version.ByDatabase && u.Model.Compares() == nil {
-		defer u.leaveOut(u.withoutVersions())()
+		defer u.unversioned().leaveOut()()
 	}
 	numbered, err := u.numberInserted()
 	defer numbered.putBack()
@@ -242,64 +256,75 @@ func (u *upsert) sendApart(next any) (written reflect.Value, built clause.OnConf
 // numberInserted gives the models of an upsert their first versions, unless the database does.
 func (u *upsert) numberInserted() (numbering, error) {
 	if u.Model.Version.ByDatabase {
-		return numbering{c: u.Call}, nil
+		return numbering{}, nil
 	}
-	numbered, err := u.number()
+	numbered, err := number(u.newVersions())
 	if err == nil {
-		u.bindInserted()
+		versionColumn{&u.Site}.bind()
 	}
 	return numbered, err
 }
 
-// learnLocked gives the models whose rows a statement has written their keys and versions. A row that was written in place
-// of one that was compared is an error.
-func (p *plan) learnLocked(built clause.OnConflict, hand []*rows.Row, before []rows.State, written reflect.Value, areNew bool) error {
+// learn gives the models whose rows a statement has written their keys and versions. A row that was written in place of one
+// that was compared is an error.
+func (l *lockedUpsert) learn(built clause.OnConflict, written reflect.Value) error {
 	byKey := map[string]reflect.Value{}
 	for i := range written.Len() {
-		byKey[p.KeyText(written.Index(i).Elem(), p.Model.PrimaryFields)] = written.Index(i).Elem()
+		byKey[l.KeyText(written.Index(i).Elem(), l.Model.PrimaryFields)] = written.Index(i).Elem()
 	}
-	now, err := p.readByKey(before)
+	now, err := readByKey(&l.Site, l.states)
 	if err != nil {
 		return err
 	}
-	for i, r := range hand {
-		key := p.KeyText(before[i].Model, p.Model.PrimaryFields)
+	for i, r := range l.hand {
+		key := l.KeyText(l.states[i].Model, l.Model.PrimaryFields)
 		returned, isReturned := byKey[key]
 		delete(byKey, key)
-		if isReturned || !p.returns() && p.hasMoved(before[i], now[i]) {
-			p.learnWritten(r, returned, now[i])
-		} else if !areNew && len(built.Where.Exprs) == 0 && p.sets(built) {
-			return p.errOtherRow(r)
+		if isReturned || !returns(l.Stmt) && l.hasMoved(l.states[i], now[i]) {
+			l.plan.learnWritten(r, returned, now[i])
+		} else if !l.areNew && len(built.Where.Exprs) == 0 && advances(l.Model, built) {
+			return l.errOtherRow(r)
 		}
 	}
-	return p.learnStray(hand, byKey, areNew)
+	return l.learnOthers(byKey)
 }
 
 // hasMoved reports whether a locked row was written, where the statement does not say so.
-func (c *Call) hasMoved(before, now rows.State) bool {
-	if c.Model.Compares() != nil || c.Model.Version.ByDatabase {
+func (l *lockedUpsert) hasMoved(before, now rows.State) bool {
+	if l.Model.Compares() != nil || l.Model.Version.ByDatabase {
 		return now.IsThere
 	}
-	return !c.IsSame(before.Version, now.Version)
+	return !l.IsSame(before.Version, now.Version)
 }
 
-// sets reports whether an upsert moves the version on.
-func (c *Call) sets(conflict clause.OnConflict) bool {
-	return slices.ContainsFunc(conflict.DoUpdates, func(a clause.Assignment) bool { return c.isVersionColumn(a.Column.Name) })
+// learnOthers is for rows that were written and are none of those that were locked: a new model was inserted beside them.
+func (l *lockedUpsert) learnOthers(others map[string]reflect.Value) error {
+	for _, other := range others {
+		if !l.areNew || len(l.hand) != 1 {
+			return l.errOtherRow(l.hand[0])
+		}
+		l.takeOver(l.hand[0].Index, l.hand[0].Latest(), other, nil)
+	}
+	return nil
 }
 
-func (c *Call) errOtherRow(r *rows.Row) error {
+func (l *lockedUpsert) errOtherRow(r *rows.Row) error {
 	return fmt.Errorf("occ: model %s, element %d: the database met another row than the one that was compared: name the columns and the condition of one unique index in OnConflict: %w",
-		c.Model.Name, r.Index, gorm.ErrInvalidData)
+		l.Model.Name, r.Index, gorm.ErrInvalidData)
+}
+
+// advances reports whether an upsert moves the version on.
+func advances(m *model.Model, conflict clause.OnConflict) bool {
+	return slices.ContainsFunc(conflict.DoUpdates, func(a clause.Assignment) bool { return m.IsVersionColumn(a.Column.Name) })
 }
 
 // readByKey reads rows that were read before by their primary keys.
-func (c *Call) readByKey(before []rows.State) ([]rows.State, error) {
+func readByKey(s *rows.Site, before []rows.State) ([]rows.State, error) {
 	hand := make([]*rows.Row, len(before))
 	for i, state := range before {
-		hand[i] = &rows.Row{Model: state.Model, Key: c.AllKeys(state.Model)}
+		hand[i] = &rows.Row{Model: state.Model, Key: s.AllKeys(state.Model)}
 	}
-	return c.ReadRows(rows.Query{}, hand)
+	return s.ReadRows(rows.Query{}, hand)
 }
 
 // learnWritten gives the models of a row what is stored of it now.
@@ -317,15 +342,4 @@ func (p *plan) learnWritten(r *rows.Row, returned reflect.Value, now rows.State)
 		}
 		p.advanceModel(twin, p.compare.learned(twin, now.Version), p.isWhole)
 	}
-}
-
-// learnStray is for a row that was written and is none of those that were locked: a new model was inserted beside them.
-func (c *Call) learnStray(hand []*rows.Row, strays map[string]reflect.Value, areNew bool) error {
-	for _, stray := range strays {
-		if !areNew || len(hand) != 1 {
-			return c.errOtherRow(hand[0])
-		}
-		c.takeOver(hand[0].Index, hand[0].Latest(), stray, nil)
-	}
-	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/snapshot"
 	"github.com/gorm-occ/occ/internal/tx"
-	"github.com/gorm-occ/occ/internal/value"
 )
 
 // advance gives the models of a row the version that was written.
@@ -49,9 +48,7 @@ func (p *plan) putBack() {
 	if p.Model.Version == nil {
 		return
 	}
-	for _, r := range p.rows {
-		p.Model.Version.Put(p.Ctx, r.Model, r.Before)
-	}
+	putVersionsBack(&p.Site, p.rows)
 }
 
 // note keeps a model that the call has written, or is going to delete, from being touched too.
@@ -77,17 +74,11 @@ func (c *Call) remember(r *rows.Row, isWhole bool) {
 // keep is the one ledger of what a rollback puts back: the journal of a transaction that the plugin follows, else the call.
 func (c *Call) keep(m tx.Memory) {
 	if j := c.Plugin.Journals.Of(c.Stmt.ConnPool); j != nil {
-		c.keepIn(j, m)
+		j.Keep(c.Ctx, m)
 		return
 	}
 	if c.memories == nil {
 		c.memories = c.room.memories[:0]
 	}
 	c.memories = append(c.memories, m)
-}
-
-// keepIn adds a memory to a journal, with the key of the row that the model holds.
-func (c *Call) keepIn(j *tx.Journal, m tx.Memory) {
-	m.Key = value.KeyOfModel(c.Ctx, m.Field.Schema, m.Model)
-	j.Memories = append(j.Memories, m)
 }

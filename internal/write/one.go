@@ -105,7 +105,7 @@ func (p *plan) readUnwritten(r *rows.Row) (state rows.State, isRead bool, err er
 func (p *plan) writeByDatabase(set clause.Set, send func(*gorm.DB)) (int64, error) {
 	r := &p.rows[0]
 	if p.Dialect.UpdateReturnsWritten && p.canReturn(r) {
-		p.returnVersion()
+		returnVersion(&p.Site)
 		affected, err := p.run(set, send)
 		if r.Next = p.Model.Version.Of(p.Ctx, r.Model); err != nil {
 			p.putBack()
@@ -124,7 +124,7 @@ func (p *plan) writeByDatabase(set clause.Set, send func(*gorm.DB)) (int64, erro
 
 // isSaveOfNew reports whether an UPDATE is the one with which GORM's Save finds out that a model was not stored before.
 func (p *plan) isSaveOfNew(r *rows.Row) bool {
-	return p.op == conflict.OpUpdate && !p.expects && p.Model.Version.Kind.IsZero(r.Expected) && p.isWholeRow() && tx.CalledBySave()
+	return p.op == conflict.OpUpdate && !p.expects && p.Model.Version.Kind.IsZero(r.Expected) && isWholeRow(p.Stmt) && tx.CalledBySave()
 }
 
 // savingClause marks the INSERT that goes ahead of the one that Save would send.
@@ -191,19 +191,19 @@ func (c *Call) runReturning(set clause.Set, send func(*gorm.DB)) (affected int64
 	if err != nil || c.DB.DryRun {
 		return 0, nil, err
 	}
-	return c.query()
+	return c.Plugin.query(&c.Site)
 }
 
 // query sends the statement that GORM has built, and returns what it returned of the last row.
-func (c *Call) query() (affected int64, stored any, err error) {
-	affected, err = execute(c.DB, c.Plugin.Watched(func(db *gorm.DB) {
-		found, err := c.Stmt.ConnPool.QueryContext(c.Ctx, c.Stmt.SQL.String(), c.Stmt.Vars...)
+func (e *Engine) query(s *rows.Site) (affected int64, stored any, err error) {
+	affected, err = execute(s.DB, e.Watched(func(db *gorm.DB) {
+		found, err := s.Stmt.ConnPool.QueryContext(s.Ctx, s.Stmt.SQL.String(), s.Stmt.Vars...)
 		if db.AddError(err) != nil {
 			return
 		}
 		defer func() { _ = found.Close() }()
 		for found.Next() {
-			version := c.NewVersionScan()
+			version := s.NewVersionScan()
 			if err = version.Scan(found); err == nil {
 				stored, err = version.Value()
 			}
@@ -284,7 +284,7 @@ func (c *Call) startOver() {
 	c.Stmt.Vars = nil
 	delete(c.Stmt.Clauses, "SET")
 	for _, name := range []string{"WHERE", "RETURNING", softDeleteMark} {
-		found, had := c.clausesBefore(name)
-		c.setClause(name, found, had)
+		found, had := c.before.of(name)
+		setClause(c.Stmt, name, found, had)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/clauses"
+	"github.com/gorm-occ/occ/internal/dialect"
 	"github.com/gorm-occ/occ/internal/intent"
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
@@ -17,131 +18,28 @@ import (
 	"github.com/gorm-occ/occ/internal/value"
 )
 
-// touching runs a write of children and then writes the next version of their parents: of those that they had before, and
-// of those that they have now.
-func (p *plan) touching(set clause.Set, write func() (int64, error)) (int64, error) {
-	if len(p.Model.Touches) == 0 || p.DB.DryRun {
-		return write()
-	}
-	before, err := p.children()
-	if err == nil {
-		err = p.lockParents()
-	}
-	if err != nil {
-		return 0, err
-	}
-	affected, err := write()
-	if err != nil || affected == 0 {
-		return 0, err
-	}
-	for _, relation := range p.Model.Touches {
-		after, err := p.childrenAfter(relation, set, before)
-		if err == nil {
-			err = p.touchParents(relation, append(slices.Clone(before), after...))
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-	return affected, nil
+// parents are the rows that the children of a call belong to by one relation.
+type parents struct {
+	call     *Call
+	relation *schema.Relationship
 }
 
-// children reads the keys of the rows that the write is about, and of their parents.
-func (p *plan) children() ([]reflect.Value, error) {
-	if p.isCreate() {
-		return p.childrenInConflict()
-	}
-	if len(p.rows) > 0 {
-		return p.childrenByKey(p.by, p.pointers())
-	}
-	if err := p.LockFirst(); err != nil {
-		return nil, err
-	}
-	states, err := p.ReadMatching(p.matching(), p.foreignKeys()...)
-	return there(states), err
-}
-
-// childrenInConflict returns the rows that an upsert may be about to move from one parent to another.
-func (c *Call) childrenInConflict() ([]reflect.Value, error) {
-	conflict, ok := c.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
-	if !ok || conflict.DoNothing {
-		return nil, nil
-	}
-	by, err := c.target(conflict)
-	if err != nil {
-		return nil, err
-	}
-	hand := c.candidates()
-	for i := range hand {
-		hand[i].Key = c.KeyBy(by.Fields(c.Model), hand[i].Model)
-	}
-	return c.childrenByKey(by, pointersTo(hand))
-}
-
-func (c *Call) childrenByKey(by rows.Lookup, hand []*rows.Row) ([]reflect.Value, error) {
-	hand = keyed(hand)
-	if len(hand) == 0 {
-		return nil, nil
-	}
-	if err := c.LockFirst(); err != nil {
-		return nil, err
-	}
-	by.Own = clause.Clause{} // whatever the conditions say: the row is the child
-	states, err := c.ReadRows(rows.Query{Lookup: by, Fields: c.foreignKeys()}, hand)
-	return there(states), err
-}
-
-// there returns the models of the rows that are there.
-func there(states []rows.State) (models []reflect.Value) {
-	for _, state := range states {
-		if state.IsThere {
-			models = append(models, state.Model)
-		}
-	}
-	return models
-}
-
-func (c *Call) foreignKeys() (fields []*schema.Field) {
-	for _, relation := range c.Model.Touches {
-		for _, reference := range relation.References {
-			fields = append(fields, reference.ForeignKey)
-		}
-	}
-	return fields
-}
-
-// childrenAfter returns the children as they are now, where the write may have given them another parent.
-func (c *Call) childrenAfter(relation *schema.Relationship, set clause.Set, before []reflect.Value) (after []reflect.Value, err error) {
-	if c.isCreate() {
-		return c.created(relation)
-	}
-	moves := slices.ContainsFunc(set, func(assignment clause.Assignment) bool {
-		field := c.Model.LookUpField(assignment.Column.Name)
-		return field != nil && slices.ContainsFunc(relation.References, func(r *schema.Reference) bool { return r.ForeignKey == field })
-	})
-	if !moves {
-		return nil, nil
-	}
-	hand := make([]*rows.Row, len(before))
-	for i, child := range before {
-		hand[i] = &rows.Row{Model: child, Key: c.AllKeys(child)}
-	}
-	return c.childrenByKey(rows.Lookup{}, hand)
-}
+// parentKeys are what children refer to of their parents, by their texts.
+type parentKeys map[string][]any
 
 // created returns the models of a Create; of a map, a model that has its foreign key.
-func (c *Call) created(relation *schema.Relationship) (models []reflect.Value, err error) {
+func (p parents) created() (models []reflect.Value, err error) {
 	given := []map[string]any{}
-	switch dest := c.givenMaps().(type) {
+	switch dest := givenMaps(p.call.Stmt).(type) {
 	case map[string]any:
 		given = append(given, dest)
 	case []map[string]any:
 		given = dest
 	default:
-		return modelsOf(c.candidates()), nil
+		return modelsOf(p.call.candidates()), nil
 	}
 	for _, values := range given {
-		child, err := c.childOfMap(relation, values)
+		child, err := p.childOfMap(values)
 		if err != nil {
 			return nil, err
 		}
@@ -150,54 +48,67 @@ func (c *Call) created(relation *schema.Relationship) (models []reflect.Value, e
 	return models, nil
 }
 
-func (c *Call) childOfMap(relation *schema.Relationship, values map[string]any) (reflect.Value, error) {
-	model := reflect.New(c.Model.ModelType).Elem()
-	for _, reference := range relation.References {
-		for name, value := range values {
-			if field := c.Model.LookUpField(name); field == reference.ForeignKey && !clauses.IsExpression(value) {
-				if err := field.Set(c.Ctx, model, value); err != nil {
-					return model, err
-				}
-			}
+func (p parents) childOfMap(values map[string]any) (reflect.Value, error) {
+	child := reflect.New(p.call.Model.ModelType).Elem()
+	for name, value := range values {
+		field := p.call.Model.LookUpField(name)
+		if !p.isForeignKey(field) || clauses.IsExpression(value) {
+			continue
+		}
+		if err := field.Set(p.call.Ctx, child, value); err != nil {
+			return child, err
 		}
 	}
-	return model, nil
+	return child, nil
 }
 
-// touchParents writes the next version of the parents of children, each once. A parent that comes along with its child and
-// is loaded is compared and learns the version. Rows that the same call writes or deletes by itself are not touched.
-func (c *Call) touchParents(relation *schema.Relationship, children []reflect.Value) error {
-	parents := c.parentsOf(relation, children)
-	loaded := c.loadedParents(relation, parents)
-	for _, key := range parents {
-		parent, err := c.parentModel(relation, key)
+// isForeignKey reports whether a field of the children is part of the relation's foreign key.
+func (p parents) isForeignKey(field *schema.Field) bool {
+	return field != nil && slices.ContainsFunc(p.relation.References, func(r *schema.Reference) bool { return r.ForeignKey == field })
+}
+
+// touch writes the next version of the parents of children, each once. A parent that comes along with its child and is
+// loaded is compared and learns the version. Rows that the same call writes or deletes by itself are not touched.
+func (p parents) touch(children []reflect.Value) error {
+	keys := p.keysOf(children)
+	loaded := p.takeLoaded(keys)
+	for _, key := range keys {
+		parent, err := p.modelWith(key)
 		if err != nil {
 			return err
 		}
-		c.note(parent)
+		p.call.note(parent)
 	}
-	tx := session.Inherit(c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true, Initialized: true}), c.Stmt).Session(&gorm.Session{})
+	tx := session.Inherit(p.call.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true, Initialized: true}), p.call.Stmt).Session(&gorm.Session{})
 	if loaded.Elem().Len() > 0 {
 		if err := touchLoaded(tx, loaded); err != nil {
 			return err
 		}
 	}
-	return c.eachPart(relation, parents, func(find findParents) error {
-		return find(tx.Clauses(&intent.Touch{}).Model(reflect.New(relation.FieldSchema.ModelType).Interface())).
+	return p.eachPart(keys, func(find findParents) error {
+		return find(tx.Clauses(&intent.Touch{}).Model(reflect.New(p.relation.FieldSchema.ModelType).Interface())).
 			UpdateColumns(map[string]any{}).Error
 	})
+}
+
+func touchLoaded(tx *gorm.DB, loaded reflect.Value) error {
+	dest := loaded.Interface()
+	if loaded.Elem().Len() == 1 {
+		dest = loaded.Elem().Index(0).Interface()
+	}
+	return tx.Clauses(&intent.Touch{}).Model(dest).UpdateColumns(map[string]any{}).Error
 }
 
 // findParents gives a statement the conditions by which it finds parents.
 type findParents = func(tx *gorm.DB) *gorm.DB
 
 // eachPart sends statements about parents, each about some of them. One fails where the index that it asks for has been dropped.
-func (c *Call) eachPart(relation *schema.Relationship, parents map[string][]any, send func(find findParents) error) error {
-	site, by := c.siteOf(relation)
-	columns := model.ReferencedColumns(relation)
-	for part := range slices.Chunk(keysInOrder(parents), rows.MaxKeys) {
+func (p parents) eachPart(keys parentKeys, send func(find findParents) error) error {
+	site, by := p.site()
+	columns := model.ReferencedColumns(p.relation)
+	for part := range slices.Chunk(keys.inOrder(), rows.MaxKeys) {
 		find := func(tx *gorm.DB) *gorm.DB {
-			tx = tx.Where(c.haveKeys(columns, part))
+			tx = tx.Where(haveKeys(p.call.Dialect, columns, part))
 			if index := site.ByIndex(&by); index != nil && len(part) > 1 {
 				return tx.Clauses(clauses.ByIndex{Index: index})
 			}
@@ -215,8 +126,8 @@ func (c *Call) eachPart(relation *schema.Relationship, parents map[string][]any,
 }
 
 // haveKeys is the condition that rows have one of several keys. MariaDB finds no rows by an index for a list of keys of several parts.
-func (c *Call) haveKeys(columns []clause.Column, keys []any) clause.Expression {
-	if len(columns) == 1 || !c.Dialect.ValuesFirst {
+func haveKeys(d *dialect.Dialect, columns []clause.Column, keys []any) clause.Expression {
+	if len(columns) == 1 || !d.ValuesFirst {
 		return clause.IN{Column: columns, Values: keys}
 	}
 	anyOf := clauses.AnyOf{}
@@ -230,10 +141,11 @@ func (c *Call) haveKeys(columns []clause.Column, keys []any) clause.Expression {
 	return anyOf
 }
 
-// siteOf is where statements about parents work, and how they find them.
-func (c *Call) siteOf(relation *schema.Relationship) (*rows.Site, rows.Lookup) {
-	m, by := c.Plugin.ModelOfSchema(relation.FieldSchema), rows.Lookup{}
-	for _, reference := range relation.References {
+// site is where statements about parents work, and how they find them.
+func (p parents) site() (*rows.Site, rows.Lookup) {
+	c := p.call
+	m, by := c.Plugin.ModelOfSchema(p.relation.FieldSchema), rows.Lookup{}
+	for _, reference := range p.relation.References {
 		by.Identity = append(by.Identity, reference.PrimaryKey)
 	}
 	tx := session.Inherit(c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}), c.Stmt).Model(m.NewModel())
@@ -241,119 +153,101 @@ func (c *Call) siteOf(relation *schema.Relationship) (*rows.Site, rows.Lookup) {
 	return &rows.Site{DB: tx, Stmt: tx.Statement, Ctx: c.Ctx, Model: m, Dialect: c.Dialect}, by
 }
 
-// parentModel returns a model that has what children refer to of their parent.
-func (c *Call) parentModel(relation *schema.Relationship, key []any) (reflect.Value, error) {
-	parent := reflect.New(relation.FieldSchema.ModelType).Elem()
-	for i, reference := range relation.References {
-		if err := reference.PrimaryKey.Set(c.Ctx, parent, key[i]); err != nil {
+// modelWith returns a model of a parent that has what children refer to.
+func (p parents) modelWith(key []any) (reflect.Value, error) {
+	parent := reflect.New(p.relation.FieldSchema.ModelType).Elem()
+	for i, reference := range p.relation.References {
+		if err := reference.PrimaryKey.Set(p.call.Ctx, parent, key[i]); err != nil {
 			return parent, err
 		}
 	}
 	return parent, nil
 }
 
-func touchLoaded(tx *gorm.DB, parents reflect.Value) error {
-	dest := parents.Interface()
-	if parents.Elem().Len() == 1 {
-		dest = parents.Elem().Index(0).Interface()
-	}
-	return tx.Clauses(&intent.Touch{}).Model(dest).UpdateColumns(map[string]any{}).Error
-}
-
-// parentsOf returns the keys of the parents of children, less those that the call has written already or is going to delete.
-// They are noted as written.
-func (c *Call) parentsOf(relation *schema.Relationship, children []reflect.Value) map[string][]any {
-	parents, written := map[string][]any{}, c.writtenKeys(relation)
+// keysOf returns the keys of the parents of children, less those that the call has written already or is going to delete.
+func (p parents) keysOf(children []reflect.Value) parentKeys {
+	keys, written := parentKeys{}, p.written()
 	for _, child := range children {
-		key, isSet := make([]any, len(relation.References)), true
-		for i, reference := range relation.References {
-			value, isZero := reference.ForeignKey.ValueOf(c.Ctx, child)
+		key, isSet := make([]any, len(p.relation.References)), true
+		for i, reference := range p.relation.References {
+			value, isZero := reference.ForeignKey.ValueOf(p.call.Ctx, child)
 			key[i], isSet = value, isSet && !isZero
 		}
 		if text := value.KeyText(key); isSet && !written[text] {
-			parents[text] = key
-		}
-	}
-	return parents
-}
-
-// writtenKeys returns the keys of the parents that the call that is under way has written, or is going to delete.
-func (c *Call) writtenKeys(relation *schema.Relationship) map[string]bool {
-	keys := map[string]bool{}
-	if j := c.Plugin.Journals.Of(c.Stmt.ConnPool); j != nil {
-		for _, written := range j.Written[relation.FieldSchema.ModelType] {
-			keys[value.KeyText(c.referenced(relation, written))] = true
+			keys[text] = key
 		}
 	}
 	return keys
 }
 
-// loadedParents returns the models of parents, loaded, that came along with their children; they are taken out of parents.
-func (c *Call) loadedParents(relation *schema.Relationship, parents map[string][]any) reflect.Value {
-	loaded := reflect.New(reflect.SliceOf(reflect.PointerTo(relation.FieldSchema.ModelType)))
-	version, found := c.Plugin.ModelOfSchema(relation.FieldSchema).Version, map[string]bool{}
-	_ = eachModel(c.Stmt.ReflectValue, func(_ int, child reflect.Value) error {
-		if child.Kind() != reflect.Struct || child.Type() != c.Model.ModelType {
+// written returns the keys of the parents that the call that is under way has written, or is going to delete, by their texts.
+func (p parents) written() map[string]bool {
+	keys := map[string]bool{}
+	if j := p.call.Plugin.Journals.Of(p.call.Stmt.ConnPool); j != nil {
+		for _, written := range j.Written[p.relation.FieldSchema.ModelType] {
+			keys[p.textOf(written)] = true
+		}
+	}
+	return keys
+}
+
+// takeLoaded returns the models of parents, loaded, that came along with their children, and takes their keys out.
+func (p parents) takeLoaded(keys parentKeys) reflect.Value {
+	loaded := reflect.New(reflect.SliceOf(reflect.PointerTo(p.relation.FieldSchema.ModelType)))
+	version, found := p.call.Plugin.ModelOfSchema(p.relation.FieldSchema).Version, map[string]bool{}
+	_ = eachModel(p.call.Stmt.ReflectValue, func(_ int, child reflect.Value) error {
+		if !p.call.Model.IsModel(child) {
 			return nil
 		}
-		parent := value.Indirect(relation.Field.ReflectValueOf(c.Ctx, child))
-		if !parent.IsValid() || !parent.CanAddr() || version.Kind.IsZero(version.Of(c.Ctx, parent)) {
+		parent := value.Indirect(p.relation.Field.ReflectValueOf(p.call.Ctx, child))
+		if !parent.IsValid() || !parent.CanAddr() || version.Kind.IsZero(version.Of(p.call.Ctx, parent)) {
 			return nil
 		}
-		text := value.KeyText(c.referenced(relation, parent))
-		if _, isParent := parents[text]; isParent {
+		text := p.textOf(parent)
+		if _, isParent := keys[text]; isParent {
 			found[text] = true
 			loaded.Elem().Set(reflect.Append(loaded.Elem(), parent.Addr()))
 		}
 		return nil
 	})
 	for text := range found {
-		delete(parents, text)
+		delete(keys, text)
 	}
 	return loaded
 }
 
-func (c *Call) referenced(relation *schema.Relationship, parent reflect.Value) []any {
-	key := make([]any, len(relation.References))
-	for i, reference := range relation.References {
-		key[i], _ = reference.PrimaryKey.ValueOf(c.Ctx, parent)
+// textOf returns the text of what children refer to of a parent.
+func (p parents) textOf(parent reflect.Value) string {
+	key := make([]any, len(p.relation.References))
+	for i, reference := range p.relation.References {
+		key[i], _ = reference.PrimaryKey.ValueOf(p.call.Ctx, parent)
 	}
-	return key
+	return value.KeyText(key)
 }
 
-// lockParents locks the parents of children that are going to be inserted, where the INSERT would take a share lock on them
-// for the foreign key: two sessions that both have it cannot touch the parent any more.
-func (c *Call) lockParents() error {
-	if !c.isCreate() || !c.Dialect.ForeignKeyLocksParent {
+// lockOfCreated locks the parents of children that are going to be inserted. The INSERT would take a share lock on them for
+// the foreign key, and two sessions that both have it cannot touch the parent any more.
+func (p parents) lockOfCreated() error {
+	children, err := p.created()
+	if err != nil {
+		return err
+	}
+	keys := p.keysOf(children)
+	if len(keys) == 0 {
 		return nil
 	}
-	for _, relation := range c.Model.Touches {
-		children, err := c.created(relation)
-		if err != nil {
-			return err
-		}
-		if parents := c.parentsOf(relation, children); len(parents) > 0 {
-			if err := c.lockReferenced(relation, parents); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (c *Call) lockReferenced(relation *schema.Relationship, parents map[string][]any) error {
-	site, by := c.siteOf(relation)
-	hand := make([]*rows.Row, 0, len(parents))
-	for _, key := range parents {
+	site, by := p.site()
+	hand := make([]*rows.Row, 0, len(keys))
+	for _, key := range keys {
 		hand = append(hand, &rows.Row{Key: key})
 	}
-	_, err := site.ReadRows(rows.Query{Lookup: by, Lock: clause.LockingStrengthUpdate}, hand)
+	_, err = site.ReadRows(rows.Query{Lookup: by, Lock: clause.LockingStrengthUpdate}, hand)
 	return err
 }
 
-// keysInOrder are keys in the order in which every transaction takes them, so that they do not deadlock.
-func keysInOrder(keys map[string][]any) []any {
-	sorted := slices.SortedFunc(maps.Values(keys), func(a, b []any) int { return slices.CompareFunc(a, b, rows.CompareKeyParts) })
+// inOrder returns the keys in the order in which every transaction takes them, so that they do not deadlock.
+func (k parentKeys) inOrder() []any {
+	sorted := slices.SortedFunc(maps.Values(k), func(a, b []any) int { return slices.CompareFunc(a, b, rows.CompareKeyParts) })
 	inOrder := make([]any, len(sorted))
 	for i, key := range sorted {
 		inOrder[i] = key

@@ -47,7 +47,7 @@ var builtWhere = clause.Clause{Name: "WHERE", Expression: clause.Where{Exprs: []
 // which they stand in its text. GORM puts the key of a delete behind the version.
 func (p *plan) plainVars(set clause.Set) (vars []any, isPlain bool) {
 	r := &p.rows[0]
-	if !p.hasPlainStatement() || p.isDelete() && (p.isSoftDelete() || !p.isPassed(r.Model)) {
+	if !p.hasPlainStatement() || p.isDelete() && (p.isSoftDelete() || !isPassed(p.Stmt, r.Model)) {
 		return nil, false
 	}
 	version := p.Model.Version.Kind.Bind(r.Expected)

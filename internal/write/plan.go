@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/conflict"
@@ -55,13 +56,13 @@ func (p *plan) lock(hand []*rows.Row) ([]rows.State, error) {
 }
 
 // isInReach reports whether a statement would write a row: it is there, and no soft delete hides it.
-func (c *Call) isInReach(state rows.State) bool {
-	return state.IsThere && (!state.IsDeleted || c.Stmt.Unscoped)
+func isInReach(stmt *gorm.Statement, state rows.State) bool {
+	return state.IsThere && (!state.IsDeleted || stmt.Unscoped)
 }
 
 // isCurrent reports whether a row is there, and still what it is compared with.
 func (p *plan) isCurrent(r *rows.Row, state rows.State) bool {
-	return p.isInReach(state) && p.compare.isAt(r, state.Version)
+	return isInReach(p.Stmt, state) && p.compare.isAt(r, state.Version)
 }
 
 func (p *plan) areCurrent(hand []*rows.Row, states []rows.State) bool {

@@ -58,10 +58,9 @@ func (p *plan) rememberDeleted() {
 	}
 }
 
-// wasDeleted reports whether a model that brings a version is at the last one of its row, which was deleted through it.
-func (c *Call) wasDeleted(model reflect.Value, version any) bool {
-	d := &c.Plugin.deleted
-	if d.n.Load() == 0 || !model.CanAddr() || c.Model.Version.Kind.IsZero(version) {
+// have reports whether a model that brings a version is at the last one of its row, which was deleted through it.
+func (d *deletedModels) have(s *rows.Site, model reflect.Value, version any) bool {
+	if d.n.Load() == 0 || !model.CanAddr() || s.Model.Version.Kind.IsZero(version) {
 		return false
 	}
 	found, ok := d.byModel.Load(model.Addr().Pointer())
@@ -69,8 +68,8 @@ func (c *Call) wasDeleted(model reflect.Value, version any) bool {
 		return false
 	}
 	deleted := found.(*deletedModel)
-	return deleted.table == c.Stmt.Table && deleted.key == value.KeyTextOf(c.Ctx, c.Model.PrimaryFields, model) &&
-		c.Model.Version.Kind.IsSame(deleted.version, version)
+	return deleted.table == s.Stmt.Table && deleted.key == value.KeyTextOf(s.Ctx, s.Model.PrimaryFields, model) &&
+		s.Model.Version.Kind.IsSame(deleted.version, version)
 }
 
 // ownerSetting is where the parts of a graph find the call that saves their owners.
@@ -95,6 +94,6 @@ func (c *Call) insertsAll() bool {
 	if c.isGuarded || c.Model.Version == nil || !c.isOfNewOwners() {
 		return false
 	}
-	_, there, err := c.missing(rows.Lookup{AsShown: true}, hand)
+	_, there, err := divideByKey(&c.Site, rows.Lookup{AsShown: true}, hand)
 	return err == nil && len(there) == 0
 }

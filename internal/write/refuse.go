@@ -28,21 +28,21 @@ func (c *Call) refusing(refusal *conflict.Refusal) error {
 		stale := &refusal.Rows[i]
 		stale.Text = c.Model.Version.TextIfAny(stale.Actual)
 	}
-	c.heat(refusal)
+	c.Plugin.heat(c.Model, c.Stmt.Table, refusal)
 	c.refusal = c.Plugin.Face.Refused(refusal)
 	return c.refusal
 }
 
 // heat remembers the rows of a refusal.
-func (c *Call) heat(refusal *conflict.Refusal) {
+func (e *Engine) heat(m *model.Model, table string, refusal *conflict.Refusal) {
 	now := time.Now()
 	for _, stale := range refusal.Rows {
-		key := make([]any, len(c.Model.PrimaryFields))
-		for i, field := range c.Model.PrimaryFields {
+		key := make([]any, len(m.PrimaryFields))
+		for i, field := range m.PrimaryFields {
 			key[i] = stale.PrimaryKey[field.DBName]
 		}
 		if len(stale.PrimaryKey) > 0 && stale.Reason != conflict.ReasonDeleted && stale.Reason != conflict.ReasonMissing {
-			c.Plugin.Hot.Add(hot.HotHash(c.Stmt.Table, value.KeyText(key)), now)
+			e.Hot.Add(hot.HotHash(table, value.KeyText(key)), now)
 		}
 	}
 }
@@ -126,7 +126,7 @@ func (p *plan) namedKey(r *rows.Row) map[string]any {
 
 func (p *plan) reasonOf(r *rows.Row, state rows.State) conflict.Reason {
 	switch {
-	case !p.isInReach(state):
+	case !isInReach(p.Stmt, state):
 		return conflict.ReasonDeleted
 	case p.compare.isAt(r, state.Version):
 		return conflict.ReasonUnknown // it was not there a moment ago, and now it is

@@ -114,7 +114,7 @@ func (b *batchUpdate) buildForRow() error {
 	dry := *config
 	dry.DryRun = true
 	b.db.Config = &dry
-	_, _, deleted, err := b.p.sendHidden(b.db, b.behindSet, b.send)
+	_, _, deleted, err := sendHidden(b.p.Model, b.db, b.behindSet, b.send)
 	b.deleted, b.db.Config = deleted, config
 	return err
 }

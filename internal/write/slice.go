@@ -53,7 +53,7 @@ func (c *Call) planToSave() (*plan, error) {
 		return nil, err
 	}
 	err = eachModel(c.Stmt.ReflectValue, func(index int, model reflect.Value) error {
-		if !c.isOurs(model) {
+		if !c.Model.IsModel(model) {
 			return fmt.Errorf("occ: element %d of the slice is no %s: %w", index, c.Model.Name, gorm.ErrInvalidData)
 		}
 		return nil
@@ -233,7 +233,7 @@ func (p *plan) saveNew(hand []*rows.Row) (int64, error) {
 		return p.insertRows(hand)
 	}
 	affected, err := p.allOrNone(func() (int64, error) { return p.insertRows(hand) })
-	if !p.isDuplicateKey(err) {
+	if !isDuplicateKey(p.Dialect, err) {
 		return affected, err
 	}
 	there, gone, states, readErr := p.divideByPresence(hand)
@@ -304,7 +304,7 @@ func (p *plan) insertPart(hand []*rows.Row) (int64, error) {
 	for i, r := range hand {
 		latest[i] = r.Latest()
 	}
-	affected, err := p.withSlice(latest, p.insert)
+	affected, err := withSlice(&p.Site, latest, p.insert)
 	if err != nil || p.DB.DryRun {
 		return 0, err
 	}

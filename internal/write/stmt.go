@@ -10,47 +10,48 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/clauses"
+	"github.com/gorm-occ/occ/internal/dialect"
+	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/session"
 	"github.com/gorm-occ/occ/internal/value"
 )
 
-// pointAt has do see target in the place of what the call was given.
-func (c *Call) pointAt(target reflect.Value, dest any, do func() (int64, error)) (int64, error) {
-	c.Stmt.SQL.Reset()
-	c.Stmt.Vars = nil
-	return c.scanInto(target, dest, do)
+// pointAt has do see target in the place of what the statement was given.
+func pointAt(stmt *gorm.Statement, target reflect.Value, dest any, do func() (int64, error)) (int64, error) {
+	stmt.SQL.Reset()
+	stmt.Vars = nil
+	return scanInto(stmt, target, dest, do)
 }
 
-// scanInto has do see target in the place of what the call was given, and a statement that is built already.
-func (c *Call) scanInto(target reflect.Value, dest any, do func() (int64, error)) (int64, error) {
-	stmt := c.Stmt
+// scanInto has do see target in the place of what the statement was given, and a statement that is built already.
+func scanInto(stmt *gorm.Statement, target reflect.Value, dest any, do func() (int64, error)) (int64, error) {
 	before, beforeDest := stmt.ReflectValue, stmt.Dest
 	defer func() { stmt.ReflectValue, stmt.Dest = before, beforeDest }()
 	stmt.ReflectValue, stmt.Dest = target, dest
 	return do()
 }
 
-// withModels has do see some of the call's models alone, so that the keys that the database generates land on them.
-func (c *Call) withModels(models []reflect.Value, do func() (int64, error)) (int64, error) {
+// withModels has do see some of the statement's models alone, so that the keys that the database generates land on them.
+func withModels(s *rows.Site, models []reflect.Value, do func() (int64, error)) (int64, error) {
 	if len(models) == 1 {
-		return c.pointAt(models[0], models[0].Addr().Interface(), do)
+		return pointAt(s.Stmt, models[0], models[0].Addr().Interface(), do)
 	}
-	return c.withSlice(models, do)
+	return withSlice(s, models, do)
 }
 
 // withSlice has do see a slice of models, also where there is one.
-func (c *Call) withSlice(models []reflect.Value, do func() (int64, error)) (int64, error) {
-	list := c.newModels()
+func withSlice(s *rows.Site, models []reflect.Value, do func() (int64, error)) (int64, error) {
+	list := newModels(s.Model)
 	for _, model := range models {
 		list.Set(reflect.Append(list, model.Addr()))
 	}
-	return c.pointAt(list, list.Addr().Interface(), do)
+	return pointAt(s.Stmt, list, list.Addr().Interface(), do)
 }
 
 // newModels returns an empty slice of pointers to models.
-func (c *Call) newModels() reflect.Value {
-	return reflect.New(reflect.SliceOf(reflect.PointerTo(c.Model.ModelType))).Elem()
+func newModels(m *model.Model) reflect.Value {
+	return reflect.New(reflect.SliceOf(reflect.PointerTo(m.ModelType))).Elem()
 }
 
 // modelsOf returns the models of rows.
@@ -65,12 +66,12 @@ func modelsOf(hand []rows.Row) []reflect.Value {
 // sendHidden has GORM send a statement that knows none of the models in hand: it would add their keys to the conditions, and
 // scan what RETURNING gives into them by position. What it gives is returned. With soft, there is one model without a key, which
 // GORM gives what a soft delete sets.
-func (c *Call) sendHidden(db *gorm.DB, soft bool, send func(*gorm.DB)) (affected int64, returned []reflect.Value, hidden reflect.Value, err error) {
+func sendHidden(m *model.Model, db *gorm.DB, soft bool, send func(*gorm.DB)) (affected int64, returned []reflect.Value, hidden reflect.Value, err error) {
 	stmt := db.Statement
 	model, dest, target := stmt.Model, stmt.Dest, stmt.ReflectValue
 	defer func() { stmt.Model, stmt.Dest, stmt.ReflectValue = model, dest, target }()
-	fresh := c.newModels()
-	hidden = reflect.New(c.Model.ModelType)
+	fresh := newModels(m)
+	hidden = reflect.New(m.ModelType)
 	if soft {
 		fresh.Set(reflect.Append(fresh, hidden))
 	}
@@ -97,14 +98,14 @@ func (c *Call) canReturn(r *rows.Row) bool {
 }
 
 // returnVersion has the statement return the version, besides what the caller and GORM want returned.
-func (c *Call) returnVersion(others ...clause.Column) {
-	version := clause.Column{Name: c.Model.Version.DBName}
-	found, asked := c.Stmt.Clauses["RETURNING"]
+func returnVersion(s *rows.Site, others ...clause.Column) {
+	version := clause.Column{Name: s.Model.Version.DBName}
+	found, asked := s.Stmt.Clauses["RETURNING"]
 	returning, _ := found.Expression.(clause.Returning)
 	switch {
 	case !asked:
 		returning.Columns = others
-	case len(returning.Columns) == 0 && !c.Model.Version.IsXmin():
+	case len(returning.Columns) == 0 && !s.Model.Version.IsXmin():
 		return // all columns
 	case len(returning.Columns) == 0:
 		returning.Columns = []clause.Column{{Name: "*", Raw: true}}
@@ -112,11 +113,11 @@ func (c *Call) returnVersion(others ...clause.Column) {
 	if !slices.Contains(returning.Columns, version) {
 		returning.Columns = append(slices.Clone(returning.Columns), version)
 	}
-	c.Stmt.Clauses["RETURNING"] = clause.Clause{Name: "RETURNING", Expression: returning}
+	s.Stmt.Clauses["RETURNING"] = clause.Clause{Name: "RETURNING", Expression: returning}
 }
 
-func (c *Call) defaultColumns() (columns []clause.Column) {
-	for _, field := range c.Model.FieldsWithDefaultDBValue {
+func defaultColumns(m *model.Model) (columns []clause.Column) {
+	for _, field := range m.FieldsWithDefaultDBValue {
 		if field.Readable {
 			columns = append(columns, clause.Column{Name: field.DBName})
 		}
@@ -136,7 +137,7 @@ func (p *plan) whereRow(compared bool) {
 		if compared {
 			row.Version = p.compare.condition(&p.rows[0])
 		}
-		if p.isDelete() && p.isPassed(p.rows[0].Model) {
+		if p.isDelete() && isPassed(p.Stmt, p.rows[0].Model) {
 			row.Key = nil
 		}
 		p.writeNow()
@@ -162,8 +163,8 @@ func (p *plan) groupedWhere(conditions []clause.Expression) clause.Clause {
 
 // isPassed reports whether a model was itself passed to a Delete, whose key GORM adds; it does not always add that of the
 // statement's model.
-func (c *Call) isPassed(model reflect.Value) bool {
-	passed := c.Stmt.ReflectValue
+func isPassed(stmt *gorm.Statement, model reflect.Value) bool {
+	passed := stmt.ReflectValue
 	switch passed.Kind() {
 	case reflect.Struct:
 		return value.IsSameModel(passed, model)
@@ -184,7 +185,7 @@ func (c *Call) writeNow() {
 	if settings == nil {
 		return
 	}
-	c.keepClauses("UPDATE", "DELETE")
+	c.before.keep("UPDATE", "DELETE")
 	for _, name := range []string{"UPDATE", "DELETE"} {
 		found := c.Stmt.Clauses[name]
 		found.BeforeExpression = settings
@@ -193,9 +194,9 @@ func (c *Call) writeNow() {
 }
 
 // targets are assignments as an UPDATE of two tables wants them: saying which table they are of, or not saying it.
-func (c *Call) targets(set clause.Set) clause.Set {
+func targets(d *dialect.Dialect, set clause.Set) clause.Set {
 	table := ""
-	if c.Dialect.UpdateJoins {
+	if d.UpdateJoins {
 		table = clause.CurrentTable
 	}
 	targets := make(clause.Set, len(set))
@@ -207,18 +208,18 @@ func (c *Call) targets(set clause.Set) clause.Set {
 }
 
 // nonEmpty returns set, or an assignment of the key to itself where set is empty: SQL has no UPDATE without SET.
-func (c *Call) nonEmpty(set clause.Set) clause.Set {
-	if len(set) > 0 || c.isDelete() || len(c.Model.PrimaryFields) == 0 {
+func nonEmpty(m *model.Model, set clause.Set) clause.Set {
+	if len(set) > 0 || len(m.PrimaryFields) == 0 {
 		return set
 	}
-	key := clause.Column{Name: c.Model.PrimaryFields[0].DBName}
+	key := clause.Column{Name: m.PrimaryFields[0].DBName}
 	return clause.Set{{Column: key, Value: key}}
 }
 
 // returns reports whether the statement that was built gives back the rows it wrote.
-func (c *Call) returns() bool {
-	_, ok := c.Stmt.Clauses["RETURNING"]
-	return ok && slices.Contains(c.Stmt.BuildClauses, "RETURNING")
+func returns(stmt *gorm.Statement) bool {
+	_, ok := stmt.Clauses["RETURNING"]
+	return ok && slices.Contains(stmt.BuildClauses, "RETURNING")
 }
 
 // besideStatement is a statement on the write's table and connection that nothing of the write itself gets into.
@@ -227,7 +228,7 @@ func (c *Call) besideStatement() *gorm.DB {
 	stmt := session.Inherit(tx, c.Stmt).Statement
 	stmt.Schema, stmt.Table, stmt.TableExpr, stmt.Unscoped = c.Model.Schema, c.Stmt.Table, c.Stmt.TableExpr, c.Stmt.Unscoped
 	stmt.ConnPool, stmt.BuildClauses = c.Stmt.ConnPool, c.DB.Callback().Update().Clauses
-	if returning, asked := c.clausesBefore("RETURNING"); asked {
+	if returning, asked := c.before.of("RETURNING"); asked {
 		stmt.Clauses["RETURNING"] = returning
 	}
 	return tx
@@ -245,6 +246,6 @@ func trace(db *gorm.DB, began time.Time, affected int64, err error) {
 	}, err)
 }
 
-func (c *Call) isDuplicateKey(err error) bool {
-	return err != nil && (errors.Is(err, gorm.ErrDuplicatedKey) || c.Dialect.IsDuplicateKey(err))
+func isDuplicateKey(d *dialect.Dialect, err error) bool {
+	return err != nil && (errors.Is(err, gorm.ErrDuplicatedKey) || d.IsDuplicateKey(err))
 }

@@ -84,7 +84,7 @@ func (p *plan) lockExpected() (hand []*rows.Row, states []rows.State, err error)
 // staleAmong returns the refusals of the rows that are not at one of the texts.
 func (p *plan) staleAmong(hand []*rows.Row, states []rows.State, texts *intent.Texts) (stale []conflict.Row) {
 	for i, r := range hand {
-		if p.isInReach(states[i]) && texts.Holds(p.Model.Version, states[i].Version) {
+		if isInReach(p.Stmt, states[i]) && texts.Holds(p.Model.Version, states[i].Version) {
 			continue
 		}
 		stale = append(stale, conflict.Row{
@@ -97,7 +97,7 @@ func (p *plan) staleAmong(hand []*rows.Row, states []rows.State, texts *intent.T
 
 func (p *plan) reasonOfText(state rows.State, texts *intent.Texts) conflict.Reason {
 	switch {
-	case !p.isInReach(state):
+	case !isInReach(p.Stmt, state):
 		return conflict.ReasonDeleted
 	case len(texts.Versions) == 0:
 		return conflict.ReasonMissing
@@ -110,7 +110,7 @@ func (p *plan) reasonOfText(state rows.State, texts *intent.Texts) conflict.Reas
 func (p *plan) chooseMatched(hand []*rows.Row, states []rows.State, texts *intent.Texts) error {
 	kept := p.rows[:0:0]
 	for i, r := range hand {
-		if p.isInReach(states[i]) && texts.Holds(p.Model.Version, states[i].Version) {
+		if isInReach(p.Stmt, states[i]) && texts.Holds(p.Model.Version, states[i].Version) {
 			r.Index = len(kept)
 			kept = append(kept, *r)
 		}
@@ -140,7 +140,7 @@ func (p *plan) absent(texts *intent.Texts) conflict.Row {
 	state, err := p.Read(key)
 	switch {
 	case err != nil:
-	case !p.isInReach(state):
+	case !isInReach(p.Stmt, state):
 		stale.Actual, stale.Reason = state.Version, conflict.ReasonDeleted
 	default:
 		stale.Actual = state.Version // other conditions did not hold

@@ -10,7 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
-	"github.com/gorm-occ/occ/internal/clauses"
+	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
@@ -25,12 +25,12 @@ func (e *Engine) guardUpdate(db *gorm.DB) {
 }
 
 func (c *Call) update() (int64, error) {
-	c.keepReturnable()
-	payload, err := c.payloadVersion()
+	keepReturnable(c.Stmt)
+	payload, err := c.payload().version()
 	if err != nil {
 		return 0, err
 	}
-	p, err := c.planFor(c.updated(), payload)
+	p, err := c.planFor(updated(c.Stmt), payload)
 	if err != nil {
 		return 0, err
 	}
@@ -44,7 +44,7 @@ func (p *plan) update() (affected int64, err error) {
 	if p.isPartOfCall() {
 		p.catchUp(p.pointers())
 	}
-	p.isWhole = p.isWholeRow()
+	p.isWhole = isWholeRow(p.Stmt)
 	defer func() {
 		if err != nil || affected == 0 || p.DB.DryRun {
 			p.keepKeys()
@@ -63,13 +63,13 @@ func (p *plan) update() (affected int64, err error) {
 }
 
 // keepReturnable copies a model that was passed by value where GORM is going to scan what RETURNING gives into it.
-func (c *Call) keepReturnable() {
-	passed := c.Stmt.ReflectValue
-	if _, returning := c.Stmt.Clauses["RETURNING"]; !returning || passed.Kind() != reflect.Struct || passed.CanAddr() {
+func keepReturnable(stmt *gorm.Statement) {
+	passed := stmt.ReflectValue
+	if _, returning := stmt.Clauses["RETURNING"]; !returning || passed.Kind() != reflect.Struct || passed.CanAddr() {
 		return
 	}
-	c.Stmt.ReflectValue = reflect.New(passed.Type()).Elem()
-	c.Stmt.ReflectValue.Set(passed)
+	stmt.ReflectValue = reflect.New(passed.Type()).Elem()
+	stmt.ReflectValue.Set(passed)
 }
 
 // keepKeys gives models the keys back that the payload was to change, where nothing was written: a model must not name
@@ -89,7 +89,7 @@ func (p *plan) keepKeys() {
 // Model(&T{ID: id}).Updates(&loaded). It is advanced along with it.
 func (p *plan) takePayload() {
 	dest := reflect.ValueOf(p.Stmt.Dest)
-	if len(p.rows) != 1 || p.Model.Version == nil || dest.Kind() != reflect.Pointer || dest.Type().Elem() != p.Model.ModelType || dest.IsNil() || p.destIsModel() {
+	if len(p.rows) != 1 || p.Model.Version == nil || dest.Kind() != reflect.Pointer || dest.Type().Elem() != p.Model.ModelType || dest.IsNil() || destIsModel(p.Stmt) {
 		return
 	}
 	if payload := p.rowOf(0, dest.Elem()); payload.Key != nil {
@@ -98,25 +98,27 @@ func (p *plan) takePayload() {
 }
 
 // updated returns the model or models that an update is about; a map or another model on the same table names no row.
-func (c *Call) updated() reflect.Value {
-	if c.Stmt.Schema == nil {
+func updated(stmt *gorm.Statement) reflect.Value {
+	if stmt.Schema == nil {
 		return reflect.Value{}
 	}
-	return c.Stmt.ReflectValue
+	return stmt.ReflectValue
 }
 
 // updateSet runs the UPDATE with the assignments that the caller asked for, in the way the write deserves.
 func (p *plan) updateSet(set clause.Set) (int64, error) {
-	p.renames = slices.ContainsFunc(set, p.isOfKey)
+	p.renames = setsKey(p.Model, set)
 	if p.leavesVersion(set) {
 		return p.updateUncounted(set)
 	}
 	return p.touching(set, func() (int64, error) { return p.updateCounted(set) })
 }
 
-// isOfKey reports whether an assignment gives a row another primary key.
-func (c *Call) isOfKey(assignment clause.Assignment) bool {
-	return slices.ContainsFunc(c.Model.PrimaryFields, func(field *schema.Field) bool { return field.DBName == assignment.Column.Name })
+// setsKey reports whether assignments give a row another primary key.
+func setsKey(m *model.Model, set clause.Set) bool {
+	return slices.ContainsFunc(set, func(assignment clause.Assignment) bool {
+		return slices.ContainsFunc(m.PrimaryFields, func(field *schema.Field) bool { return field.DBName == assignment.Column.Name })
+	})
 }
 
 // updateUncounted runs an UPDATE that leaves the version as it is. What the caller said of the version is compared even so.
@@ -216,7 +218,7 @@ func (p *plan) updateSeveral(set clause.Set) (int64, error) {
 // keepFrom keeps the clauses that an UPDATE of several rows changes, and the tables that the caller updates from: their FROM is
 // one with that of the values.
 func (p *plan) keepFrom() {
-	p.keepClauses("UPDATE", "FROM")
+	p.before.keep("UPDATE", "FROM")
 	if slices.Contains(p.Stmt.BuildClauses, "FROM") {
 		p.by.From, _ = p.Stmt.Clauses["FROM"].Expression.(clause.From)
 	}
@@ -242,25 +244,13 @@ func (p *plan) assignments() (clause.Set, error) {
 	}
 	p.putBack()
 	if !p.keepsKey() {
-		before, had := p.clausesBefore("WHERE")
-		p.setClause("WHERE", before, had)
+		before, had := p.before.of("WHERE")
+		setClause(p.Stmt, "WHERE", before, had)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return p.withoutVersion(set)
-}
-
-// versionAlone reports as an error a write of nothing but the version, as an expression: it would be left out, and nothing
-// would happen.
-func (c *Call) versionAlone(set clause.Set) error {
-	for _, assignment := range set {
-		if c.isVersionColumn(assignment.Column.Name) && clauses.IsExpression(assignment.Value) {
-			return fmt.Errorf("occ: model %s, field %s: a write of the version alone, as an expression: call occ.Touch to write the next version and nothing else: %w",
-				c.Model.Name, c.Model.Version.Name, gorm.ErrInvalidData)
-		}
-	}
-	return nil
+	return p.payload().withoutVersion(set, p.roomForSet(len(set)+1))
 }
 
 // guarded makes sure that a write did go through the plugin's callback: whoever has replaced it since has sent the statement

@@ -1,6 +1,7 @@
 package write
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/gorm-occ/occ/internal/batch"
 	"github.com/gorm-occ/occ/internal/clauses"
 	"github.com/gorm-occ/occ/internal/kind"
+	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/value"
 )
@@ -27,7 +29,7 @@ func (c *Call) upsert(given clause.OnConflict) (int64, error) {
 	}
 	u := upsert{Call: c, given: given, version: version, expects: expects}
 	isKnownFirst := !c.Model.Version.IsAdvancedInSQL() && !c.DB.DryRun
-	if c.isOfPayloads() && !c.DB.DryRun {
+	if isOfPayloads(&c.Site) && !c.DB.DryRun {
 		payloads, isRead, err := u.payloads()
 		if err != nil {
 			return 0, err
@@ -47,7 +49,7 @@ func (c *Call) upsert(given clause.OnConflict) (int64, error) {
 	case len(others) == 0 || c.DB.DryRun: // one statement is all that can be shown
 		return updateLoaded()
 	}
-	overwriteOthers := func() (int64, error) { return c.withModels(modelsOf(others), u.overwrite) }
+	overwriteOthers := func() (int64, error) { return withModels(&c.Site, modelsOf(others), u.overwrite) }
 	return c.allOrNone(func() (int64, error) { return inTurn(updateLoaded, overwriteOthers) })
 }
 
@@ -90,7 +92,7 @@ func (u *upsert) updateLoaded(loaded []rows.Row) (int64, error) {
 	}
 	var set clause.Set
 	counts := false
-	_, err := u.withModels(modelsOf(loaded), func() (_ int64, err error) {
+	_, err := withModels(&u.Site, modelsOf(loaded), func() (_ int64, err error) {
 		set, counts, err = u.assignments()
 		return 0, err
 	})
@@ -106,7 +108,7 @@ func (u *upsert) updateLoaded(loaded []rows.Row) (int64, error) {
 	p.by.Proposed = u.proposedColumns(u.given.Where)
 	for _, r := range p.rows {
 		if r.Key == nil {
-			return 0, u.errNoTarget()
+			return 0, errNoTarget(u.Model)
 		}
 	}
 	return p.choosing(func() (int64, error) { return u.update(p, set) })
@@ -116,7 +118,7 @@ func (u *upsert) updateLoaded(loaded []rows.Row) (int64, error) {
 func (u *upsert) update(p *plan, set clause.Set) (int64, error) {
 	hand := p.pointers()
 	for _, r := range hand {
-		if err := p.setNextAfter(r, r.Expected); err != nil {
+		if err := p.SetNextAfter(r, r.Expected); err != nil {
 			return 0, err
 		}
 	}
@@ -128,7 +130,7 @@ func (u *upsert) update(p *plan, set clause.Set) (int64, error) {
 // isUpdate reports whether one UPDATE by the primary key can be the upsert of loaded models, or only the caller's own
 // INSERT ... ON CONFLICT can carry it.
 func (u *upsert) isUpdate(set clause.Set) bool {
-	isKeyed := u.isTargetKnown(u.given) && slices.Equal(u.conflictFields(u.given), u.Model.PrimaryFields)
+	isKeyed := isTargetKnown(&u.Site, u.given) && slices.Equal(conflictFields(u.Model, u.given), u.Model.PrimaryFields)
 	hasConditions := len(u.given.TargetWhere.Exprs)+len(u.given.Where.Exprs) > 0
 	if !isKeyed || hasConditions && u.Dialect.ConflictTarget {
 		return false
@@ -226,7 +228,7 @@ func (u *upsert) referredFields(set clause.Set) (fields []*schema.Field) {
 			if field := u.Model.LookUpField(column.Name); field != nil && !slices.Contains(fields, field) {
 				fields = append(fields, field)
 			}
-		case clauses.IsExpression(assignment.Value) && !u.isVersionColumn(assignment.Column.Name):
+		case clauses.IsExpression(assignment.Value) && !u.Model.IsVersionColumn(assignment.Column.Name):
 			return u.insertedFields()
 		}
 	}
@@ -252,7 +254,7 @@ func (u *upsert) overwrite() (int64, error) {
 		return u.overwriteByDatabase()
 	}
 	models := u.candidates()
-	numbered, err := u.number()
+	numbered, err := number(u.newVersions())
 	if err != nil {
 		return 0, err
 	}
@@ -262,11 +264,11 @@ func (u *upsert) overwrite() (int64, error) {
 			numbered.putBack()
 		}
 	}()
-	u.bindInserted()
+	versionColumn{&u.Site}.bind()
 	given := u.buildUpsert(nil)
 	send := func() (int64, error) { return u.sendUpsert(given, models, numbered) }
 	affected := int64(0)
-	if u.returns() && u.Model.Compares() == nil {
+	if returns(u.Stmt) && u.Model.Compares() == nil {
 		affected, err = send()
 	} else {
 		affected, err = u.within(send) // what is read afterwards must not be what somebody else has written
@@ -276,16 +278,16 @@ func (u *upsert) overwrite() (int64, error) {
 }
 
 func (u *upsert) sendUpsert(conflict clause.OnConflict, models []rows.Row, numbered numbering) (int64, error) {
-	if target := u.Stmt.ReflectValue; len(models) > 0 && target.Kind() == reflect.Slice && u.returns() {
+	if target := u.Stmt.ReflectValue; len(models) > 0 && target.Kind() == reflect.Slice && returns(u.Stmt) {
 		return u.overwriteSlice(conflict, target, numbered)
 	}
 	affected, err := execute(u.DB, u.Plugin.Gorm.create)
 	switch {
 	case err != nil || u.DB.DryRun || affected == 0:
-		u.forgetKeys(models)
+		forgetKeys(&u.Site, models)
 		numbered.putBack()
 	case len(models) == 0:
-	case u.returns():
+	case returns(u.Stmt):
 		err = u.learnUpserted(models)
 	default:
 		err = u.learnUnreturned(conflict, models, affected, numbered)
@@ -295,17 +297,16 @@ func (u *upsert) sendUpsert(conflict clause.OnConflict, models []rows.Row, numbe
 
 // overwriteByDatabase is the upsert of rows whose versions the database writes: they are read before the transaction ends.
 func (u *upsert) overwriteByDatabase() (int64, error) {
-	hand, maps := u.withoutVersions()
-	defer u.leaveOut(hand, maps)()
-	models, skips := u.candidates(), u.mayBeSkipped()
+	defer u.unversioned().leaveOut()()
+	models, skips := u.candidates(), mayBeSkipped(u.Stmt)
 	return u.within(func() (int64, error) {
 		given := u.buildUpsert(nil)
 		affected, err := execute(u.DB, u.Plugin.Gorm.create)
-		u.forgetDefaults(models) // and what RETURNING has shown, which may not be final
+		putVersionsBack(&u.Site, models) // and what RETURNING has shown, which may not be final
 		if err != nil || u.DB.DryRun || affected == 0 || skips {
 			return affected, err
 		}
-		if u.returns() && affected == int64(len(models)) {
+		if returns(u.Stmt) && affected == int64(len(models)) {
 			return affected, u.inserted(models).learnInserted()
 		}
 		return affected, u.learnByTarget(given, models)
@@ -345,15 +346,16 @@ func (u *upsert) buildUpsert(next any) clause.OnConflict {
 // unversioned columns does not count, and a whole row leaves them alone.
 func (u *upsert) upsertAssignments(given clause.Set, wholeRow bool) (set clause.Set, counts bool) {
 	set, counts = make(clause.Set, 0, len(given)+1), len(given) == 0
+	payload := u.payload()
 	for _, assignment := range given {
 		field := u.Model.LookUpField(assignment.Column.Name)
 		isFree := field != nil && kind.IsUnversioned(field)
 		switch {
-		case u.isVersionColumn(assignment.Column.Name):
+		case u.Model.IsVersionColumn(assignment.Column.Name):
 			counts = true
 		case !isFree || !wholeRow:
 			set = append(set, assignment)
-			counts = counts || !isFree && !u.isTimestamp(assignment)
+			counts = counts || !isFree && !payload.isTimestamp(assignment)
 		}
 	}
 	return set, counts
@@ -377,7 +379,7 @@ func (u *upsert) addReturning(conflict clause.OnConflict) {
 	if !slices.Contains(u.Stmt.BuildClauses, "RETURNING") {
 		return
 	}
-	if u.isOfPayloads() {
+	if isOfPayloads(&u.Site) {
 		u.returnDefaults()
 		return
 	}
@@ -390,7 +392,7 @@ func (u *upsert) addReturning(conflict clause.OnConflict) {
 			columns = append(columns, clause.Column{Name: field.DBName})
 		}
 	}
-	for _, field := range slices.Concat(u.Model.PrimaryFields, u.Model.FieldsWithDefaultDBValue, u.conflictFields(conflict)) {
+	for _, field := range slices.Concat(u.Model.PrimaryFields, u.Model.FieldsWithDefaultDBValue, conflictFields(u.Model, conflict)) {
 		add(field)
 	}
 	add(u.Model.Version.Field)
@@ -416,8 +418,8 @@ func (u *upsert) returnDefaults() {
 // createApart has GORM send an INSERT whose returned rows are scanned into models of their own: it takes the first row for
 // the first model, and keys that it has counted for those of rows.
 func (u *upsert) createApart() (written reflect.Value, affected int64, err error) {
-	written = u.newModels()
-	affected, err = u.scanInto(written, written.Addr().Interface(), func() (int64, error) {
+	written = newModels(u.Model)
+	affected, err = scanInto(u.Stmt, written, written.Addr().Interface(), func() (int64, error) {
 		return execute(u.DB, u.Plugin.Gorm.create)
 	})
 	return written, affected, err
@@ -459,10 +461,10 @@ func (u *upsert) rowsByElement(target, written reflect.Value, conflict clause.On
 		}
 		return found
 	}
-	if !u.isTargetKnown(conflict) {
+	if !isTargetKnown(&u.Site, conflict) {
 		return found
 	}
-	return u.rowsByTarget(target, written, u.conflictFields(conflict))
+	return u.rowsByTarget(target, written, conflictFields(u.Model, conflict))
 }
 
 func (u *upsert) rowsByTarget(target, written reflect.Value, fields []*schema.Field) []reflect.Value {
@@ -480,7 +482,7 @@ func (u *upsert) rowsByTarget(target, written reflect.Value, fields []*schema.Fi
 	left := slices.DeleteFunc(order, func(key string) bool { return taken[key] })
 	isOwnKey := slices.Equal(fields, u.Model.PrimaryFields)
 	for i := range found {
-		if isOwnKey && !found[i].IsValid() && len(left) > 0 && !u.hasKey(value.Indirect(target.Index(i))) {
+		if isOwnKey && !found[i].IsValid() && len(left) > 0 && !u.HasKey(value.Indirect(target.Index(i))) {
 			found[i], left = byKey[left[0]], left[1:]
 		}
 	}
@@ -488,17 +490,17 @@ func (u *upsert) rowsByTarget(target, written reflect.Value, fields []*schema.Fi
 }
 
 // takeOver gives a model what the database decided about its row, and the times of the update that were set.
-func (c *Call) takeOver(index int, model, stored reflect.Value, times []*schema.Field) {
-	version := c.Model.Version
-	r := rows.Row{Index: index, Model: model, Before: version.Of(c.Ctx, model)}
-	c.copyFields(model, stored, slices.Concat(c.Model.PrimaryFields, c.Model.FieldsWithDefaultDBValue, times))
-	c.advanceModel(&r, version.Of(c.Ctx, stored), false)
+func (u *upsert) takeOver(index int, model, stored reflect.Value, times []*schema.Field) {
+	version := u.Model.Version
+	r := rows.Row{Index: index, Model: model, Before: version.Of(u.Ctx, model)}
+	copyFields(u.Ctx, model, stored, slices.Concat(u.Model.PrimaryFields, u.Model.FieldsWithDefaultDBValue, times))
+	u.advanceModel(&r, version.Of(u.Ctx, stored), false)
 }
 
 // copyFields gives a model what another one holds in fields.
-func (c *Call) copyFields(to, from reflect.Value, fields []*schema.Field) {
+func copyFields(ctx context.Context, to, from reflect.Value, fields []*schema.Field) {
 	for _, field := range fields {
-		field.ReflectValueOf(c.Ctx, to).Set(field.ReflectValueOf(c.Ctx, from))
+		field.ReflectValueOf(ctx, to).Set(field.ReflectValueOf(ctx, from))
 	}
 }
 
@@ -518,7 +520,7 @@ func (u *upsert) learnUpserted(models []rows.Row) error {
 // first one that was generated, which is right where all rows were inserted: each counts as one then, and one that was
 // updated as two.
 func (u *upsert) learnUnreturned(conflict clause.OnConflict, models []rows.Row, affected int64, numbered numbering) error {
-	if !u.Dialect.ConflictTarget && affected == int64(len(models)) && u.sets(conflict) {
+	if !u.Dialect.ConflictTarget && affected == int64(len(models)) && advances(u.Model, conflict) {
 		return u.learnUpserted(models)
 	}
 	numbered.putBack()
@@ -529,10 +531,10 @@ func (u *upsert) learnUnreturned(conflict clause.OnConflict, models []rows.Row, 
 // the key that GORM has made up, and with the version that it had.
 func (u *upsert) learnByTarget(conflict clause.OnConflict, models []rows.Row) error {
 	single := len(models) == 1 && models[0].Key == nil && u.KeyOf(models[0].Model) != nil
-	if isKeyed := slices.Equal(u.conflictFields(conflict), u.Model.PrimaryFields); !single || !isKeyed {
-		u.forgetKeys(models)
+	if isKeyed := slices.Equal(conflictFields(u.Model, conflict), u.Model.PrimaryFields); !single || !isKeyed {
+		forgetKeys(&u.Site, models)
 	}
-	by, err := u.target(conflict)
+	by, err := byTarget(&u.Site, conflict)
 	if err != nil {
 		return nil
 	}
@@ -544,10 +546,10 @@ func (u *upsert) learnByTarget(conflict clause.OnConflict, models []rows.Row) er
 		return err
 	}
 	for i, r := range found {
-		if states[i].IsThere && u.isOwnRow(r.Model, states[i]) {
+		if states[i].IsThere && isOwnRow(&u.Site, r.Model, states[i]) {
 			p.learnWritten(r, reflect.Value{}, states[i])
 			for _, twin := range r.All() {
-				u.copyFields(twin.Model, states[i].Model, times)
+				copyFields(u.Ctx, twin.Model, states[i].Model, times)
 			}
 		}
 	}
@@ -555,18 +557,18 @@ func (u *upsert) learnByTarget(conflict clause.OnConflict, models []rows.Row) er
 }
 
 // forgetKeys takes back the keys that models did not have before they were sent.
-func (c *Call) forgetKeys(models []rows.Row) {
+func forgetKeys(s *rows.Site, models []rows.Row) {
 	for _, r := range models {
-		c.forgetKey(r)
+		forgetKey(s, r)
 	}
 }
 
-func (c *Call) forgetKey(r rows.Row) {
-	if key := c.Model.PrioritizedPrimaryField; !r.HasOwnKey && key != nil && r.Model.CanAddr() {
-		key.ReflectValueOf(c.Ctx, r.Model).SetZero()
+func forgetKey(s *rows.Site, r rows.Row) {
+	if key := s.Model.PrioritizedPrimaryField; !r.HasOwnKey && key != nil && r.Model.CanAddr() {
+		key.ReflectValueOf(s.Ctx, r.Model).SetZero()
 	}
 }
 
-func (c *Call) errNoTarget() error {
-	return fmt.Errorf("occ: model %s has a version, but nothing in the columns of the conflict: %w", c.Model.Name, gorm.ErrPrimaryKeyRequired)
+func errNoTarget(m *model.Model) error {
+	return fmt.Errorf("occ: model %s has a version, but nothing in the columns of the conflict: %w", m.Name, gorm.ErrPrimaryKeyRequired)
 }

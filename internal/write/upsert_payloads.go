@@ -6,6 +6,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/clauses"
+	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
@@ -18,12 +19,17 @@ type payload struct {
 }
 
 // isOfPayloads reports whether an INSERT is of maps, or of another type's structs.
-func (c *Call) isOfPayloads() bool {
-	if len(c.collect(c.Stmt.ReflectValue, nil)) > 0 {
+func isOfPayloads(s *rows.Site) bool {
+	hasModels := false
+	_ = eachModel(s.Stmt.ReflectValue, func(_ int, element reflect.Value) error {
+		hasModels = hasModels || s.Model.IsModel(element)
+		return nil
+	})
+	if hasModels {
 		return false
 	}
-	kind := c.Stmt.ReflectValue.Kind()
-	return kind == reflect.Struct || kind == reflect.Map || c.Stmt.ReflectValue.Len() > 0
+	kind := s.Stmt.ReflectValue.Kind()
+	return kind == reflect.Struct || kind == reflect.Map || s.Stmt.ReflectValue.Len() > 0
 }
 
 // writePayloads is the upsert of what is no model, where SQL cannot move the version on or where a version is said to be
@@ -31,7 +37,7 @@ func (c *Call) isOfPayloads() bool {
 func (u *upsert) writePayloads(payloads []payload) (int64, error) {
 	return u.allOrNone(func() (affected int64, err error) {
 		for index, p := range payloads {
-			n, err := u.pointAt(p.target, p.dest, func() (int64, error) { return u.writePayload(index, p) })
+			n, err := pointAt(u.Stmt, p.target, p.dest, func() (int64, error) { return u.writePayload(index, p) })
 			if err != nil {
 				return 0, err
 			}
@@ -43,7 +49,7 @@ func (u *upsert) writePayloads(payloads []payload) (int64, error) {
 
 func (u *upsert) writePayload(index int, element payload) (int64, error) {
 	p := u.planOf([]rows.Row{{Index: index, Model: element.model}})
-	there, states, missing, err := p.lockStored(u.given)
+	there, states, missing, err := u.lockStored(p)
 	if err != nil {
 		return 0, err
 	}
@@ -59,16 +65,16 @@ func (u *upsert) writePayload(index int, element payload) (int64, error) {
 	if len(there) == 0 {
 		return u.insertInstead(u.insert)
 	}
-	if err := p.setNextAfter(there[0], states[0].Version); err != nil {
+	if err := p.SetNextAfter(there[0], states[0].Version); err != nil {
 		return 0, err
 	}
-	return u.sendPayload(p.nextAfter(there[0]))
+	return u.sendPayload(nextOf(u.Model, there[0]))
 }
 
 // insertInstead runs an INSERT without the caller's ON CONFLICT.
 func (u *upsert) insertInstead(insert func() (int64, error)) (int64, error) {
 	before, had := u.Stmt.Clauses["ON CONFLICT"]
-	defer u.setClause("ON CONFLICT", before, had)
+	defer setClause(u.Stmt, "ON CONFLICT", before, had)
 	delete(u.Stmt.Clauses, "ON CONFLICT")
 	return insert()
 }
@@ -111,11 +117,11 @@ func (u *upsert) payloads() (payloads []payload, areRead bool, err error) {
 		if err != nil {
 			return err
 		}
-		version, err := u.versionOfMap(values)
+		version, err := versionOfMap(u.Model, values)
 		add(reflect.ValueOf(values), values, model, version)
 		return err
 	}
-	switch dest := u.givenMaps().(type) {
+	switch dest := givenMaps(u.Stmt).(type) {
 	case map[string]any:
 		err = addMap(dest)
 	case []map[string]any:
@@ -130,7 +136,7 @@ func (u *upsert) payloads() (payloads []payload, areRead bool, err error) {
 			if err != nil {
 				return err
 			}
-			version, err := u.versionOfOther(other)
+			version, err := versionOfOther(&u.Site, other)
 			add(other, other.Addr().Interface(), model, version)
 			return err
 		})
@@ -139,33 +145,33 @@ func (u *upsert) payloads() (payloads []payload, areRead bool, err error) {
 }
 
 // versionOfMap returns the version that a map brings under any name of its column; nil if none.
-func (c *Call) versionOfMap(values map[string]any) (version any, err error) {
+func versionOfMap(m *model.Model, values map[string]any) (version any, err error) {
 	for name, value := range values {
-		if version, err = c.orVersion(version, name, value); err != nil {
+		if version, err = orVersion(m, version, name, value); err != nil {
 			return nil, err
 		}
 	}
 	if version == nil {
 		return nil, nil
 	}
-	return c.Model.Version.Convert(version, "the version in the map")
+	return m.Version.Convert(version, "the version in the map")
 }
 
 // versionOfOther returns the version that another type's struct brings; the zero value where it has none.
-func (c *Call) versionOfOther(other reflect.Value) (version any, err error) {
-	zero := reflect.Zero(c.Model.Version.FieldType).Interface()
-	if c.Model.Compares() != nil || c.Stmt.Schema == nil {
+func versionOfOther(s *rows.Site, other reflect.Value) (version any, err error) {
+	zero := reflect.Zero(s.Model.Version.FieldType).Interface()
+	if s.Model.Compares() != nil || s.Stmt.Schema == nil {
 		return zero, nil
 	}
-	field := c.Stmt.Schema.LookUpField(c.Model.Version.DBName)
+	field := s.Stmt.Schema.LookUpField(s.Model.Version.DBName)
 	if field == nil {
 		return zero, nil
 	}
-	value, isZero := field.ValueOf(c.Ctx, other)
+	value, isZero := field.ValueOf(s.Ctx, other)
 	if isZero {
 		return zero, nil
 	}
-	return c.Model.Version.Convert(value, "the version in the payload")
+	return s.Model.Version.Convert(value, "the version in the payload")
 }
 
 // modelOfMap returns a model that has what a map says of the columns.
