@@ -8,58 +8,72 @@ import (
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
+// choice is the choice of the versions that the rows of a plan are expected to be at, among texts.
+type choice struct {
+	*plan
+	texts *intent.Texts
+}
+
+// choice returns the choice that is to be made; isOpen is false where none is, or where one version is all that can be meant.
+func (p *plan) choice() (c choice, isOpen bool) {
+	texts := p.switches.Texts
+	if texts == nil || p.Model.Version == nil {
+		return choice{}, false
+	}
+	_, isOne := texts.One(p.Model.Version)
+	return choice{p, texts}, !isOne
+}
+
 // choosing runs a write whose expected versions are known or, where they are to be chosen among texts, reads the rows first
 // and runs it in the same transaction.
 func (p *plan) choosing(write func() (int64, error)) (int64, error) {
-	texts := p.switches.Texts
-	if texts == nil || p.Model.Version == nil {
-		return write()
-	}
-	if _, ok := texts.One(p.Model.Version); ok {
+	c, isOpen := p.choice()
+	if !isOpen {
 		return write()
 	}
 	return p.within(func() (int64, error) {
-		if err := p.choose(texts); err != nil {
+		if err := c.run(); err != nil {
 			return 0, err
 		}
 		return write()
 	})
 }
 
-// choose has each row of the write expect the version that it is at, if that is one of the texts. Else it returns the refusal.
+// chooseAmong has rows that were read expect the versions that they are at, where those are to be chosen. Where one is at none
+// of the texts it returns the refusal.
+func (p *plan) chooseAmong(hand []*rows.Row, states []rows.State) error {
+	if c, isOpen := p.choice(); isOpen {
+		return c.among(hand, states)
+	}
+	return nil
+}
+
+// run has each row of the write expect the version that it is at, if that is one of the texts. Else it returns the refusal.
 // Rows stay as they are until the transaction ends.
-func (p *plan) choose(texts *intent.Texts) error {
-	isByCondition := p.isByCondition()
-	if p.DB.DryRun || len(p.rows) == 0 || isByCondition && p.isCreate() {
+func (c choice) run() error {
+	isByCondition := c.isByCondition()
+	if c.DB.DryRun || len(c.rows) == 0 || isByCondition && c.isCreate() {
 		return nil // of a dry run no row is read: the statement shows the zero value
 	}
 	if isByCondition {
-		if err := p.namesRows(); err != nil {
+		if err := c.namesRows(); err != nil {
 			return err
 		}
 	}
-	hand, states, err := p.lockExpected()
+	hand, states, err := c.lockExpected()
 	if err != nil {
-		return p.orRefusal(err, p.pointers()...)
+		return c.orRefusal(err, c.pointers()...)
 	}
 	if isByCondition {
-		return p.chooseMatched(hand, states, texts)
+		return c.amongMatched(hand, states)
 	}
-	return p.chooseAmong(hand, states)
+	return c.among(hand, states)
 }
 
-// chooseAmong has rows that were read expect the versions that they are at, where what is expected are texts. Where one is at
-// none of them it returns the refusal.
-func (p *plan) chooseAmong(hand []*rows.Row, states []rows.State) error {
-	texts := p.switches.Texts
-	if texts == nil {
-		return nil
-	}
-	if _, isOne := texts.One(p.Model.Version); isOne {
-		return nil
-	}
-	if stale := p.staleAmong(hand, states, texts); len(stale) > 0 {
-		return p.refuseTexts(stale, texts)
+// among chooses for rows that were read.
+func (c choice) among(hand []*rows.Row, states []rows.State) error {
+	if stale := c.stale(hand, states); len(stale) > 0 {
+		return c.refuseStale(stale)
 	}
 	for i, r := range hand {
 		r.Expected = states[i].Version
@@ -81,66 +95,71 @@ func (p *plan) lockExpected() (hand []*rows.Row, states []rows.State, err error)
 	return p.readOwn(clause.LockingStrengthUpdate)
 }
 
-// staleAmong returns the refusals of the rows that are not at one of the texts.
-func (p *plan) staleAmong(hand []*rows.Row, states []rows.State, texts *intent.Texts) (stale []conflict.Row) {
+// stale returns the refusals of the rows that are not at one of the texts.
+func (c choice) stale(hand []*rows.Row, states []rows.State) (stale []conflict.Row) {
 	for i, r := range hand {
-		if isInReach(p.Stmt, states[i]) && texts.Holds(p.Model.Version, states[i].Version) {
+		if c.fits(states[i]) {
 			continue
 		}
 		stale = append(stale, conflict.Row{
-			Index: r.Index, PrimaryKey: p.namedKey(r), Expected: texts.Expected(p.Model.Version),
-			Actual: states[i].Version, Reason: p.reasonOfText(states[i], texts), Blame: states[i].Blame,
+			Index: r.Index, PrimaryKey: c.namedKey(r), Expected: c.texts.Expected(c.Model.Version),
+			Actual: states[i].Version, Reason: c.reason(states[i]), Blame: states[i].Blame,
 		})
 	}
 	return stale
 }
 
-func (p *plan) reasonOfText(state rows.State, texts *intent.Texts) conflict.Reason {
+// fits reports whether a row is there, and at one of the texts.
+func (c choice) fits(state rows.State) bool {
+	return isInReach(c.Stmt, state) && c.texts.Holds(c.Model.Version, state.Version)
+}
+
+func (c choice) reason(state rows.State) conflict.Reason {
 	switch {
-	case !isInReach(p.Stmt, state):
+	case !isInReach(c.Stmt, state):
 		return conflict.ReasonDeleted
-	case len(texts.Versions) == 0:
+	case len(c.texts.Versions) == 0:
 		return conflict.ReasonMissing
 	}
 	return conflict.ReasonChanged
 }
 
-// chooseMatched makes the rows that the caller's conditions found those of the write, without the ones at another version.
+// amongMatched makes the rows that the caller's conditions found those of the write, without the ones at another version.
 // None is a refusal, as of one version.
-func (p *plan) chooseMatched(hand []*rows.Row, states []rows.State, texts *intent.Texts) error {
-	kept := p.rows[:0:0]
+func (c choice) amongMatched(hand []*rows.Row, states []rows.State) error {
+	kept := c.rows[:0:0]
 	for i, r := range hand {
-		if isInReach(p.Stmt, states[i]) && texts.Holds(p.Model.Version, states[i].Version) {
+		if c.fits(states[i]) {
 			r.Index = len(kept)
 			kept = append(kept, *r)
 		}
 	}
 	if len(kept) == 0 {
-		stale := p.staleAmong(hand, states, texts)
+		stale := c.stale(hand, states)
 		if len(stale) != 1 {
-			stale = []conflict.Row{p.absent(texts)}
+			stale = []conflict.Row{c.absent()}
 		}
-		return p.refuseTexts(stale, texts)
+		return c.refuseStale(stale)
 	}
-	if len(kept) == 1 && !p.isDelete() {
-		kept[0].Model, kept[0].Before = p.rows[0].Model, p.rows[0].Before
+	if len(kept) == 1 && !c.isDelete() {
+		kept[0].Model, kept[0].Before = c.rows[0].Model, c.rows[0].Before
 	}
-	p.rows = kept
+	c.rows = kept
 	return nil
 }
 
 // absent is the refusal of what the conditions are about, where they match no row or more than one.
-func (p *plan) absent(texts *intent.Texts) conflict.Row {
-	stale := conflict.Row{PrimaryKey: map[string]any{}, Expected: texts.Expected(p.Model.Version), Reason: conflict.ReasonUnknown}
-	key := p.keyInConditions()
+func (c choice) absent() conflict.Row {
+	stale := conflict.Row{PrimaryKey: map[string]any{}, Expected: c.texts.Expected(c.Model.Version), Reason: conflict.ReasonUnknown}
+	key := c.keyInConditions()
 	if key == nil {
 		return stale
 	}
-	stale.PrimaryKey = p.namedKey(&rows.Row{Model: p.rows[0].Model, Key: key})
-	state, err := p.Read(key)
+	stale.PrimaryKey = c.namedKey(&rows.Row{Model: c.rows[0].Model, Key: key})
+	state, err := c.Read(key)
 	switch {
 	case err != nil:
-	case !isInReach(p.Stmt, state):
+	case !isInReach(c.Stmt, state):
 		stale.Actual, stale.Reason = state.Version, conflict.ReasonDeleted
 	default:
 		stale.Actual = state.Version // other conditions did not hold
@@ -148,9 +167,8 @@ func (p *plan) absent(texts *intent.Texts) conflict.Row {
 	return stale
 }
 
-// refuseTexts refuses a write for what ExpectText was given. No version at all is one that was never loaded, whatever the
-// row is at.
-func (p *plan) refuseTexts(stale []conflict.Row, texts *intent.Texts) error {
-	p.Counters().Checked.Add(1)
-	return p.refusing(&conflict.Refusal{Op: p.op, Rows: stale, NoVersion: len(texts.Versions) == 0})
+// refuseStale refuses a write for what ExpectText was given. No version at all is one that was never loaded, whatever the row is at.
+func (c choice) refuseStale(stale []conflict.Row) error {
+	c.Counters().Checked.Add(1)
+	return c.refusing(&conflict.Refusal{Op: c.op, Rows: stale, NoVersion: len(c.texts.Versions) == 0})
 }
