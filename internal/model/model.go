@@ -17,7 +17,7 @@ import (
 	"github.com/gorm-occ/occ/internal/snapshot"
 )
 
-// Model is what the plugin knows of one of GORM's schemas. It is found out once.
+// Model is what the plugin knows of one of GORM's schemas.
 type Model struct {
 	*schema.Schema
 	Version *kind.Field // nil: the model is none of the plugin's business
@@ -39,7 +39,7 @@ type Model struct {
 	Relations []*schema.Relationship
 
 	reach   sync.Once
-	reaches bool // see reachesVersions
+	reaches bool // see ReachesVersions
 
 	Indexes     sync.Map // names of indexes by which rows are found, by indexKey
 	Elements    sync.Map // what a table's columns take as elements of arrays, by its name
@@ -56,8 +56,8 @@ func (m *Model) MayNest(stmt *gorm.Statement) bool {
 	return len(m.Relations) > 0 || (m.hasHooks && !stmt.SkipHooks)
 }
 
-// ReachesVersions reports whether the model has associations and a call that writes them along with it may come to a model
-// with a version: else it is GORM's alone, and its transaction too.
+// ReachesVersions reports whether a call that writes the model with its associations may write a model with a version. Else the
+// plugin leaves the call and its transaction to GORM.
 func (ms *Models) ReachesVersions(m *Model) bool {
 	m.reach.Do(func() {
 		m.reaches = len(m.Relations) > 0 && ms.isAnyInvolved(m, map[*schema.Schema]bool{})
@@ -80,7 +80,7 @@ func (ms *Models) isAnyInvolved(m *Model, seen map[*schema.Schema]bool) bool {
 	return false
 }
 
-// Models are the models that the plugin has met.
+// Models are the models that the plugin knows.
 type Models struct {
 	*kind.Kinds
 	Snapshots snapshot.Holder
@@ -88,12 +88,12 @@ type Models struct {
 	bySchema  sync.Map                           // *schema.Schema to *model
 	byTable   sync.Map                           // table name to *model, the versioned ones
 	byName    sync.Map                           // table name without its schema to *model, the versioned ones
-	meeting   sync.Mutex                         // some kinds change the field that GORM reads: once, and before anybody uses it
-	versions  map[*schema.Schema]declaredVersion // found out while meeting
+	adding    sync.Mutex                         // some kinds change the field that GORM reads: once, and before anybody uses it
+	versions  map[*schema.Schema]declaredVersion // found out while adding
 }
 
-// ModelOf is the model that a statement is about, found by its schema or, where it has none of its own, by the table it
-// names; nil if the plugin has not met it.
+// ModelOf returns the model that a statement is about. It is found by its schema or, where the statement has none of its own, by
+// the table that it names. It is nil if the plugin does not know it.
 func (ms *Models) ModelOf(stmt *gorm.Statement) *Model {
 	var m *Model
 	if stmt.Schema != nil {
@@ -117,7 +117,7 @@ func (ms *Models) modelOfTable(stmt *gorm.Statement) *Model {
 	if stmt.Table == "" && isWhole(stmt.TableExpr) { // GORM takes no name out of one in quotes
 		stmt.Table = lastPart(name)
 	}
-	if stmt.Table == "" { // without a name, columns cannot be told whose they are
+	if stmt.Table == "" { // without a name it is not known whose the columns are
 		return nil
 	}
 	if name == "" {
@@ -173,7 +173,7 @@ type declaredVersion struct {
 }
 
 // versionOf finds a schema's version once: to find it changes how GORM reads the field, which others may be reading
-// afterwards. It is called while meeting.
+// afterwards. Its caller holds ms.adding.
 func (ms *Models) versionOf(s *schema.Schema) (*kind.Field, error) {
 	found, ok := ms.versions[s]
 	if !ok {
@@ -192,8 +192,8 @@ func (ms *Models) ModelOfSchema(s *schema.Schema) *Model {
 	}
 	// reached through an association, it may still be being parsed by another goroutine: its hooks and associations come last
 	_ = ms.Parse(reflect.New(s.ModelType).Interface())
-	ms.meeting.Lock()
-	defer ms.meeting.Unlock()
+	ms.adding.Lock()
+	defer ms.adding.Unlock()
 	if m, ok := ms.bySchema.Load(s); ok {
 		return m.(*Model)
 	}

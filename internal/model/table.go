@@ -6,8 +6,8 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// TableNamed returns the table that an expression names, without its schema, as GORM has it where there is no alias; a
-// sub-query or no name at all is the model's table.
+// TableNamed returns the table that an expression names, without its schema, as GORM has it where there is no alias. Of a
+// sub-query, or where there is no name at all, it is the model's table.
 func TableNamed(expr *clause.Expr, ofModel string) string {
 	table := tableIn(expr)
 	if len(expr.Vars) > 0 || table == "" || strings.ContainsAny(table, "(?") {

@@ -13,9 +13,9 @@ import (
 	"github.com/gorm-occ/occ/internal/tx"
 )
 
-// OpenRead makes sure that a query with an expected version is one that can be told to be at it.
+// OpenRead makes sure that the row of a query with an expected version can be compared with it.
 func (r *Reader) OpenRead(db *gorm.DB) {
-	r.meet(db)
+	r.prepare(db)
 	if _, expects := db.Statement.Clauses[intent.ExpectClause]; !expects || db.Error != nil {
 		return
 	}
@@ -58,7 +58,7 @@ func readsVersion(stmt *gorm.Statement, m *model.Model) bool {
 	return readsStored(stmt)(m.Version.DBName) && (!named || selected)
 }
 
-// CloseRead compares the row that was read with the expected version. The model holds the row, whatever comes of it.
+// CloseRead compares the row that was read with the expected version. The model holds the row whether it is refused or not.
 func (r *Reader) CloseRead(db *gorm.DB) {
 	Resume(db)
 	stmt := db.Statement
@@ -69,9 +69,9 @@ func (r *Reader) CloseRead(db *gorm.DB) {
 	_ = db.AddError(readRow{stmt, r.ModelOfSchema(stmt.Schema), switches, r.Face.Refused}.compare())
 }
 
-// OpenRows refuses an expected version where the caller scans the rows: nobody sees then what is read.
+// OpenRows refuses an expected version where the caller scans the rows: the plugin does not see what is read then.
 func (r *Reader) OpenRows(db *gorm.DB) {
-	r.meet(db)
+	r.prepare(db)
 	if _, expects := db.Statement.Clauses[intent.ExpectClause]; !expects || db.Error != nil {
 		return
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/gorm-occ/occ/internal/snapshot"
 )
 
-// meet makes the acquaintance of a model that is read, so that its table is known and a wrong declaration is said early.
-func (r *Reader) meet(db *gorm.DB) {
+// prepare has the plugin know the model that is read, and its table. It reports a wrong declaration before the first write does.
+func (r *Reader) prepare(db *gorm.DB) {
 	Resume(db)
 	if db.Statement.Schema == nil {
 		return

@@ -30,8 +30,8 @@ type Reader struct {
 	Query   func(*gorm.DB) // GORM's own callback
 }
 
-// Load is GORM's query, which also gives models their snapshots, before any hook sees them. A model's fields do not tell
-// what is stored (NULL reads as zero, JSON loses its spaces), so the driver's values are kept as they go by.
+// Load is GORM's query, which also gives models their snapshots, before any hook sees them. A model's fields do not show
+// what is stored: NULL reads as zero, and JSON loses its spaces. So the driver's values are recorded while GORM scans them.
 func (r *Reader) Load(db *gorm.DB) {
 	if db.Error != nil || db.DryRun || db.Statement.Schema == nil {
 		r.Query(db)
@@ -43,27 +43,27 @@ func (r *Reader) Load(db *gorm.DB) {
 		return
 	}
 	if callbacks.BuildQuerySQL(db); db.Error == nil {
-		r.loadSeen(db, takers)
+		r.loadRecording(db, takers)
 	}
 }
 
-// loadSeen sends a query and scans what it gives as GORM does, under the eyes of a witness.
-func (r *Reader) loadSeen(db *gorm.DB, takers []*snapshotTaker) {
+// loadRecording sends a query and scans what it gives as GORM does, and records the driver's values.
+func (r *Reader) loadRecording(db *gorm.DB, takers []*snapshotTaker) {
 	stmt := db.Statement
 	rows, err := stmt.ConnPool.QueryContext(stmt.Context, stmt.SQL.String(), stmt.Vars...)
 	if db.AddError(err) != nil {
 		return
 	}
 	defer func() { _ = db.AddError(rows.Close()) }()
-	seen, err := r.newWitness(rows, stmt, takers)
+	recorded, err := r.newRecording(rows, stmt, takers)
 	if db.AddError(err) != nil {
 		return
 	}
-	gorm.Scan(seen, db, 0)
+	gorm.Scan(recorded, db, 0)
 	if stmt.Result != nil {
 		stmt.Result.RowsAffected = db.RowsAffected
 	}
-	seen.give(db)
+	recorded.give(db)
 }
 
 // snapshotTaker is a model that a query fills: the one it is about or, through Joins, a relation of it.
@@ -72,7 +72,7 @@ type snapshotTaker struct {
 	prefix string          // of its columns in the result
 	path   []*schema.Field // from the model that the query is about
 	known  func(column string) bool
-	at     []int    // where the plan's columns are in the result; -1 where they are not, or cannot be told for sure
+	at     []int    // where the plan's columns are in the result; -1 where they are not, or are not certain to be
 	types  []string // of the plan's columns
 }
 
@@ -135,8 +135,8 @@ func anyColumn(string) bool { return true }
 
 func noColumn(string) bool { return false }
 
-// readsStored returns the columns of which a query gives what is stored, as far as that is certain without reading SQL:
-// with a SELECT of the caller's own, "price" can be anything.
+// readsStored returns a predicate for the columns of which a query certainly gives what is stored. SQL is not parsed: in a SELECT
+// of the caller's own, "price" can be anything.
 func readsStored(stmt *gorm.Statement) func(column string) bool {
 	from, _ := stmt.Clauses["FROM"].Expression.(clause.From)
 	switch table := stmt.TableExpr; {
@@ -166,16 +166,16 @@ func readsStored(stmt *gorm.Statement) func(column string) bool {
 	return func(column string) bool { return slices.Contains(named, column) }
 }
 
-// recordingRows is the rows of a query, and remembers what it saw of them.
+// recordingRows wraps a query's rows and keeps the driver's raw values as GORM scans them.
 type recordingRows struct {
 	gorm.Rows
 	takers []*snapshotTaker
 	kept   []rows.SeenValue // by column of the result
-	dest   []any            // pointers to kept, or blind
+	dest   []any            // pointers to kept, or unused
 	rows   [][][]any        // by row and taker: values by column of the plan
 }
 
-func (r *Reader) newWitness(hand gorm.Rows, stmt *gorm.Statement, takers []*snapshotTaker) (*recordingRows, error) {
+func (r *Reader) newRecording(hand gorm.Rows, stmt *gorm.Statement, takers []*snapshotTaker) (*recordingRows, error) {
 	columns, err := hand.Columns()
 	if err != nil {
 		return nil, err
@@ -192,7 +192,7 @@ func (r *Reader) newWitness(hand gorm.Rows, stmt *gorm.Statement, takers []*snap
 	}
 	w := &recordingRows{Rows: hand, takers: takers, kept: make([]rows.SeenValue, len(columns)), dest: make([]any, len(columns))}
 	for i := range w.dest {
-		w.dest[i] = unseen{}
+		w.dest[i] = unused{}
 	}
 	for _, taker := range takers {
 		taker.locate(columns)
@@ -222,11 +222,11 @@ func (t *snapshotTaker) locate(columns []string) {
 	}
 }
 
-// unseen is a value that nobody asks for.
-type unseen struct{}
+// unused is a value of a column that no snapshot has.
+type unused struct{}
 
 // Scan implements sql.Scanner.
-func (unseen) Scan(any) error { return nil }
+func (unused) Scan(any) error { return nil }
 
 // Scan gives GORM the row, and then has the driver give it once more as it is.
 func (r *recordingRows) Scan(dest ...any) error {
@@ -255,7 +255,7 @@ func (t *snapshotTaker) valuesOf(kept []rows.SeenValue) []any {
 	return values
 }
 
-// give gives the models that GORM has filled what was seen of their rows, which are in the same order.
+// give gives the models that GORM has filled the values of their rows, which are in the same order.
 func (r *recordingRows) give(db *gorm.DB) {
 	models := db.Statement.ReflectValue
 	if db.Error != nil {

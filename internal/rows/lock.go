@@ -6,8 +6,8 @@ import (
 	"github.com/gorm-occ/occ/internal/tx"
 )
 
-// LockFirst takes the write lock of a database that has only one, before anything is read in the transaction: after a
-// foreign write, one that has read cannot write any more.
+// LockFirst takes the write lock of a database that has only one, before anything is read in the transaction. A transaction that
+// has read cannot write any more once another session has written.
 func (s *Site) LockFirst() error {
 	if !s.Dialect.LocksWholeDatabase || !tx.IsTransaction(s.Stmt.ConnPool) {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/gorm-occ/occ/internal/value"
 )
 
-// selection is what a query selects of each row, and how a row is scanned: its version, whether a soft delete hides it, and
-// the columns that a refusal names always; which of the rows in hand it is, whether conditions hold, and fields where asked for.
+// selection is what a query selects of each row, and how a row is scanned. Always selected are the version, whether a soft
+// delete hides the row, and the columns that a refusal names. The rest is selected where it is asked for.
 type selection struct {
 	site   *Site
 	key    []*schema.Field   // the fields of which State.Key is made
@@ -24,7 +24,7 @@ type selection struct {
 	fields []*schema.Field   // the fields of the state's model
 }
 
-// columns returns what stands behind SELECT.
+// columns returns the columns of the SELECT.
 func (s *selection) columns() []clause.Expression {
 	columns := append(s.site.VersionColumns(), s.site.DeletedInSQL())
 	for _, further := range []clause.Expression{s.index, s.holds} {

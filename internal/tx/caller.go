@@ -6,11 +6,11 @@ import (
 )
 
 // GORM's Save is an UPDATE and, if that writes no row, an INSERT ... ON CONFLICT DO UPDATE of the same model. Neither
-// statement carries a trace of it: a Save looks like Select("*").Updates, then like an upsert. What Save may do and the
-// others may not, insert a model that was never stored, is found out from the call stack, after a statement wrote
-// nothing and before an upsert: not on the way of an ordinary write.
+// statement carries a trace of it: a Save looks like Select("*").Updates, then like an upsert. But only Save may insert a model
+// that was never stored. So the call stack is asked, after a statement wrote nothing and before an upsert. An ordinary write
+// does not ask.
 
-// CalledBySave reports whether the call that is on its way through the callbacks is, or is made by, gorm.DB.Save.
+// CalledBySave reports whether the callbacks run for gorm.DB.Save, or for a call that it makes.
 func CalledBySave() bool { return CalledBy("Save") }
 
 // CalledBy reports it of any method of gorm.DB.

@@ -8,9 +8,9 @@ import (
 	"github.com/gorm-occ/occ/internal/dialect"
 )
 
-// Two things of a Galera cluster would tear a transaction. A node loses the error of a query whose transaction it has rolled
-// back, so that the next statements are committed each on its own. And a node that is cut off refuses ROLLBACK and COMMIT, so
-// that database/sql gives the connection with the open transaction to the next caller, whose BEGIN commits it.
+// Two habits of a Galera cluster would commit part of a transaction. A node loses the error of a query whose transaction it has
+// rolled back, so that the next statements are committed each on its own. And a node that is cut off refuses ROLLBACK and COMMIT.
+// Then database/sql gives the connection with the open transaction to the next caller, whose BEGIN commits it.
 
 // HiddenRollback returns an error where the database has rolled back the transaction of pool and has not said so.
 func HiddenRollback(ctx context.Context, d *dialect.Dialect, pool gorm.ConnPool) error {
@@ -72,7 +72,7 @@ func (js *Journals) Commit(ctx context.Context, pool gorm.ConnPool) error {
 	return nil
 }
 
-// commitFirst commits on the connection itself, which can still be told to roll back where that is refused.
+// commitFirst commits on the connection itself, which can still roll back where that is refused.
 func commitFirst(ctx context.Context, pool gorm.ConnPool) error {
 	_, err := ConnectionOf(pool).ExecContext(context.WithoutCancel(ctx), "COMMIT")
 	return err

@@ -61,8 +61,8 @@ type Journal struct {
 	Refusal error                // the last one in the transaction
 	Refused *stats.TableCounters // of its table
 
-	Holds   int      // units that are under way: what is to be told of refusals waits for them
-	Pending []func() // what waits
+	Holds   int      // units that are under way: reports of refusals wait for them
+	Pending []func() // the reports that wait
 
 	Calls int // calls in the transaction that may write several rows and have not ended
 	// written are the models that the outermost of those calls has written or is going to delete, by type
@@ -158,7 +158,7 @@ func (js *Journals) End(pool gorm.ConnPool) {
 	}
 }
 
-// ConnectionOf is what two sessions of one transaction have in common.
+// ConnectionOf returns what two sessions of one transaction have in common.
 func ConnectionOf(pool gorm.ConnPool) gorm.ConnPool {
 	for {
 		inner, ok := within(pool)
@@ -169,8 +169,8 @@ func ConnectionOf(pool gorm.ConnPool) gorm.ConnPool {
 	}
 }
 
-// within is the pool that another one goes round: a transaction with prepared statements, or a pool like that of
-// gorm.io/sharding, which can begin and commit whatever it goes round, so that its methods say nothing.
+// within returns the pool that another one wraps: a transaction with prepared statements, or a pool like that of
+// gorm.io/sharding. Such a pool has the methods of a transaction whatever it wraps, so that they are no sign of one.
 func within(pool gorm.ConnPool) (inner gorm.ConnPool, ok bool) {
 	switch outer := pool.(type) {
 	case *sql.Tx:
@@ -202,7 +202,7 @@ func beginsAndCommits(pool gorm.ConnPool) bool {
 	return begins || beginsPool
 }
 
-// IsTransaction reports whether pool is a transaction; one whose type cannot be a map's key is not followed.
+// IsTransaction reports whether pool is a transaction. One whose type cannot be a map's key is taken for none.
 func IsTransaction(pool gorm.ConnPool) bool {
 	if _, ok := pool.(*sql.Tx); ok {
 		return true

@@ -7,9 +7,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// RollBack ends a transaction, also where a panic is on its way through. One in a Valuer that database/sql calls for a
-// query leaves a lock of the transaction behind, for which Rollback waits for ever: then the database is told by itself,
-// the panic goes on, and the connection is lost to the pool, as it is without a transaction.
+// RollBack ends a transaction, also during a panic. A panic in a Valuer that database/sql calls for a query leaves the
+// transaction's lock taken, and Rollback would wait for it for ever. Then ROLLBACK is sent as a statement, and the panic goes on.
+// The connection is lost to the pool, as it is without a transaction.
 func (js *Journals) RollBack(pool gorm.ConnPool) error {
 	committer := pool.(gorm.TxCommitter)
 	if !panicsInQuery() {

@@ -9,8 +9,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// Unit is what one call writes, where that may be several rows: all of it is written or none, and versions in memory
-// follow. It is GORM's default transaction where the call has one, a savepoint in a transaction of the caller's, and a
+// Unit is what one call writes, where that may be several rows. All of it is written or none, and versions in memory are
+// those of the rows. It is GORM's default transaction where the call has one, a savepoint in a transaction of the caller's, and a
 // transaction of its own where there is none.
 type Unit struct {
 	journals    *Journals
@@ -20,10 +20,10 @@ type Unit struct {
 	Journal     *Journal
 	Mark        int
 	OwnsJournal bool
-	holds       bool // refusals are told of when the unit has ended
+	holds       bool // refusals are reported when the unit has ended
 }
 
-// Hold has what is to be told of refusals wait for the end of the unit.
+// Hold has the reports of refusals wait for the end of the unit.
 func (u *Unit) Hold() {
 	if !u.holds {
 		u.holds = true
@@ -31,8 +31,8 @@ func (u *Unit) Hold() {
 	}
 }
 
-// tell reports the refusals that have waited, if nothing else has to end before.
-func (u *Unit) tell() {
+// reportPending reports the refusals that have waited, if no other unit has to end before.
+func (u *Unit) reportPending() {
 	if !u.holds {
 		return
 	}
@@ -41,8 +41,8 @@ func (u *Unit) tell() {
 	}
 	pending := u.Journal.Pending
 	u.Journal.Pending = nil
-	for _, tell := range pending {
-		tell()
+	for _, report := range pending {
+		report()
 	}
 }
 
@@ -111,7 +111,7 @@ func (u *Unit) Close(db *gorm.DB, failed bool) error {
 	if u.OwnsJournal {
 		u.journals.End(u.pool)
 	}
-	u.tell()
+	u.reportPending()
 	return err
 }
 
@@ -132,8 +132,8 @@ func (u *Unit) end(db *gorm.DB, failed bool) error {
 	}
 }
 
-// exec goes past prepared statements, which do not take savepoints on every database, and past a context that has ended:
-// rows must not stay half-written because their caller has gone.
+// exec sends SQL past prepared statements, which do not take savepoints on every database. It ignores that the context has ended:
+// a batch must not stay written in part then.
 func (u *Unit) exec(db *gorm.DB, sql string) error {
 	if sql == "" {
 		return nil

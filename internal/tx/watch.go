@@ -59,8 +59,8 @@ func (j *Journal) ended() error {
 	return fmt.Errorf("occ: the transaction cannot go on, an earlier statement in it failed: %w", j.failure)
 }
 
-// EnterRow also makes sure that gorm.DB.Row, whose caller cannot see an error before it scans, returns something to scan:
-// after an error GORM has none, and a prepared statement that failed makes one that panics.
+// EnterRow also makes sure that gorm.DB.Row returns something to scan: its caller cannot see an error before. After an
+// error GORM returns nil, and after a prepared statement that failed a row that panics.
 func (js *Journals) EnterRow(db *gorm.DB) {
 	js.Enter(db)
 	j := js.Of(db.Statement.ConnPool)
@@ -120,7 +120,7 @@ func (js *Journals) lookAtUnread(db *gorm.DB, j *Journal) {
 	j.unread = open
 }
 
-// LeaveRaw follows the savepoints that GORM's nested transactions, SavePoint and RollbackTo, or raw SQL set.
+// LeaveRaw keeps track of the savepoints that GORM's nested transactions, SavePoint and RollbackTo, or raw SQL set.
 func (js *Journals) LeaveRaw(db *gorm.DB) {
 	j := js.Of(db.Statement.ConnPool)
 	if j == nil || db.DryRun {

@@ -5,8 +5,8 @@ import (
 )
 
 // A graph of associations can hold one row several times: a parent that was loaded with each of its children, a root that
-// its parts point back to. The row counts once in a call: the model that is written first is compared, the others are
-// taken for written with it if they are at the version it was at, and have its version afterwards.
+// its parts point back to. The row counts once in a call. The model that is written first is compared. The others count as
+// written with it if they are at the version that it was at, and then have its version afterwards.
 
 // RowID is a row of a table, whatever model holds it.
 type RowID struct {
@@ -14,7 +14,7 @@ type RowID struct {
 	Key    string
 }
 
-// written finds the models that the call under way has written by their rows. It follows the journal's memories.
+// written finds the models that the call under way has written by their rows. It is built from the journal's memories.
 type written struct {
 	from, to int // the memories that are in rows
 	rows     map[RowID][]Memory
