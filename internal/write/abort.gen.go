@@ -1,6 +1,6 @@
 package write
 
-// Nothing here is generated. What GORM logs of a statement begins with the file and line that sent it: those of the
+// Nothing here is generated. What GORM logs of a statement begins with the file and line that sent it. They are those of the
 // first caller that is neither in GORM nor in a file named *.gen.go, as utils.CallerFrame in gorm.io/gorm has it. The
 // statements that save associations are sent below the plugin's wrapper, those that the plugin sends itself are logged by it,
 // and the line to be found is the application's.

@@ -19,8 +19,9 @@ import (
 )
 
 // Call is one Create, Update or Delete of GORM's, from the plugin's first callback (open) to its last (close). open fills in
-// where it works and what its clauses ask for; the guard compares and writes, and leaves the statement as it was; close reports a
-// refusal, and restores versions in memory where GORM's default transaction was rolled back. It travels in the statement's clauses.
+// where it works and what its clauses ask for. The guard compares and writes, and leaves the statement as it was. close reports a
+// refusal, and restores versions in memory where GORM's default transaction was rolled back. A call is kept in the statement's
+// clauses.
 type Call struct {
 	rows.Site
 	Plugin   *Engine
@@ -32,7 +33,7 @@ type Call struct {
 	unit     *tx.Unit // set where the call may write more than one row
 
 	before    keptClauses // clauses to be given back to the caller as they were
-	isGuarded bool        // the plugin's callback has been in the place of GORM's
+	isGuarded bool        // the plugin's callback has run in the place of GORM's
 	renames   bool        // the write gives rows other keys
 	isQuiet   bool        // the end of a Save that has nothing to insert
 	refusal   error       // the refusal as it is to be reported
@@ -77,7 +78,7 @@ func (c *Call) roomForSet(n int) clause.Set {
 
 const callClause = "occ:write"
 
-// Build writes nothing: a call is no SQL, it only travels with the statement.
+// Build writes nothing: a call is no SQL.
 func (*Call) Build(clause.Builder) {}
 
 // callOf returns the call that open left on the statement; ok is false where there is nothing for the plugin to do.
@@ -134,8 +135,8 @@ func execute(db *gorm.DB, send func(*gorm.DB)) (affected int64, err error) {
 	return affected, err
 }
 
-// finish says how the call went, to GORM's later callbacks, to Save, which looks at RowsAffected, and to gorm.G, which looks
-// at the statement's result. Nothing else does.
+// finish sets how the call went: for GORM's later callbacks, for Save, which reads RowsAffected, and for gorm.G, which reads the
+// statement's result. Nothing else sets it.
 func (c *Call) finish(affected int64, err error) {
 	c.DB.RowsAffected = affected
 	if c.Stmt.Result != nil {

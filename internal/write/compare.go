@@ -96,8 +96,8 @@ func (p *plan) snapshotsFor(plan *snapshot.Plan, set clause.Set) *bySnapshot {
 
 func (s *bySnapshot) condition(r *rows.Row) any { return holds{s, s.image(r)} }
 
-// image returns the image that a row is compared with: none if it was never loaded, if it is of another row, or if it lacks a
-// column.
+// image returns the image that a row is compared with. It is nil if the row was never loaded, or if the image is of another row
+// or lacks a column.
 func (s *bySnapshot) image(r *rows.Row) *snapshot.Image {
 	image, _ := r.Expected.(*snapshot.Image)
 	if image == nil || s.p.by.Identity == nil && r.Key != nil && !reflect.DeepEqual(r.Key, image.Key) {

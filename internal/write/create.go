@@ -174,8 +174,8 @@ func (p *plan) refuseDuplicate(duplicate error) error {
 	return duplicate
 }
 
-// isSaveOfZeroPart reports whether an INSERT is that of a Save of one model that GORM inserts, since a part of its key is zero,
-// although nothing but the model can give that part its value: the zero is the value, and a row with it may be there.
+// isSaveOfZeroPart reports whether an INSERT is that of a Save of one model with a zero part of its key. GORM inserts such a
+// model. But where nothing else can give that part its value, zero is the value, and a row with it may be there.
 func isSaveOfZeroPart(s *rows.Site) bool {
 	if s.Stmt.ReflectValue.Kind() != reflect.Struct || len(s.Model.PrimaryFields) < 2 || s.KeyOf(s.Stmt.ReflectValue) == nil {
 		return false
@@ -198,7 +198,7 @@ func (c creation) saveZeroPart() (int64, error) {
 }
 
 // isEndOfSave reports whether an INSERT is that of a Save whose UPDATE rightly wrote nothing: the row is current, but the
-// caller's own conditions did not hold. A loaded model is refused or updated, never inserted, so there is no other way to get here.
+// caller's own conditions did not hold. Of a loaded model there is no other INSERT: it is refused or updated, never inserted.
 func (c *Call) isEndOfSave() bool {
 	conflict, isUpsert := c.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
 	if !isUpsert || !conflict.UpdateAll || !c.Stmt.SkipHooks || c.Model.Version == nil || c.switches.Unchecked {
@@ -208,7 +208,7 @@ func (c *Call) isEndOfSave() bool {
 	return c.Model.IsModel(model) && (c.switches.Expects || !c.Model.Version.Kind.IsZero(c.Model.Version.Of(c.Ctx, model))) && tx.CalledBySave()
 }
 
-// endSave has GORM insert nothing, and save no associations: the UPDATE has.
+// endSave has GORM insert nothing, and save no associations: the UPDATE has saved them.
 func (c *Call) endSave() {
 	c.isQuiet = true
 	c.Stmt.Selects, c.Stmt.Omits = nil, []string{clause.Associations}

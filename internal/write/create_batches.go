@@ -10,9 +10,9 @@ import (
 	"github.com/gorm-occ/occ/internal/tx"
 )
 
-// GORM's CreateInBatches is one call of many statements, in a transaction of which the callbacks of a batch know nothing:
-// when a batch fails, the ones before it are rolled back as well. Their memories are kept until then by transaction, or
-// until nobody has the transaction any more.
+// GORM's CreateInBatches is one call of many statements, in a transaction of which the callbacks of a batch know nothing.
+// When a batch fails, the ones before it are rolled back as well. Their memories are kept by transaction, until then or until
+// the transaction is collected.
 
 // batchCalls are the calls of CreateInBatches that are under way.
 type batchCalls struct{ byTransaction sync.Map } // weak.Pointer[sql.Tx] to *batchCall

@@ -52,7 +52,7 @@ func (p *plan) delete() (int64, error) {
 }
 
 // deleted returns the model or models that a delete is about: what was passed to Delete or, where that names no row, the
-// statement's model, as GORM has it. One passed by value is copied, since GORM's soft delete writes to it.
+// statement's model, as in GORM. One passed by value is copied, since GORM's soft delete writes to it.
 func deleted(s *rows.Site) reflect.Value {
 	passed := s.Stmt.ReflectValue
 	if passed.Kind() == reflect.Slice || passed.Kind() == reflect.Array {

@@ -27,7 +27,7 @@ type Engine struct {
 	HasOutcomes atomic.Bool // the database remembers how transactions ended
 }
 
-// gormCallbacks are the callbacks of GORM that the plugin's own go round.
+// gormCallbacks are the callbacks of GORM that the plugin's own call.
 type gormCallbacks struct{ create, update, delete func(*gorm.DB) }
 
 func (e *Engine) CallbacksOf(db *gorm.DB) gormCallbacks {
@@ -83,7 +83,7 @@ func (e *Engine) registerEnd(db *gorm.DB) []error {
 	}
 }
 
-// A database can end a transaction in the middle: MariaDB rolls all of it back when one statement meets a deadlock, runs
+// A database can end a transaction in the middle: MariaDB rolls all of it back when one statement deadlocks, runs
 // further statements each on its own, and answers COMMIT with OK. So the statements of a transaction that has a journal
 // are watched, through GORM's callbacks, which see raw SQL too. All others pass after a look at an atomic counter.
 

@@ -12,7 +12,7 @@ import (
 )
 
 // writeUnchecked writes whatever version the rows are at. Where the model in hand names the row, it learns the version
-// that was written, in the same transaction: later, it could be the version of somebody else's write.
+// that was written, in the same transaction. Later, it could be the version of somebody else's write.
 func (p *plan) writeUnchecked(set clause.Set, send func(*gorm.DB)) (int64, error) {
 	if len(p.rows) > 0 {
 		p.Counters().Blind.Add(1)
@@ -58,7 +58,7 @@ func (p *plan) writeUnnamed(set clause.Set, send func(*gorm.DB)) (int64, error) 
 	})
 }
 
-// writeMatched is for writes that are not compared and whose next versions SQL cannot make: the rows that match are read
+// writeMatched is for writes that are not compared and whose next versions SQL cannot make. The rows that match are read
 // and locked, and one UPDATE gives each its own.
 func (p *plan) writeMatched(set clause.Set, send func(*gorm.DB)) (int64, error) {
 	switch {

@@ -10,8 +10,8 @@ import (
 	"github.com/gorm-occ/occ/internal/rows"
 )
 
-// insert has GORM insert the rows with a first version where they have none of their own; whatever keeps a row from being
-// inserted leaves its model as it was.
+// insert has GORM insert the rows, with a first version where they have none of their own. A model whose row was not inserted is
+// left as it was.
 func (c *Call) insert() (int64, error) {
 	switch {
 	case c.Model.Compares() != nil:

@@ -16,8 +16,8 @@ import (
 	"github.com/gorm-occ/occ/internal/value"
 )
 
-// keepsKey leaves the conditions on the key that GORM has added where they are of a model of another type on the same
-// table: it names rows, but not to the plugin. Then they are the caller's.
+// keepsKey reports whether the conditions on the key that GORM has added stay: those of a model of another type on the same
+// table, whose rows the plugin does not know. They count as the caller's then.
 func (p *plan) keepsKey() bool {
 	where := p.by.Own
 	own, _ := where.Expression.(clause.Where)
@@ -166,8 +166,8 @@ func (u updatePayload) version() (version any, err error) {
 	return version, nil
 }
 
-// orVersion is the version found so far in a payload, or the one that its next column holds: two of them, under two of the
-// column's names, do not say what the payload was based on.
+// orVersion returns the version found so far in a payload, or the one that its next column holds. Two different ones, under
+// two of the column's names, are an error: they do not say what the payload was based on.
 func orVersion(m *model.Model, found any, column string, value any) (any, error) {
 	if value == nil || !m.IsVersionColumn(column) || clauses.IsExpression(value) {
 		return found, nil
@@ -218,8 +218,8 @@ func (c *Call) andVersion(set clause.Set, version any) clause.Set {
 	return c.alsoSet(set, clause.Assignment{Column: clause.Column{Name: c.Model.Version.DBName}, Value: version})
 }
 
-// alsoSet has the UPDATE set one more column. That of a soft delete is built by GORM inside gorm:delete, and keeps what
-// stands behind the SET; a hard delete has no SET.
+// alsoSet has the UPDATE set one more column. That of a soft delete is built by GORM inside gorm:delete, which keeps what is
+// behind the SET. A hard delete has no SET.
 func (c *Call) alsoSet(set clause.Set, assignment clause.Assignment) clause.Set {
 	if !c.isDelete() {
 		return append(set, assignment)
@@ -228,7 +228,7 @@ func (c *Call) alsoSet(set clause.Set, assignment clause.Assignment) clause.Set 
 	return nil
 }
 
-// isUnchecked reports whether the caller asked not to compare a row.
+// isUnchecked reports whether the caller asked that a row is not compared.
 func (p *plan) isUnchecked(r *rows.Row) bool {
 	return p.switches.Unchecked || p.Plugin.BlindWrites && !p.expects && p.Model.Version.Kind.IsZero(r.Expected)
 }
@@ -264,7 +264,7 @@ func (c *Call) givenVersion(payload any) (given any, isGiven bool, err error) {
 	return given, true, nil
 }
 
-// isBlind reports whether the caller asked to compare none of the rows.
+// isBlind reports whether the caller asked that none of the rows is compared.
 func (p *plan) isBlind() bool {
 	isCompared := func(r rows.Row) bool { return !p.isUnchecked(&r) }
 	return p.switches.Unchecked || p.Plugin.BlindWrites && !p.expects && !slices.ContainsFunc(p.rows, isCompared)

@@ -135,8 +135,8 @@ func (l *Lean) ask(ctx context.Context, pool gorm.ConnPool) bool {
 	return commits
 }
 
-// poolOf is a pool of connections; nil for a transaction, for a connection of the caller's own, in whose session anything
-// may have been set, and for what cannot be a map's key.
+// poolOf returns a pool of connections. It is nil for a transaction, for what cannot be a map's key, and for a connection of the
+// caller's own, in whose session anything may have been set.
 func poolOf(pool gorm.ConnPool) gorm.ConnPool {
 	if prepared, ok := pool.(*gorm.PreparedStmtDB); ok {
 		pool = prepared.ConnPool

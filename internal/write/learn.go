@@ -117,8 +117,7 @@ func (p *plan) learnVersion(r *rows.Row) error {
 	return err
 }
 
-// followStored reads the versions that rows are at and locks them; each row's next version is the one after it. Rows that
-// are gone are left out.
+// followStored locks rows and gives each the version after the stored one as its next. Rows that are gone are left out.
 func (p *plan) followStored(hand []*rows.Row) (there []*rows.Row, err error) {
 	states, err := p.lock(hand)
 	if err != nil {

@@ -17,11 +17,11 @@ import (
 	"github.com/gorm-occ/occ/internal/value"
 )
 
-// A panic in a callback, in a hook of a model say, goes straight through GORM: the transaction that GORM began for the call
-// stays open, and with it the connection. So do a unit and the journal of the plugin's. The callbacks between open and
-// close are therefore wrapped: a panic ends the call before it goes on its way.
+// GORM does not recover from a panic in a callback, in a hook of a model say. The transaction that GORM began for the call stays
+// open, and with it the connection, the unit and the journal of the plugin's. So the callbacks between open and close are
+// wrapped: a panic ends the call before it goes on.
 
-// hookCallbacks are GORM's callbacks that run hooks of the models', besides those that the plugin goes round.
+// hookCallbacks are GORM's callbacks that run hooks of the models', besides those that the plugin replaces.
 var hookCallbacks = []string{
 	"gorm:before_create", "gorm:before_update", "gorm:before_delete",
 	"gorm:after_create", "gorm:after_update", "gorm:after_delete",
@@ -274,7 +274,7 @@ func (e *Engine) close(db *gorm.DB) {
 	}
 	c.advanceCopies()
 	c.closeUnit()
-	db.Error = c.sayAll(e.sayOnce(db.Error))
+	db.Error = c.withRefusal(e.withoutRepeats(db.Error))
 	if db.Error != nil && len(c.memories) > 0 && c.startedTransaction() {
 		tx.PutBack(c.Ctx, c.memories)
 	}
@@ -285,8 +285,8 @@ func (e *Engine) close(db *gorm.DB) {
 	c.free()
 }
 
-// sayAll makes sure that errors.Is finds why a call failed: GORM puts the error of a rollback on top of it, in words alone.
-func (c *Call) sayAll(err error) error {
+// withRefusal makes sure that errors.Is finds why a call failed. GORM puts the error of a rollback on top of it, and keeps its text alone.
+func (c *Call) withRefusal(err error) error {
 	if c.refusal != nil && err != nil && !errors.Is(err, c.refusal) {
 		err = fmt.Errorf("%w; %w", c.refusal, err)
 	}

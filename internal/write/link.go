@@ -22,9 +22,9 @@ type link struct {
 	moved   []rows.Row      // children that belong to another owner
 }
 
-// relink saves children with their owner. GORM would write the owner's key to every row; here, a row that has it is left
-// alone, one that has another is compared, so that a child is not pulled back from where somebody else has moved it, and one
-// that is not there is inserted if it was never loaded, or if its owner is inserted too.
+// relink saves children with their owner. GORM would write the owner's key to every row. Here, a row that has it is left
+// alone. One that has another is compared: somebody else may have moved the child there. One that is not there is inserted if it
+// was never loaded, or if its owner is inserted too.
 func (c *Call) relink(given clause.OnConflict) (int64, error) {
 	if c.DB.DryRun {
 		return c.insert()
@@ -75,8 +75,8 @@ func uniqueFields(m *model.Model) (fields []*schema.Field) {
 	return nil
 }
 
-// sort finds the children that are not there, and those that belong to another owner. Keys are compared by the database,
-// which may take others for equal than Go does. The rows are not locked: a lock on one that is not there would keep others from
+// sort finds the children that are not there, and those that belong to another owner. Keys are compared by the database: it
+// may take others for equal than Go does. The rows are not locked: a lock on one that is not there would keep others from
 // inserting it.
 func (l *link) sort() error {
 	c := l.call

@@ -13,8 +13,8 @@ import (
 )
 
 // Which row an INSERT ... ON CONFLICT finds is the database's to say: a partial index, an expression or a collation decide
-// with it. The upsert of models whose rows have to be known beforehand reads and locks those rows by the same target,
-// sends the caller's own statement, and then looks at the rows that it wrote.
+// with it. Where the rows have to be known beforehand, an upsert locks and reads them by the same target. Then it sends the
+// caller's own statement, and reads the rows that were written.
 
 // lockedUpsert is an upsert of models whose rows are locked.
 type lockedUpsert struct {
@@ -25,8 +25,8 @@ type lockedUpsert struct {
 	areNew bool         // the models may be inserted all the same, where the database finds no conflict
 }
 
-// overwriteLocked is the upsert of loaded models that no UPDATE can carry: it writes the rows of their conflict target, if
-// those are at the expected versions, and inserts none.
+// overwriteLocked is the upsert of loaded models that an UPDATE cannot be. It writes the rows of their conflict target, if those
+// are at the expected versions, and inserts none.
 func (u *upsert) overwriteLocked(p *plan) (int64, error) {
 	u.Counters().Checked.Add(1)
 	if u.DB.DryRun {
@@ -48,8 +48,8 @@ func (u *upsert) overwriteLocked(p *plan) (int64, error) {
 	})
 }
 
-// writeKnown is the upsert of models that are not compared, with versions that SQL cannot move on: the rows that are there are
-// read and locked, and written with the versions after theirs; the others are inserted.
+// writeKnown is the upsert of models that are not compared, with versions that SQL cannot advance. The rows that are there are
+// locked and written with the versions after theirs. The others are inserted.
 func (u *upsert) writeKnown(others []rows.Row) (int64, error) {
 	p := u.planOf(others)
 	there, states, missing, err := u.lockStored(p)
@@ -86,7 +86,7 @@ func byTarget(s *rows.Site, conflict clause.OnConflict) (rows.Lookup, error) {
 // isTargetKnown reports whether a conflict target is columns of the model, not a constraint or expressions.
 func isTargetKnown(s *rows.Site, conflict clause.OnConflict) bool {
 	if !s.Dialect.ConflictTarget {
-		return len(conflictFields(s.Model, conflict)) > 0 // it minds every unique key, and names none
+		return len(conflictFields(s.Model, conflict)) > 0 // the statement names no key, and any unique one conflicts
 	}
 	for _, column := range conflict.Columns {
 		if column.Raw || s.Model.LookUpField(column.Name) == nil {
@@ -149,7 +149,7 @@ func (l *lockedUpsert) send() (affected int64, err error) {
 	if err := l.checkKeys(); err != nil {
 		return 0, err
 	}
-	l.dropTwins()
+	l.mergeCopies()
 	size := max(1, len(l.hand))
 	if !l.Model.Version.IsAdvancedInSQL() {
 		size = 1 // each has a next version of its own
@@ -166,8 +166,8 @@ func (l *lockedUpsert) send() (affected int64, err error) {
 	return affected, nil
 }
 
-// checkKeys makes sure that the rows of the conflict target are those of the models' own primary keys, where they have
-// one: else a model would hold the version of another row than the one that its key names.
+// checkKeys reports as an error a row of the conflict target that is not that of its model's primary key. The model would hold
+// the version of another row than the one that its key names.
 func (l *lockedUpsert) checkKeys() error {
 	for i, r := range l.hand {
 		if isOwnRow(&l.Site, r.Model, l.states[i]) {
@@ -192,9 +192,9 @@ func isOwnRow(s *rows.Site, model reflect.Value, state rows.State) bool {
 	return !s.HasKey(model) || s.KeyText(model, fields) == s.KeyText(state.Model, fields)
 }
 
-// dropTwins leaves the rows, each once as the database tells them apart: of several models of one row, the last one is
-// written and the others follow it.
-func (l *lockedUpsert) dropTwins() {
+// mergeCopies leaves each row once, as the database compares keys. Of several models of one row, the last one is written, and
+// the others get its version.
+func (l *lockedUpsert) mergeCopies() {
 	var once []*rows.Row
 	var theirs []rows.State
 	first := map[string]*rows.Row{}
@@ -313,7 +313,7 @@ func (l *lockedUpsert) errOtherRow(r *rows.Row) error {
 		l.Model.Name, r.Index, gorm.ErrInvalidData)
 }
 
-// advances reports whether an upsert moves the version on.
+// advances reports whether an upsert sets the next version.
 func advances(m *model.Model, conflict clause.OnConflict) bool {
 	return slices.ContainsFunc(conflict.DoUpdates, func(a clause.Assignment) bool { return m.IsVersionColumn(a.Column.Name) })
 }

@@ -71,7 +71,7 @@ func (c *Call) remember(r *rows.Row, isWhole bool) {
 	c.keep(m)
 }
 
-// keep is the one ledger of what a rollback puts back: the journal of a transaction that the plugin follows, else the call.
+// keep remembers what a rollback puts back: in the journal of the transaction where there is one, else in the call.
 func (c *Call) keep(m tx.Memory) {
 	if j := c.Plugin.Journals.Of(c.Stmt.ConnPool); j != nil {
 		j.Keep(c.Ctx, m)

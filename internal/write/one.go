@@ -23,7 +23,7 @@ func (p *plan) writeCompared(set clause.Set, send func(*gorm.DB)) (int64, error)
 	return p.compare.writeOne(p, set, send)
 }
 
-// namesRows holds up GORM's rule that a write without a condition is a mistake; the version alone is no condition.
+// namesRows returns GORM's error for a write without a condition. The version alone is no condition.
 func (p *plan) namesRows() error {
 	if p.by.HasOwnConditions() || p.rows[0].Key != nil || p.DB.AllowGlobalUpdate {
 		return nil
@@ -49,7 +49,7 @@ func (c *Call) run(set clause.Set, send func(*gorm.DB)) (affected int64, err err
 	return execute(c.DB, send)
 }
 
-// settle says what became of a compared statement of one row: the model has the next version now, or the write is refused.
+// settle gives the model of a compared statement of one row the next version, or refuses the write.
 func (p *plan) settle(affected int64, err error) (int64, error) {
 	r := &p.rows[0]
 	switch {
@@ -100,8 +100,8 @@ func (p *plan) readUnwritten(r *rows.Row) (state rows.State, isRead bool, err er
 	return state, true, err
 }
 
-// writeByDatabase writes what the database gives a version itself, and reads that version: with the statement where it can
-// return it, else before the transaction ends, for afterwards it could be somebody else's.
+// writeByDatabase writes a row that the database gives its version, and reads that version. It comes with the statement where
+// that can return it, else it is read before the transaction ends: afterwards it could be somebody else's.
 func (p *plan) writeByDatabase(set clause.Set, send func(*gorm.DB)) (int64, error) {
 	r := &p.rows[0]
 	if p.Dialect.UpdateReturnsWritten && p.canReturn(r) {
@@ -127,7 +127,7 @@ func (p *plan) isSaveOfNew(r *rows.Row) bool {
 	return p.op == conflict.OpUpdate && !p.expects && p.Model.Version.Kind.IsZero(r.Expected) && isWholeRow(p.Stmt) && tx.CalledBySave()
 }
 
-// savingClause marks the INSERT that goes ahead of the one that Save would send.
+// savingClause marks the INSERT that is sent before the one of Save.
 const savingClause = "occ:saving"
 
 type saving struct{}
@@ -152,8 +152,8 @@ func (p *plan) insertBeforeAssociations() (int64, error) {
 	return tx.RowsAffected, tx.Error
 }
 
-// writeOne writes a row if it still holds what it was loaded with. The transaction keeps others out until the row has been
-// read back.
+// writeOne writes a row if it still holds what it was loaded with. In the transaction, no one else can write the row until it
+// has been read back.
 func (s *bySnapshot) writeOne(p *plan, set clause.Set, send func(*gorm.DB)) (int64, error) {
 	if !s.isChosen {
 		p.compareFor(set)
@@ -217,7 +217,7 @@ func (e *Engine) query(s *rows.Site) (affected int64, stored any, err error) {
 	return affected, stored, err
 }
 
-// settleSnapshot says what became of a statement of one row that was compared with its snapshot.
+// settleSnapshot gives the model of a statement of one row its new snapshot, or refuses the write.
 func (p *plan) settleSnapshot(affected int64, stored any, err error, again func() (int64, error)) (int64, error) {
 	r := &p.rows[0]
 	switch {
@@ -254,9 +254,9 @@ func (p *plan) settleUnheld(again func() (int64, error)) (int64, error) {
 	return 0, p.refuse(nil, p.staleRow(r, state))
 }
 
-// writeAgain is for a row that reads the same as the snapshot although the statement did not find it so: because it does
-// not compare exactly, because the caller's own conditions do not hold, or because MySQL counts no row that an UPDATE
-// leaves as it is. It is locked, looked at once more, and written by its key.
+// writeAgain writes a row that reads the same as the snapshot although the statement did not find it so. Then the database
+// does not compare exactly, the caller's own conditions do not hold, or MySQL does not count a row that an UPDATE leaves as it is.
+// The row is locked, read once more, and written by its key.
 func (p *plan) writeAgain(set clause.Set, send func(*gorm.DB)) (int64, error) {
 	r := &p.rows[0]
 	state, err := p.Read(r.Key, p.Locking(clause.LockingStrengthUpdate))

@@ -75,7 +75,7 @@ func (p *plan) areCurrent(hand []*rows.Row, states []rows.State) bool {
 }
 
 // mayBeUnchanged reports whether the database may have found a row and not counted it, since it holds already what it was to
-// be set to; with a version of the plugin's own there is none.
+// be set to. With a next version of the plugin's own that cannot be.
 func (p *plan) mayBeUnchanged() bool {
 	return (p.Model.Version.ByDatabase || p.keepsVersion) && !p.isDelete() && p.Dialect.CountsChangedRows
 }

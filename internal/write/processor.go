@@ -15,8 +15,8 @@ import (
 )
 
 // A callback of another plugin that runs between begin and commit may write versioned models on its own statements. When GORM rolls
-// its default transaction back, their versions have to be put back too: such a call keeps a journal, as one with hooks does, and it
-// does not go without the transaction.
+// its default transaction back, their versions have to be put back too. So such a call keeps a journal, as one with hooks does. And it
+// is not sent without the transaction.
 
 // processor is one of GORM's, of which it is known whose callbacks run in its default transaction.
 type processor struct {

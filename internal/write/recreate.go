@@ -13,7 +13,7 @@ import (
 
 // A model whose row was deleted keeps its version, and a Create keeps the version that a model brings. Together they would
 // set a row back to a version that others still hold. So the models whose rows were deleted are remembered, as long as they are
-// in memory: such a row goes on at the version after its last one.
+// in memory. Such a row is inserted with the version after its last one.
 
 // deletedModels are the models whose rows were deleted, by their addresses.
 type deletedModels struct {
@@ -75,11 +75,11 @@ func (d *deletedModels) have(s *rows.Site, model reflect.Value, version any) boo
 // ownerSetting is where the parts of a graph find the call that saves their owners.
 const ownerSetting = "occ:owner"
 
-// isOfNewOwners reports whether a call saves parts of models that are inserted along with them, so that what is not there is to
-// be inserted too, with the version that it brings. Parts of owners that were there before are never inserted again.
+// isOfNewOwners reports whether a call saves parts of models that are inserted along with them. Then a part that is not there is
+// inserted too, with the version that it brings. Parts of owners that were there before are never inserted again.
 func (c *Call) isOfNewOwners() bool { return c.owner != nil && c.owner.insertsAll() }
 
-// insertsAll reports whether all models of a call are inserted by it. It is not known of those that may be there.
+// insertsAll reports whether all models of a call are inserted by it, as far as that is known.
 func (c *Call) insertsAll() bool {
 	if !c.isCreate() {
 		return false

@@ -28,13 +28,13 @@ func (c *Call) refusing(refusal *conflict.Refusal) error {
 		stale := &refusal.Rows[i]
 		stale.Text = c.Model.Version.TextIfAny(stale.Actual)
 	}
-	c.Plugin.heat(c.Model, c.Stmt.Table, refusal)
+	c.Plugin.markHot(c.Model, c.Stmt.Table, refusal)
 	c.refusal = c.Plugin.Face.Refused(refusal)
 	return c.refusal
 }
 
-// heat remembers the rows of a refusal.
-func (e *Engine) heat(m *model.Model, table string, refusal *conflict.Refusal) {
+// markHot remembers the rows of a refusal as hot ones.
+func (e *Engine) markHot(m *model.Model, table string, refusal *conflict.Refusal) {
 	now := time.Now()
 	for _, stale := range refusal.Rows {
 		key := make([]any, len(m.PrimaryFields))
@@ -138,9 +138,9 @@ func (p *plan) reasonOf(r *rows.Row, state rows.State) conflict.Reason {
 	return conflict.ReasonChanged
 }
 
-// sayOnce undoes what GORM does to a refusal of an association: each further association that it then does not save adds
-// the same error once more.
-func (e *Engine) sayOnce(err error) error {
+// withoutRepeats returns the refusal of an association once. GORM adds the same error again with each further association
+// that it then does not save.
+func (e *Engine) withoutRepeats(err error) error {
 	if err == nil {
 		return nil
 	}

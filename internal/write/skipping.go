@@ -10,8 +10,8 @@ import (
 	"github.com/gorm-occ/occ/internal/tx"
 )
 
-// doNothing is the INSERT that leaves rows alone that are there. Only models whose row was inserted get a version; which they
-// are, GORM cannot tell of several, so the plugin finds out.
+// doNothing is the INSERT that leaves rows alone that are there. Only models whose row was inserted get a version. Which they
+// are, GORM does not know of several models, so the plugin finds out.
 type doNothing struct {
 	call *Call
 	hand []rows.Row
@@ -36,7 +36,7 @@ func (c *Call) insertOrSkip() (int64, error) {
 }
 
 // leaveLinked leaves the parts of owners that are to be inserted if they are not there. A loaded one that is not there would
-// leave the owner with a key that leads nowhere: it is inserted with an owner that is new, and refused with another.
+// leave the owner with the key of no row. It is inserted with an owner that is new, and refused with another.
 func (d *doNothing) leaveLinked() error {
 	c := d.call
 	isLoaded := func(r rows.Row) bool { return !c.Model.Version.Kind.IsZero(r.Before) }
@@ -96,7 +96,7 @@ func (d *doNothing) insertEach(hand []rows.Row) (inserted int64, err error) {
 }
 
 // insertAll inserts rows with their first version, or reports errSkipped if one of them was there; then the models are as
-// they were.
+// they were before.
 func (d *doNothing) insertAll(hand []rows.Row) (int64, error) {
 	c := d.call
 	firsts, err := c.newVersions().ofRows(hand)
@@ -143,8 +143,8 @@ func (d *doNothing) send(hand []rows.Row) error {
 	return errSkipped
 }
 
-// learnKey has MySQL give a model the generated key of the row that was there: its DO NOTHING does, unlike others', and
-// GORM goes on to link that row to its owner.
+// learnKey has MySQL give a model the generated key of the row that was there: GORM goes on to link that row to its owner.
+// MySQL's DO NOTHING returns the key, unlike others'.
 func (d *doNothing) learnKey(hand []rows.Row) error {
 	if d.call.Dialect.ConflictTarget || len(hand) > 1 || hand[0].Key != nil {
 		return nil

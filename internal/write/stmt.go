@@ -63,9 +63,9 @@ func modelsOf(hand []rows.Row) []reflect.Value {
 	return models
 }
 
-// sendHidden has GORM send a statement that knows none of the models in hand: it would add their keys to the conditions, and
-// scan what RETURNING gives into them by position. What it gives is returned. With soft, there is one model without a key, which
-// GORM gives what a soft delete sets.
+// sendHidden has GORM send a statement that has none of the models in hand. GORM would add their keys to the conditions, and
+// scan what RETURNING gives into them by position. What RETURNING gives is returned. With soft, there is one model without a key,
+// which GORM gives what a soft delete sets.
 func sendHidden(m *model.Model, db *gorm.DB, soft bool, send func(*gorm.DB)) (affected int64, returned []reflect.Value, hidden reflect.Value, err error) {
 	stmt := db.Statement
 	model, dest, target := stmt.Model, stmt.Dest, stmt.ReflectValue
@@ -90,7 +90,7 @@ func sendHidden(m *model.Model, db *gorm.DB, soft bool, send func(*gorm.DB)) (af
 	return affected, returned, hidden.Elem(), err
 }
 
-// canReturn reports whether what a statement returns ends up in the model of the row, and in nothing else.
+// canReturn reports whether GORM scans what a statement returns into the model of the row, and into nothing else.
 func (c *Call) canReturn(r *rows.Row) bool {
 	target := c.Stmt.ReflectValue
 	return r.Key != nil && target.Kind() == reflect.Struct && target.CanAddr() && r.Model.CanAddr() &&
@@ -125,8 +125,8 @@ func defaultColumns(m *model.Model) (columns []clause.Column) {
 	return columns
 }
 
-// whereRow has the write be one of its row, by the key, unless GORM adds that by itself, and the version; and has both
-// apply to all of the caller's conditions: (a OR b) AND key AND version.
+// whereRow gives the statement the conditions on its row: the key, unless GORM adds that by itself, and the version. Both apply
+// to all of the caller's conditions: (a OR b) AND key AND version.
 func (p *plan) whereRow(compared bool) {
 	conditions := p.room.where[:0]
 	if own, _ := p.by.Own.Expression.(clause.Where); len(own.Exprs) > 0 {
@@ -178,8 +178,8 @@ func isPassed(stmt *gorm.Statement, model reflect.Value) bool {
 	return false
 }
 
-// writeNow has a statement about rows in hand see them as they are, where they are newer than the transaction's snapshot: it
-// finds them changed then, and is no error that ends the transaction.
+// writeNow has a statement read rows in hand as they are, past the transaction's snapshot. It finds no row then where one was
+// changed. On the snapshot that would be an error which ends the transaction.
 func (c *Call) writeNow() {
 	settings := c.Dialect.Settings(false)
 	if settings == nil {
@@ -193,7 +193,7 @@ func (c *Call) writeNow() {
 	}
 }
 
-// targets are assignments as an UPDATE of two tables wants them: saying which table they are of, or not saying it.
+// targets returns assignments as the dialect's UPDATE of two tables takes them, with their table or without.
 func targets(d *dialect.Dialect, set clause.Set) clause.Set {
 	table := ""
 	if d.UpdateJoins {
@@ -222,7 +222,7 @@ func returns(stmt *gorm.Statement) bool {
 	return ok && slices.Contains(stmt.BuildClauses, "RETURNING")
 }
 
-// besideStatement is a statement on the write's table and connection that nothing of the write itself gets into.
+// besideStatement returns a new statement on the write's table and connection.
 func (c *Call) besideStatement() *gorm.DB {
 	tx := c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: c.Stmt.SkipHooks}).Model(c.Model.NewModel())
 	stmt := session.Inherit(tx, c.Stmt).Statement

@@ -72,8 +72,8 @@ func keepReturnable(stmt *gorm.Statement) {
 	stmt.ReflectValue.Set(passed)
 }
 
-// keepKeys gives models the keys back that the payload was to change, where nothing was written: a model must not name
-// another row than the one that its version is of.
+// keepKeys gives models the keys back that the payload was to change, where nothing was written. A model must not name another
+// row than the one that its version is of.
 func (p *plan) keepKeys() {
 	for _, r := range p.rows {
 		for i := range r.Key {
@@ -215,8 +215,8 @@ func (p *plan) updateSeveral(set clause.Set) (int64, error) {
 	})
 }
 
-// keepFrom keeps the clauses that an UPDATE of several rows changes, and the tables that the caller updates from: their FROM is
-// one with that of the values.
+// keepFrom keeps the clauses that an UPDATE of several rows changes, and the tables that the caller updates from. They become part
+// of the FROM of the values.
 func (p *plan) keepFrom() {
 	p.before.keep("UPDATE", "FROM")
 	if slices.Contains(p.Stmt.BuildClauses, "FROM") {

@@ -170,8 +170,8 @@ func (u *upsert) updateTimes(set clause.Set) (fields []*schema.Field) {
 	return fields
 }
 
-// updateTime returns the column that an assignment sets to the time of the update; nil where it sets another, or to a column of
-// the row that was to be inserted.
+// updateTime returns the column that an assignment sets to the time of the update. It is nil where the assignment sets another
+// column, or one to a value of the row that was to be inserted.
 func (u *upsert) updateTime(assignment clause.Assignment) *schema.Field {
 	field := u.Model.LookUpField(assignment.Column.Name)
 	_, isOfProposed := assignment.Value.(clause.Column)
@@ -244,8 +244,8 @@ func (u *upsert) insertedFields() (fields []*schema.Field) {
 	return fields
 }
 
-// overwrite is the upsert that asks for no comparison: rows are inserted with their first version or, where they are
-// there already, updated and given their next one, never one from the payload. Memory learns which version it was.
+// overwrite is the upsert that asks for no comparison. Rows are inserted with their first version or, where they are there
+// already, updated and given their next one, never one from the payload. The models learn which version it was.
 func (u *upsert) overwrite() (int64, error) {
 	if u.switches.Unchecked {
 		u.Counters().Blind.Add(1)
@@ -415,8 +415,8 @@ func (u *upsert) returnDefaults() {
 	}
 }
 
-// createApart has GORM send an INSERT whose returned rows are scanned into models of their own: it takes the first row for
-// the first model, and keys that it has counted for those of rows.
+// createApart has GORM send an INSERT and scan the returned rows into models of their own. Else GORM takes the first row for
+// that of the first model, and counts keys on.
 func (u *upsert) createApart() (written reflect.Value, affected int64, err error) {
 	written = newModels(u.Model)
 	affected, err = scanInto(u.Stmt, written, written.Addr().Interface(), func() (int64, error) {
@@ -517,8 +517,8 @@ func (u *upsert) learnUpserted(models []rows.Row) error {
 }
 
 // learnUnreturned gives models their keys and versions where the statement returns none. GORM has counted keys on from the
-// first one that was generated, which is right where all rows were inserted: each counts as one then, and one that was
-// updated as two.
+// first one that was generated. That is right where all rows were inserted: each counts as one then. One that was updated counts
+// as two.
 func (u *upsert) learnUnreturned(conflict clause.OnConflict, models []rows.Row, affected int64, numbered numbering) error {
 	if !u.Dialect.ConflictTarget && affected == int64(len(models)) && advances(u.Model, conflict) {
 		return u.learnUpserted(models)
@@ -527,8 +527,8 @@ func (u *upsert) learnUnreturned(conflict clause.OnConflict, models []rows.Row, 
 	return u.learnByTarget(conflict, models)
 }
 
-// learnByTarget reads the rows of models by the columns of the conflict. A model whose row cannot be told is left without
-// the key that GORM has made up, and with the version that it had.
+// learnByTarget reads the rows of models by the columns of the conflict. A model whose row is not found keeps its version, and
+// does not get the key that GORM has counted for it.
 func (u *upsert) learnByTarget(conflict clause.OnConflict, models []rows.Row) error {
 	single := len(models) == 1 && models[0].Key == nil && u.KeyOf(models[0].Model) != nil
 	if isKeyed := slices.Equal(conflictFields(u.Model, conflict), u.Model.PrimaryFields); !single || !isKeyed {

@@ -32,8 +32,8 @@ func isOfPayloads(s *rows.Site) bool {
 	return kind == reflect.Struct || kind == reflect.Map || s.Stmt.ReflectValue.Len() > 0
 }
 
-// writePayloads is the upsert of what is no model, where SQL cannot move the version on or where a version is said to be
-// expected: each row is read and locked before it is written.
+// writePayloads is the upsert of what is no model, where SQL cannot advance the version or a version is expected. Each row is
+// read and locked before it is written.
 func (u *upsert) writePayloads(payloads []payload) (int64, error) {
 	return u.allOrNone(func() (affected int64, err error) {
 		for index, p := range payloads {
