@@ -48,6 +48,26 @@ func TestSave(t *testing.T) {
 			require.Equal(t, occ.Version(1), p.Version)
 			require.Equal(t, p, Reload[Product](t, db, p.ID))
 		}},
+		{"a new model by value is inserted, and is compared as one that was never loaded once it is there", func(t *testing.T, db *gorm.DB) {
+			parcel := Parcel{ID: parcelID, Weight: 3}
+
+			res := db.Save(parcel)
+
+			require.NoError(t, res.Error)
+			require.EqualValues(t, 1, res.RowsAffected)
+			stored := Parcel{ID: parcelID, Weight: 3, Version: 1}
+			require.Equal(t, stored, Reload[Parcel](t, db, "id = '"+parcelID+"'"))
+			require.ErrorIs(t, db.Save(Parcel{ID: parcelID, Weight: 9}).Error, occ.ErrVersionMissing)
+			require.Equal(t, stored, Reload[Parcel](t, db, "id = '"+parcelID+"'"))
+		}},
+		{"a loaded model by value, whose row was deleted, is not inserted again", func(t *testing.T, db *gorm.DB) {
+			mine := Create(t, db)
+			require.NoError(t, db.Delete(&Product{}, mine.ID).Error)
+
+			require.Equal(t, occ.ReasonDeleted, Stale(t, db.Save(mine).Error).Reason)
+
+			RequireNoRow[Product](t, db, mine.ID)
+		}},
 		{"a new model is inserted where creates go in batches", func(t *testing.T, db *gorm.DB) {
 			parcel := Parcel{ID: parcelID, Weight: 3}
 			batched := db.Session(&gorm.Session{CreateBatchSize: 2})

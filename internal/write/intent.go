@@ -105,8 +105,16 @@ func writesModel(s *rows.Site) bool {
 }
 
 // isWholeRow reports whether a statement writes all columns of the model itself, as Save does.
-func isWholeRow(stmt *gorm.Statement) bool {
-	return len(stmt.Selects) == 1 && stmt.Selects[0] == "*" && destIsModel(stmt)
+func isWholeRow(stmt *gorm.Statement) bool { return writesAllColumns(stmt) && destIsModel(stmt) }
+
+// savesModel reports the same, and also for a model that Save was given by value.
+func savesModel(stmt *gorm.Statement, modelType reflect.Type) bool {
+	isByValue := reflect.TypeOf(stmt.Dest) == modelType
+	return isWholeRow(stmt) || isByValue && writesAllColumns(stmt) && reflect.DeepEqual(stmt.Dest, stmt.Model)
+}
+
+func writesAllColumns(stmt *gorm.Statement) bool {
+	return len(stmt.Selects) == 1 && stmt.Selects[0] == "*"
 }
 
 func destIsModel(stmt *gorm.Statement) bool {

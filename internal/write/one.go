@@ -124,7 +124,7 @@ func (p *plan) writeByDatabase(set clause.Set, send func(*gorm.DB)) (int64, erro
 
 // isSaveOfNew reports whether an UPDATE is the one with which GORM's Save finds out that a model was not stored before.
 func (p *plan) isSaveOfNew(r *rows.Row) bool {
-	return p.op == conflict.OpUpdate && !p.expects && p.Model.Version.Kind.IsZero(r.Expected) && isWholeRow(p.Stmt) && tx.CalledBySave()
+	return p.op == conflict.OpUpdate && !p.expects && p.Model.Version.Kind.IsZero(r.Expected) && savesModel(p.Stmt, p.Model.ModelType) && tx.CalledBySave()
 }
 
 // savingClause marks the INSERT that is sent before the one of Save.

@@ -282,8 +282,6 @@ func (c payloadCase) refusal(kind payloadKind) error {
 		return occ.ErrVersionMissing // the payload is the model of the call: one that was never loaded
 	case c.path.name == "Updates by table" && isUnloaded && c.ids[0] == newID:
 		return occ.ErrStaleData // and one that is not there
-	case c.path.isSave && isUnloaded && !c.isPointer && !c.isSlice && c.ids[0] == newID:
-		return occ.ErrStaleData // a model by value is taken for one that was there: Save inserts what it is given a pointer to
 	case !c.path.updates || !c.hits():
 		return nil
 	case c.said == saysStale && (c.brings(kind) || c.names()):
