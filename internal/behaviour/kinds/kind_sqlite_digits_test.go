@@ -1,3 +1,5 @@
+//go:build !cgo
+
 package kinds_test
 
 import (
@@ -8,13 +10,13 @@ import (
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
-	_ "modernc.org/sqlite"
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
 )
 
-// TestSQLiteDriversThatWriteWholeSeconds has two writes in one second, whose versions must differ.
+// TestSQLiteDriversThatWriteWholeSeconds has two writes in one second, whose versions must differ. The driver that can be told
+// to write whole seconds is modernc.org/sqlite; tests with cgo do without it, since it takes long to compile.
 func TestSQLiteDriversThatWriteWholeSeconds(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"datetime", "sqlite", ""} {
