@@ -21,6 +21,21 @@ type run struct {
 	dir  string // in the root
 }
 
+// Unpack downloads and unpacks what the clusters are made of, so that none has to wait for it.
+func Unpack(ctx context.Context, h host.Host) error {
+	unlock, err := h.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for _, p := range []host.Packages{postgresPackages, galeraPackages, groupPackages} {
+		if err := h.Unpack(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // newRun unpacks the packages and makes a directory for one cluster.
 func newRun(ctx context.Context, h host.Host, p host.Packages) (*run, error) {
 	unlock, err := h.Lock()

@@ -7,6 +7,7 @@
 //	go run ./internal/servers start [-mirror URL] [name ...]    prints the environment for the tests
 //	go run ./internal/servers env [name ...]                    prints it again, for those that run
 //	go run ./internal/servers stop [name ...]
+//	go run ./internal/servers clusters                          unpacks what the clusters are made of, and starts none
 //
 // The names are mysql9, mariadb11, mariadb10, postgres18 and postgres15; without any, mysql9, mariadb11 and postgres18 are
 // meant. The output is for eval:
@@ -28,6 +29,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gorm-occ/occ/internal/cluster"
 	"github.com/gorm-occ/occ/internal/host"
 )
 
@@ -41,13 +43,13 @@ func main() {
 	}
 }
 
-const usage = "usage: servers start [-mirror URL] [name ...] | env [name ...] | stop [name ...]"
+const usage = "usage: servers start [-mirror URL] [name ...] | env [name ...] | stop [name ...] | clusters"
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errors.New(usage)
 	}
-	commands := map[string]func(context.Context, machine, []spec, io.Writer) error{"start": start, "env": env, "stop": stop}
+	commands := map[string]func(context.Context, machine, []spec, io.Writer) error{"start": start, "env": env, "stop": stop, "clusters": clusters}
 	command, ok := commands[args[0]]
 	if !ok {
 		return fmt.Errorf("unknown command %q; %s", args[0], usage)
@@ -69,6 +71,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	return command(ctx, machine{h}, chosen, out)
+}
+
+// clusters unpacks what those of internal/cluster are made of.
+func clusters(ctx context.Context, h machine, _ []spec, _ io.Writer) error {
+	return cluster.Unpack(ctx, h.Host)
 }
 
 // choose returns the servers of these names, or the new ones.
