@@ -24,7 +24,8 @@
 //	version_column.go        versionColumn and unversioned decide what the INSERT holds
 //	skipping.go              DO NOTHING: doNothing
 //	create_batches.go        CreateInBatches: batchCall
-//	upsert.go                DO UPDATE: upsert
+//	upsert.go                DO UPDATE: upsert; its statement: upsertStatement
+//	upsert_statement.go
 //	locked.go                where its rows are locked first: lockedUpsert
 //	upsert_payloads.go       of maps and structs of other types: payload
 //	slice.go                 Save of a slice: savedSlice

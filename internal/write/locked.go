@@ -245,8 +245,8 @@ func (u *upsert) sendApart(next any) (written reflect.Value, built clause.OnConf
 	if err != nil {
 		return written, built, 0, err
 	}
-	built = u.buildUpsert(next)
-	if err = u.keepUpdateTimes(built.DoUpdates); err != nil {
+	built = upsertStatement{&u.Site}.build(next)
+	if err = keepUpdateTimes(&u.Site, built.DoUpdates); err != nil {
 		return written, built, 0, err
 	}
 	written, affected, err = u.createApart()

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gorm-occ/occ/internal/batch"
 	"github.com/gorm-occ/occ/internal/clauses"
-	"github.com/gorm-occ/occ/internal/kind"
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/value"
@@ -122,7 +121,7 @@ func (u *upsert) update(p *plan, set clause.Set) (int64, error) {
 			return 0, err
 		}
 	}
-	how := p.modelsUpdate(hand, u.referredFields(set), set, true)
+	how := p.modelsUpdate(hand, referredFields(u.Model, set), set, true)
 	p.Counters().Checked.Add(1)
 	return p.writeSeveral(hand, how)
 }
@@ -156,46 +155,8 @@ func (u *upsert) assignments() (set clause.Set, counts bool, err error) {
 		return nil, false, err
 	}
 	whole, _ := u.Stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
-	set, counts = u.upsertAssignments(whole.DoUpdates, u.given.UpdateAll)
-	return set, counts, u.keepUpdateTimes(set)
-}
-
-// updateTimes returns the columns that GORM sets to the time of the update, in rows that are there and not in the models.
-func (u *upsert) updateTimes(set clause.Set) (fields []*schema.Field) {
-	for _, assignment := range set {
-		if field := u.updateTime(assignment); field != nil {
-			fields = append(fields, field)
-		}
-	}
-	return fields
-}
-
-// updateTime returns the column that an assignment sets to the time of the update. It is nil where the assignment sets another
-// column, or one to a value of the row that was to be inserted.
-func (u *upsert) updateTime(assignment clause.Assignment) *schema.Field {
-	field := u.Model.LookUpField(assignment.Column.Name)
-	_, isOfProposed := assignment.Value.(clause.Column)
-	if field == nil || field.AutoUpdateTime == 0 || isOfProposed || clauses.IsExpression(assignment.Value) {
-		return nil
-	}
-	return field
-}
-
-// keepUpdateTimes gives models the time of the update that GORM sets in their rows alone.
-func (u *upsert) keepUpdateTimes(set clause.Set) error {
-	for _, assignment := range set {
-		field := u.updateTime(assignment)
-		if field == nil {
-			continue
-		}
-		err := eachModel(u.Stmt.ReflectValue, func(_ int, model reflect.Value) error {
-			return field.Set(u.Ctx, model, assignment.Value)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	set, counts = upsertStatement{&u.Site}.assignments(whole.DoUpdates, u.given.UpdateAll)
+	return set, counts, keepUpdateTimes(&u.Site, set)
 }
 
 // proposedColumns returns the columns that the condition of an upsert may mean of the row that was to be inserted. Others are
@@ -210,38 +171,12 @@ func (u *upsert) proposedColumns(where clause.Where) (columns []rows.Column) {
 	if !strings.Contains(text, batch.Alias) {
 		return nil
 	}
-	for _, field := range u.insertedFields() {
+	for _, field := range insertedFields(u.Model) {
 		if strings.Contains(text, strings.ToLower(field.DBName)) {
 			columns = append(columns, valueColumn(u.Call, field.DBName, field))
 		}
 	}
 	return columns
-}
-
-// referredFields returns what the assignments of an upsert may take from the row that was to be inserted: one each, or any
-// where the caller wrote SQL.
-func (u *upsert) referredFields(set clause.Set) (fields []*schema.Field) {
-	for _, assignment := range set {
-		column, isColumn := assignment.Value.(clause.Column)
-		switch {
-		case isColumn && column.Table == batch.Alias:
-			if field := u.Model.LookUpField(column.Name); field != nil && !slices.Contains(fields, field) {
-				fields = append(fields, field)
-			}
-		case clauses.IsExpression(assignment.Value) && !u.Model.IsVersionColumn(assignment.Column.Name):
-			return u.insertedFields()
-		}
-	}
-	return fields
-}
-
-func (u *upsert) insertedFields() (fields []*schema.Field) {
-	for _, name := range u.Model.DBNames {
-		if field := u.Model.FieldsByDBName[name]; field.Creatable && field != u.Model.Version.Field {
-			fields = append(fields, field)
-		}
-	}
-	return fields
 }
 
 // overwrite is the upsert that asks for no comparison. Rows are inserted with their first version or, where they are there
@@ -265,7 +200,7 @@ func (u *upsert) overwrite() (int64, error) {
 		}
 	}()
 	versionColumn{&u.Site}.bind()
-	given := u.buildUpsert(nil)
+	given := upsertStatement{&u.Site}.build(nil)
 	send := func() (int64, error) { return u.sendUpsert(given, models, numbered) }
 	affected := int64(0)
 	if returns(u.Stmt) && u.Model.Compares() == nil {
@@ -300,7 +235,7 @@ func (u *upsert) overwriteByDatabase() (int64, error) {
 	defer u.unversioned().leaveOut()()
 	models, skips := u.candidates(), mayBeSkipped(u.Stmt)
 	return u.within(func() (int64, error) {
-		given := u.buildUpsert(nil)
+		given := upsertStatement{&u.Site}.build(nil)
 		affected, err := execute(u.DB, u.Plugin.Gorm.create)
 		putVersionsBack(&u.Site, models) // and what RETURNING has shown, which may not be final
 		if err != nil || u.DB.DryRun || affected == 0 || skips {
@@ -311,108 +246,6 @@ func (u *upsert) overwriteByDatabase() (int64, error) {
 		}
 		return affected, u.learnByTarget(given, models)
 	})
-}
-
-// buildUpsert builds the statement ahead of GORM, because GORM decides on the columns of an UpdateAll while it builds. It
-// has rows that are there take the version that follows on theirs, or next.
-func (u *upsert) buildUpsert(next any) clause.OnConflict {
-	stmt := u.Stmt
-	isOnTable := stmt.Schema == nil // a map, of which GORM cannot build an UpdateAll
-	if isOnTable {
-		stmt.Schema = u.Model.Schema
-		defer func() { stmt.Schema = nil }()
-	}
-	given, _ := stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
-	if !stmt.Unscoped {
-		for _, entry := range u.Model.CreateClauses {
-			stmt.AddClause(entry)
-		}
-	}
-	stmt.AddClauseIfNotExists(clause.Insert{})
-	stmt.AddClause(callbacks.ConvertToCreateValues(stmt))
-	built, _ := stmt.Clauses["ON CONFLICT"].Expression.(clause.OnConflict)
-	set, counts := u.upsertAssignments(built.DoUpdates, given.UpdateAll)
-	built.DoUpdates = u.withNext(set, counts, next)
-	built.DoNothing, built.UpdateAll = false, false
-	stmt.AddClause(built)
-	if !isOnTable {
-		u.addReturning(built)
-	}
-	stmt.Build(stmt.BuildClauses...)
-	return built
-}
-
-// upsertAssignments returns the caller's without the version, which is never one from the payload. A change of nothing but
-// unversioned columns does not count, and a whole row leaves them alone.
-func (u *upsert) upsertAssignments(given clause.Set, wholeRow bool) (set clause.Set, counts bool) {
-	set, counts = make(clause.Set, 0, len(given)+1), len(given) == 0
-	payload := u.payload()
-	for _, assignment := range given {
-		field := u.Model.LookUpField(assignment.Column.Name)
-		isFree := field != nil && kind.IsUnversioned(field)
-		switch {
-		case u.Model.IsVersionColumn(assignment.Column.Name):
-			counts = true
-		case !isFree || !wholeRow:
-			set = append(set, assignment)
-			counts = counts || !isFree && !payload.isTimestamp(assignment)
-		}
-	}
-	return set, counts
-}
-
-// withNext adds the next version to the assignments of an upsert, unless the database writes it.
-func (u *upsert) withNext(set clause.Set, counts bool, next any) clause.Set {
-	if next == nil {
-		if inSQL := u.NextInSQL(); inSQL != nil {
-			next = inSQL
-		}
-	}
-	if !counts || next == nil || u.Model.Version.ByDatabase {
-		return set
-	}
-	return append(set, clause.Assignment{Column: clause.Column{Name: u.Model.Version.DBName}, Value: next})
-}
-
-// addReturning asks for what distinguishes the written rows, their version, and what GORM asks for.
-func (u *upsert) addReturning(conflict clause.OnConflict) {
-	if !slices.Contains(u.Stmt.BuildClauses, "RETURNING") {
-		return
-	}
-	if isOfPayloads(&u.Site) {
-		u.returnDefaults()
-		return
-	}
-	if given, ok := u.Stmt.Clauses["RETURNING"].Expression.(clause.Returning); ok && len(given.Columns) == 0 {
-		return // all columns
-	}
-	var columns []clause.Column
-	add := func(field *schema.Field) {
-		if field != nil && field.Readable && !slices.Contains(columns, clause.Column{Name: field.DBName}) {
-			columns = append(columns, clause.Column{Name: field.DBName})
-		}
-	}
-	for _, field := range slices.Concat(u.Model.PrimaryFields, u.Model.FieldsWithDefaultDBValue, conflictFields(u.Model, conflict)) {
-		add(field)
-	}
-	add(u.Model.Version.Field)
-	for _, field := range u.updateTimes(conflict.DoUpdates) {
-		add(field)
-	}
-	u.Stmt.AddClause(clause.Returning{Columns: columns})
-}
-
-// returnDefaults asks for what GORM does: maps and structs of other types need not have the other columns.
-func (u *upsert) returnDefaults() {
-	var columns []clause.Column
-	for _, field := range u.Stmt.Schema.FieldsWithDefaultDBValue {
-		if field.Readable {
-			columns = append(columns, clause.Column{Name: field.DBName})
-		}
-	}
-	if len(columns) > 0 {
-		u.Stmt.AddClauseIfNotExists(clause.Returning{Columns: columns})
-	}
 }
 
 // createApart has GORM send an INSERT and scan the returned rows into models of their own. Else GORM takes the first row for
@@ -432,11 +265,11 @@ func (u *upsert) overwriteSlice(conflict clause.OnConflict, target reflect.Value
 	if err != nil || u.DB.DryRun {
 		return 0, err
 	}
-	found := u.rowsByElement(target, written, conflict)
+	found := rowsByElement(&u.Site, target, written, conflict)
 	var taken []rows.Row
 	for i := range target.Len() {
 		if model := value.Indirect(target.Index(i)); found[i].IsValid() {
-			u.takeOver(i, model, found[i], u.updateTimes(conflict.DoUpdates))
+			u.takeOver(i, model, found[i], updateTimes(u.Model, conflict.DoUpdates))
 			taken = append(taken, rows.Row{Index: i, Model: model, Key: u.KeyOf(model)})
 		}
 	}
@@ -449,40 +282,40 @@ func (u *upsert) overwriteSlice(conflict clause.OnConflict, target reflect.Value
 // rowsByElement finds the row of each element: they come back in the order of the elements where none was left out, else by
 // the conflict columns. What is left over then are elements that could not conflict, because the database gives them their
 // key, and their rows, in the same order. An element whose row was written twice has the last state of it.
-func (u *upsert) rowsByElement(target, written reflect.Value, conflict clause.OnConflict) []reflect.Value {
+func rowsByElement(s *rows.Site, target, written reflect.Value, conflict clause.OnConflict) []reflect.Value {
 	found := make([]reflect.Value, target.Len())
 	if written.Len() == target.Len() {
 		latest := map[string]reflect.Value{}
 		for i := range found {
-			latest[u.KeyText(written.Index(i).Elem(), u.Model.PrimaryFields)] = written.Index(i).Elem()
+			latest[s.KeyText(written.Index(i).Elem(), s.Model.PrimaryFields)] = written.Index(i).Elem()
 		}
 		for i := range found {
-			found[i] = latest[u.KeyText(written.Index(i).Elem(), u.Model.PrimaryFields)]
+			found[i] = latest[s.KeyText(written.Index(i).Elem(), s.Model.PrimaryFields)]
 		}
 		return found
 	}
-	if !isTargetKnown(&u.Site, conflict) {
+	if !isTargetKnown(s, conflict) {
 		return found
 	}
-	return u.rowsByTarget(target, written, conflictFields(u.Model, conflict))
+	return rowsByTarget(s, target, written, conflictFields(s.Model, conflict))
 }
 
-func (u *upsert) rowsByTarget(target, written reflect.Value, fields []*schema.Field) []reflect.Value {
+func rowsByTarget(s *rows.Site, target, written reflect.Value, fields []*schema.Field) []reflect.Value {
 	byKey, order := map[string]reflect.Value{}, []string{}
 	for i := range written.Len() {
 		row := written.Index(i).Elem()
-		key := u.KeyText(row, fields)
+		key := s.KeyText(row, fields)
 		byKey[key], order = row, append(order, key)
 	}
 	found, taken := make([]reflect.Value, target.Len()), map[string]bool{}
 	for i := range found {
-		key := u.KeyText(value.Indirect(target.Index(i)), fields)
+		key := s.KeyText(value.Indirect(target.Index(i)), fields)
 		found[i], taken[key] = byKey[key], true
 	}
 	left := slices.DeleteFunc(order, func(key string) bool { return taken[key] })
-	isOwnKey := slices.Equal(fields, u.Model.PrimaryFields)
+	isOwnKey := slices.Equal(fields, s.Model.PrimaryFields)
 	for i := range found {
-		if isOwnKey && !found[i].IsValid() && len(left) > 0 && !u.HasKey(value.Indirect(target.Index(i))) {
+		if isOwnKey && !found[i].IsValid() && len(left) > 0 && !s.HasKey(value.Indirect(target.Index(i))) {
 			found[i], left = byKey[left[0]], left[1:]
 		}
 	}
@@ -540,7 +373,7 @@ func (u *upsert) learnByTarget(conflict clause.OnConflict, models []rows.Row) er
 	}
 	p := u.planOf(models)
 	p.by = by
-	found, times := p.keyedByTarget(), u.updateTimes(conflict.DoUpdates)
+	found, times := p.keyedByTarget(), updateTimes(u.Model, conflict.DoUpdates)
 	states, err := p.ReadRows(rows.Query{Lookup: p.by, Fields: times}, found)
 	if err != nil {
 		return err

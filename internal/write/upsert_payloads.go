@@ -99,7 +99,7 @@ func (u *upsert) sendPayload(next any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	u.buildUpsert(next)
+	upsertStatement{&u.Site}.build(next)
 	return execute(u.DB, u.Plugin.Gorm.create)
 }
 
@@ -113,7 +113,7 @@ func (u *upsert) payloads() (payloads []payload, areRead bool, err error) {
 		payloads = append(payloads, payload{target, dest, model, version})
 	}
 	addMap := func(values map[string]any) error {
-		model, err := u.modelOfMap(values)
+		model, err := modelOfMap(&u.Site, values)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (u *upsert) payloads() (payloads []payload, areRead bool, err error) {
 		}
 	default:
 		err = eachModel(u.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
-			model, err := u.modelOfStruct(other)
+			model, err := modelOfStruct(&u.Site, other)
 			if err != nil {
 				return err
 			}
@@ -175,10 +175,10 @@ func versionOfOther(s *rows.Site, other reflect.Value) (version any, err error) 
 }
 
 // modelOfMap returns a model that has what a map says of the columns.
-func (u *upsert) modelOfMap(values map[string]any) (reflect.Value, error) {
-	model := reflect.New(u.Model.ModelType).Elem()
+func modelOfMap(s *rows.Site, values map[string]any) (reflect.Value, error) {
+	model := reflect.New(s.Model.ModelType).Elem()
 	for name, value := range values {
-		if err := u.setColumn(model, u.Model.LookUpField(name), value); err != nil {
+		if err := setColumn(s, model, s.Model.LookUpField(name), value); err != nil {
 			return model, err
 		}
 	}
@@ -186,11 +186,11 @@ func (u *upsert) modelOfMap(values map[string]any) (reflect.Value, error) {
 }
 
 // modelOfStruct returns a model that has what another type's struct says of the columns.
-func (u *upsert) modelOfStruct(other reflect.Value) (reflect.Value, error) {
-	model := reflect.New(u.Model.ModelType).Elem()
-	for _, field := range u.Stmt.Schema.FieldsByDBName {
-		if value, isZero := field.ValueOf(u.Ctx, other); !isZero {
-			if err := u.setColumn(model, u.Model.LookUpField(field.DBName), value); err != nil {
+func modelOfStruct(s *rows.Site, other reflect.Value) (reflect.Value, error) {
+	model := reflect.New(s.Model.ModelType).Elem()
+	for _, field := range s.Stmt.Schema.FieldsByDBName {
+		if value, isZero := field.ValueOf(s.Ctx, other); !isZero {
+			if err := setColumn(s, model, s.Model.LookUpField(field.DBName), value); err != nil {
 				return model, err
 			}
 		}
@@ -198,9 +198,9 @@ func (u *upsert) modelOfStruct(other reflect.Value) (reflect.Value, error) {
 	return model, nil
 }
 
-func (u *upsert) setColumn(model reflect.Value, field *schema.Field, value any) error {
-	if field == nil || field == u.Model.Version.Field || value == nil || clauses.IsExpression(value) {
+func setColumn(s *rows.Site, model reflect.Value, field *schema.Field, value any) error {
+	if field == nil || field == s.Model.Version.Field || value == nil || clauses.IsExpression(value) {
 		return nil
 	}
-	return field.Set(u.Ctx, model, value)
+	return field.Set(s.Ctx, model, value)
 }
