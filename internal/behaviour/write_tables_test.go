@@ -113,6 +113,20 @@ func TestTablesWithoutTheirModel(t *testing.T) {
 			require.NoError(t, db.Table("products AS p").Model(&theirs).Update("price", 70).Error)
 			RequireProducts(t, db, Product{ID: mine.ID, Name: "pen", Price: 70, Version: 3})
 		}},
+		Behaviour{"an alias of the table is written unchecked", func(t *testing.T, db *gorm.DB) {
+			mine, _ := Pair(t, db)
+			gone := Create(t, db)
+			require.NoError(t, db.Delete(&Product{}, gone.ID).Error)
+			unchecked := func() *gorm.DB { return db.Table("products AS p").Clauses(occ.Unchecked()) }
+
+			require.NoError(t, unchecked().Model(&mine).Update("price", 70).Error)
+			res := unchecked().Model(&gone).Update("price", 70)
+
+			require.NoError(t, res.Error)
+			require.Zero(t, res.RowsAffected)
+			require.EqualValues(t, 3, mine.Version)
+			RequireProducts(t, db, Product{ID: mine.ID, Name: "pen", Price: 70, Version: 3})
+		}},
 	)
 	Run(t, testdb.All(), behaviours, &Product{})
 }

@@ -12,8 +12,11 @@ func (s *Site) LockFirst() error {
 	if !s.Dialect.LocksWholeDatabase || !tx.IsTransaction(s.Stmt.ConnPool) {
 		return nil
 	}
-	stmt := s.Session().Statement
-	_, err := stmt.ConnPool.ExecContext(s.Ctx, "DELETE FROM "+stmt.Quote(clause.Table{Name: s.Stmt.Table})+" WHERE 1 = 0")
+	none := s.Scratch()
+	_, _ = none.WriteString("DELETE FROM ")
+	none.WriteQuoted(clause.Table{Name: clause.CurrentTable}) // with its schema and its alias
+	_, _ = none.WriteString(" WHERE 1 = 0")
+	_, err := s.Stmt.ConnPool.ExecContext(s.Ctx, none.SQL.String())
 	return err
 }
 
