@@ -96,9 +96,9 @@ func TestAPoolThatAlwaysCommits(t *testing.T) {
 }
 
 func TestACallbackThatIsReplaced(t *testing.T) {
-	Run(t, testdb.All(), []Behaviour{{"after db.Use is an error, and nothing is written", func(t *testing.T, db *gorm.DB) {
+	isReplaced := func(t *testing.T, db *gorm.DB, opts ...occ.Option) {
 		mine, _ := Pair(t, db)
-		other := Reopen(t, db, gorm.Config{}, occ.New())
+		other := Reopen(t, db, gorm.Config{}, occ.New(opts...))
 		foreign := Reopen(t, db, gorm.Config{}) // whose callbacks are GORM's own
 		require.NoError(t, errors.Join(
 			other.Callback().Create().Replace("gorm:create", foreign.Callback().Create().Get("gorm:create")),
@@ -116,7 +116,13 @@ func TestACallbackThatIsReplaced(t *testing.T) {
 			require.ErrorContains(t, err, "occ: model Product: the write was not checked")
 		}
 		RequireProducts(t, db, Product{ID: mine.ID, Name: "pen", Price: 30, Version: 2})
-	}}}, &Product{})
+	}
+	Run(t, testdb.All(), []Behaviour{
+		{"after db.Use is an error, and nothing is written", func(t *testing.T, db *gorm.DB) { isReplaced(t, db) }},
+		{"keeps the transaction that undoes what it has sent", func(t *testing.T, db *gorm.DB) {
+			isReplaced(t, db, occ.WithLeanTransactions())
+		}},
+	}, &Product{})
 }
 
 func TestTheHookComesAfterTheCallsOwnTransaction(t *testing.T) {

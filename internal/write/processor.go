@@ -24,6 +24,7 @@ type processor struct {
 	fields       reflect.Value // of GORM's processor
 	list         int           // the field that has the functions in their order; negative where another GORM keeps them elsewhere
 	begin        string        // the name of the function that begins the transaction
+	plain        string        // the name of the function that sends the statement without the plugin
 	hidesForeign bool          // the plugin's callbacks wrap one of others
 	seen         atomic.Pointer[seenCallbacks]
 }
@@ -36,8 +37,9 @@ type callbackRegistry interface {
 
 // seenCallbacks are a processor's callbacks when they were last looked at.
 type seenCallbacks struct {
-	fns    reflect.Value // held, so that no later list gets the same address
-	owners owners
+	fns     reflect.Value // held, so that no later list gets the same address
+	owners  owners
+	isPlain bool // GORM's own callback sends the statement: somebody has put it back in the place of the plugin's
 }
 
 // owners says whose callbacks run in a default transaction.
@@ -66,13 +68,14 @@ func (p *processors) of(op conflict.Op) *processor {
 // look is called before the plugin's own callbacks are there.
 func (p *processors) look(db *gorm.DB) {
 	callbacks := db.Callback()
-	p.create.look(callbacks.Create())
-	p.update.look(callbacks.Update())
-	p.delete.look(callbacks.Delete())
+	p.create.look(callbacks.Create(), "gorm:create")
+	p.update.look(callbacks.Update(), "gorm:update")
+	p.delete.look(callbacks.Delete(), "gorm:delete")
 }
 
-func (p *processor) look(of callbackRegistry) {
+func (p *processor) look(of callbackRegistry, name string) {
 	p.callbackRegistry, p.fields, p.list, p.begin = of, reflect.Indirect(reflect.ValueOf(of)), -1, gormBegin
+	p.plain = functionName(reflect.ValueOf(of.Get(name)))
 	if fns, ok := p.fields.Type().FieldByName("fns"); ok && len(fns.Index) == 1 && fns.Type == reflect.TypeFor[[]func(*gorm.DB)]() {
 		p.list = fns.Index[0]
 		p.hidesForeign = p.owners() == others
@@ -82,8 +85,11 @@ func (p *processor) look(of callbackRegistry) {
 // hasForeign reports whether callbacks of others are known to run in the default transaction.
 func (p *processor) hasForeign() bool { return p.hidesForeign || p.owners() == others }
 
-// hasOurs reports whether no callbacks but GORM's and the plugin's run in the default transaction.
-func (p *processor) hasOurs() bool { return !p.hidesForeign && p.owners() == oursAlone }
+// hasOurs reports whether no callbacks but GORM's and the plugin's run in the default transaction, and the plugin's sends the
+// statement: one that another callback sends is an error, which the transaction undoes.
+func (p *processor) hasOurs() bool {
+	return !p.hidesForeign && p.owners() == oursAlone && !p.seen.Load().isPlain
+}
 
 // owners looks again only where GORM has made its list anew, which it does with each callback that is registered.
 func (p *processor) owners() owners {
@@ -93,7 +99,7 @@ func (p *processor) owners() owners {
 	fns := p.fields.Field(p.list)
 	seen := p.seen.Load()
 	if seen == nil || seen.fns.Pointer() != fns.Pointer() || seen.fns.Len() != fns.Len() {
-		seen = &seenCallbacks{fns.Slice(0, fns.Len()), ownersOf(fns, p.begin)}
+		seen = &seenCallbacks{fns.Slice(0, fns.Len()), ownersOf(fns, p.begin), hasPlainWrite(fns, p.plain)}
 		p.seen.Store(seen)
 	}
 	return seen.owners
@@ -117,6 +123,16 @@ func ownersOf(fns reflect.Value, begin string) owners {
 		}
 	}
 	return unknownOwners
+}
+
+// hasPlainWrite reports whether GORM's own function for the statement is among the callbacks.
+func hasPlainWrite(fns reflect.Value, plain string) bool {
+	for i := range fns.Len() {
+		if functionName(fns.Index(i)) == plain {
+			return true
+		}
+	}
+	return false
 }
 
 // isOurs reports whether a function is GORM's or the plugin's.
