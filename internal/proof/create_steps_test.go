@@ -141,7 +141,7 @@ func (s upsert) foretell(w *world) outcome {
 			continue
 		default:
 			w.store(h.id, func(row *values) { row.take(h.values, columns) }, true)
-			w.learn(h, allColumns)
+			w.learn(h, h.upserted(columns))
 		}
 		affected++
 	}
@@ -149,6 +149,14 @@ func (s upsert) foretell(w *world) outcome {
 		return written(affected)
 	}
 	return outcome{affected: unsaid} // MariaDB counts an updated row twice
+}
+
+// upserted is the columns whose values a model knows after an upsert: a new one knows its row then, a loaded one what it wrote.
+func (h *held) upserted(columns set) set {
+	if h.base == nil {
+		return allColumns
+	}
+	return columns
 }
 
 // compare compares the models that were loaded, and those alone.

@@ -142,7 +142,7 @@ func (s load) run(m *machine) result {
 func (s load) foretell(w *world) outcome {
 	h := w.models[s.v]
 	if s.again {
-		*h = held{id: h.id, values: values{version: h.version}, base: h.base, has: h.has}
+		*h = held{id: h.id, last: h.last, values: values{version: h.version}, base: h.base, has: h.has}
 	} else {
 		h = &held{id: h.id}
 		w.models[s.v] = h

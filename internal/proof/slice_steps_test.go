@@ -290,6 +290,9 @@ func (s removeAll) foretell(w *world) outcome {
 	o := w.writeAll(occ.OpDelete, s.vs, s.chain, allColumns, func(id int) bool { return w.erase(id, s.unscoped, gone) })
 	for _, h := range w.heldIn(s.vs) {
 		h.gone = 0
+		if s.unscoped && o.failure == none && o.affected > 0 {
+			h.last = h.version
+		}
 	}
 	return o
 }

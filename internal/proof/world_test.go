@@ -38,6 +38,7 @@ type values struct {
 type held struct {
 	values
 	id   int
+	last version // of the row that was deleted through it
 	base *values // of a snapshot: the row as it was loaded
 	has  set     // the columns of it that were loaded
 }
@@ -267,7 +268,7 @@ func (w *world) learn(h *held, wrote set) {
 
 // load makes a model what a query of some columns gives.
 func (h *held) load(id int, row values, columns set, withVersion bool) {
-	*h = held{id: id}
+	*h = held{id: id, last: h.last}
 	h.take(row, columns)
 	h.base, h.has = &row, columns
 	if withVersion {

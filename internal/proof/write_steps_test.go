@@ -60,8 +60,11 @@ func (s save) source(db string) string { return call("%s.Save(%s).Error", s.from
 // insert is the INSERT of one model whose row is not there.
 func (w *world) insert(h *held) outcome {
 	row := h.values
-	if row.version == 0 || w.kind.xmin {
+	switch {
+	case row.version == 0 || w.kind.xmin, h.last == row.version && w.kind.triggers:
 		row.version = w.first()
+	case h.last == row.version: // holders of the deleted row are to be refused
+		row.version = w.next(row.version)
 	}
 	w.rows[h.id] = row
 	w.learn(h, allColumns)
@@ -295,6 +298,8 @@ func (s remove) foretell(w *world) outcome {
 	}
 	if w.erase(h.id, s.unscoped, gone) {
 		w.learn(h, allColumns)
+	} else {
+		h.last = h.version
 	}
 	return written(1)
 }
