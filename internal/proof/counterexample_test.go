@@ -24,7 +24,7 @@ func everyForm(k kind) (all program) {
 		save{v: "a1", chain: chain{unscoped: true, below: 3}}, save{v: "a1", chain: chain{unchecked: true}},
 		save{v: "a1", chain: chain{expect: "a1"}}, see{v: "a1", n: 1}, remove{v: "a1"},
 		saveAll{vs: []variable{"a1", "b2"}}, updateAll{vs: []variable{"a1", "b2"}, price: 3}, removeAll{vs: []variable{"a1", "b2"}},
-		findOrCreate{v: "b3"}, findOrCreate{v: "b3", assign: 2},
+		findOrCreate{v: "b3"}, findOrCreate{v: "b3", assign: 2}, update{v: "a3", form: "Update", price: 2, chain: chain{alias: true}},
 	}
 	for _, form := range updateForms {
 		all = append(all, update{v: "a3", form: form, price: 1})

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm/clause"
 	"pgregory.net/rapid"
@@ -27,6 +28,9 @@ func creates() *rapid.Generator[step] {
 
 // isAllowed leaves out what the database refuses in a transaction, which ends it on PostgreSQL.
 func (s create) isAllowed(w *world) bool {
+	if s.form == "batches" && w.set.other == committer {
+		return false // GORM takes the pool for a transaction
+	}
 	return len(w.levels) == 0 || !w.anyIsThere(s.vs)
 }
 
@@ -127,8 +131,10 @@ func (s upsert) foretell(w *world) outcome {
 		columns = allColumns &^ seenColumn
 	}
 	if s.form != "DoNothing" {
-		if refused := s.compare(w, columns); refused != nil {
-			return *refused
+		for _, part := range s.parts(w) {
+			if refused := part.compare(w, columns); refused != nil {
+				return *refused
+			}
 		}
 	}
 	affected := int64(0)
@@ -149,6 +155,17 @@ func (s upsert) foretell(w *world) outcome {
 		return written(affected)
 	}
 	return outcome{affected: unsaid} // MariaDB counts an updated row twice
+}
+
+// parts are the batches that GORM makes of it.
+func (s upsert) parts(w *world) (parts []upsert) {
+	if w.set.batch == 0 || s.one {
+		return []upsert{s}
+	}
+	for vs := range slices.Chunk(s.vs, w.set.batch) {
+		parts = append(parts, upsert{vs: vs, form: s.form})
+	}
+	return parts
 }
 
 // upserted is the columns whose values a model knows after an upsert: a new one knows its row then, a loaded one what it wrote.
@@ -202,7 +219,7 @@ func findOrCreates() *rapid.Generator[step] {
 
 func (s findOrCreate) isAllowed(w *world) bool {
 	row, isThere := w.rows[s.v.id()]
-	return !isThere || row.gone == 0 // a soft-deleted one is the database's error
+	return (!isThere || row.gone == 0) && !w.set.mayRefuse() // a soft-deleted one is the database's error
 }
 
 func (s findOrCreate) run(m *machine) result {
@@ -269,6 +286,9 @@ func (s criteria) isAllowed(w *world) bool {
 	if s.form == "G and Expect" && w.models[s.expect].id != s.id && w.kind.last == 0 {
 		return false // which of two rows' times is the later one is not part of the world
 	}
+	if w.set.cautious && (s.form == "Model" || s.form == "Delete" || s.form == "Or") {
+		return false // the server wants a key
+	}
 	return s.chain.isAllowed(w, s.id) && !(s.form == "Table" && (w.kind.snapshot != nil || w.kind.xmin))
 }
 
@@ -278,7 +298,7 @@ func (s criteria) run(m *machine) result {
 	case "Model":
 		return answer(tx.Model(kind.model()).Update("price", s.price))
 	case "Table":
-		return answer(tx.Table(m.table()).Where("id = ?", s.id).Updates(map[string]any{"price": s.price}))
+		return answer(tx.Table(m.named()).Where("id = ?", s.id).Updates(map[string]any{"price": s.price}))
 	case "Delete":
 		return answer(tx.Delete(kind.model()))
 	case "Delete ids":

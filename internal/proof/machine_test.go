@@ -44,6 +44,7 @@ type machine struct {
 	outer  *gorm.DB // what other sessions use
 	db     *gorm.DB // the session's own, which may be in a transaction
 	models map[variable]record
+	aside  *Aside // what a callback of others writes; nil: none does
 	lines  []string
 	steps  int
 }
@@ -103,6 +104,10 @@ func (m *machine) do(steps []step) {
 		}
 		m.line("%s", s.source(m.world.session()))
 		m.steps++
+		if m.world.set.mayRefuse() {
+			m.settleOrRefuse(s)
+			continue
+		}
 		want := s.foretell(m.world)
 		m.settle(want, m.run(s))
 	}
@@ -129,6 +134,9 @@ func (m *machine) settle(want outcome, got result) {
 	}
 	if difference == "" {
 		difference = m.compareMemory()
+	}
+	if difference == "" && m.aside != nil {
+		difference = m.compareAside()
 	}
 	if difference != "" {
 		panic(found(difference))
@@ -192,7 +200,7 @@ func (m *machine) compareRefusal(want outcome, err error) string {
 		return complain("cause")
 	case got.Op != want.op:
 		return complain("operation")
-	case got.Table != m.table():
+	case got.Table != m.lastName() && got.Table != "i":
 		return complain("table")
 	case len(got.Rows) != len(want.refused):
 		return complain("number of rows")
@@ -235,6 +243,20 @@ func (m *machine) compareStale(want refusal, got occ.StaleRow) string {
 }
 
 func (m *machine) table() string { return m.outer.NamingStrategy.TableName("") }
+
+// lastName is what GORM calls the table.
+func (m *machine) lastName() string { return m.table()[strings.LastIndex(m.table(), ".")+1:] }
+
+// named is the table as the caller names it to GORM, which takes two words for a name and an alias.
+func (m *machine) named() string {
+	if strings.Contains(m.table(), " ") {
+		return m.quoted()
+	}
+	return m.table()
+}
+
+// quoted is the table for SQL.
+func (m *machine) quoted() string { return m.outer.Statement.Quote(m.table()) }
 
 func (m *machine) compareRows() string {
 	rows, err := m.world.kind.all(m.db)

@@ -2,7 +2,6 @@ package proof
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"testing"
 
@@ -55,17 +54,11 @@ func TestEveryWritePath(t *testing.T) {
 	for _, database := range testdb.All() {
 		t.Run(database.Name, func(t *testing.T) {
 			t.Parallel()
-			dialector := database.Open(t).Dialector
-			dbs := map[string]*gorm.DB{}
-			all, ran := kinds(database.Like), 0
-			for i, k := range all {
-				dbs[k.name] = k.open(t, dialector, fmt.Sprint("items_", i))
-			}
+			s, all := openSite(t, database), kinds(database.Like)
 			rapid.Check(t, func(t *rapid.T) {
-				k := rapid.SampledFrom(all).Draw(t, "kind")
-				ran += runProgram(t, k, dbs[k.name], programs().Draw(t, "program"))
+				s.run(t, rapid.SampledFrom(all).Draw(t, "kind"))
 			})
-			t.Logf("%d steps", ran)
+			t.Logf("%d steps in %d tables", s.steps, len(s.opened))
 		})
 	}
 }
@@ -73,8 +66,12 @@ func TestEveryWritePath(t *testing.T) {
 // runProgram runs a program in an empty table; it tells how many steps of it were possible.
 func runProgram(t rapid.TB, k kind, db *gorm.DB, steps program) int {
 	t.Helper()
-	m := newMachine(k, db)
-	if err := db.Exec("DELETE FROM " + m.table()).Error; err != nil {
+	return runMachine(t, newMachine(k, db), steps)
+}
+
+func runMachine(t rapid.TB, m *machine, steps program) int {
+	t.Helper()
+	if err := m.outer.Exec("DELETE FROM " + m.quoted() + " WHERE id > 0").Error; err != nil {
 		t.Fatalf("emptying the table: %v", err)
 	}
 	if difference := m.differs(steps); difference != "" {

@@ -49,7 +49,8 @@ func (m *machine) counterexample(difference string) string {
 	}
 	program := strings.Join(append(m.declared(), m.closed()...), "\n")
 	inMemory := strings.Join(m.used("*"), ", ")
-	text := fmt.Sprintf(snippet, "", m.types(program), m.world.database, k.name, strings.ReplaceAll(difference, "\n", " "),
+	where := strings.TrimRight(fmt.Sprintf("%s, in %s, %s", m.world.database, m.table(), m.world.set), ", ")
+	text := fmt.Sprintf(snippet, "", m.types(program), where, k.name, strings.ReplaceAll(difference, "\n", " "),
 		k.plugin(), setup, program, inMemory)
 	text = strings.Replace(text, "import (\n", "import (\n"+imports(text), 1)
 	formatted, err := format.Source([]byte(text))

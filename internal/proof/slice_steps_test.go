@@ -203,7 +203,7 @@ type updateAll struct {
 
 func updateAlls() *rapid.Generator[step] {
 	return rapid.Custom(func(t *rapid.T) step {
-		return updateAll{chain: chains().Draw(t, "chain"), vs: several().Draw(t, "models"), price: prices().Draw(t, "price")}
+		return updateAll{chain: aliases().Draw(t, "chain"), vs: several().Draw(t, "models"), price: prices().Draw(t, "price")}
 	})
 }
 
@@ -267,12 +267,12 @@ type removeAll struct {
 
 func removeAlls() *rapid.Generator[step] {
 	return rapid.Custom(func(t *rapid.T) step {
-		return removeAll{chain: chains().Draw(t, "chain"), vs: several().Draw(t, "models")}
+		return removeAll{chain: aliases().Draw(t, "chain"), vs: several().Draw(t, "models")}
 	})
 }
 
 func (s removeAll) isAllowed(w *world) bool {
-	return !w.isHalfBlind(s.vs) && s.chain.isAllowed(w, idsOf(s.vs)...)
+	return s.canDelete(w) && !w.isHalfBlind(s.vs) && s.chain.isAllowed(w, idsOf(s.vs)...)
 }
 
 // run forgets the time that GORM's soft delete leaves in memory, whether it wrote the row or not.

@@ -46,8 +46,8 @@ func (t transaction) begins(db, tx string) string {
 }
 
 func (m *machine) transact(t transaction) {
-	if m.world.kind.xmin {
-		return // the copies of a transaction cannot be told apart
+	if m.world.kind.xmin || m.world.set.mayRefuse() {
+		return // the copies of a transaction cannot be told apart; what is refused could not be undone
 	}
 	outside, before := m.world.session(), m.db
 	body := func(tx *gorm.DB) error {
@@ -68,6 +68,7 @@ func (m *machine) transact(t transaction) {
 	}
 	err := run()
 	m.db = before
+	isPutBack := m.world.isFollowed()
 	m.world.end(!t.fails)
 	m.line("}))")
 	want := outcome{affected: unsaid}
@@ -75,6 +76,9 @@ func (m *machine) transact(t transaction) {
 		want.failure = undone
 	}
 	m.steps++
+	if t.fails && !isPutBack {
+		m.loadAside()
+	}
 	m.settle(want, only(err))
 }
 
@@ -91,7 +95,11 @@ func (s savepoint) isAllowed(w *world) bool {
 
 func (s savepoint) run(m *machine) result {
 	if s.back {
-		return only(m.db.RollbackTo(m.world.savepoint()).Error)
+		err := m.db.RollbackTo(m.world.savepoint()).Error
+		if !m.world.isFollowed() {
+			m.loadAside()
+		}
+		return only(err)
 	}
 	return only(m.db.SavePoint(m.world.savepoint()).Error)
 }

@@ -47,6 +47,7 @@ type held struct {
 type world struct {
 	kind     kind
 	database string
+	set      settings
 	rows     map[int]values
 	models   map[variable]*held
 	numbers  int // of versions and soft deletes

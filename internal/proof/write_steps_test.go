@@ -99,7 +99,7 @@ var updateForms = []string{
 func updates() *rapid.Generator[step] {
 	return rapid.Custom(func(t *rapid.T) step {
 		return update{
-			chain: chains().Draw(t, "chain"), v: anyVariable().Draw(t, "variable"),
+			chain: aliases().Draw(t, "chain"), v: anyVariable().Draw(t, "variable"),
 			form: rapid.SampledFrom(updateForms).Draw(t, "form"), price: prices().Draw(t, "price"),
 		}
 	})
@@ -271,11 +271,11 @@ type remove struct {
 
 func removes() *rapid.Generator[step] {
 	return rapid.Custom(func(t *rapid.T) step {
-		return remove{chain: chains().Draw(t, "chain"), v: anyVariable().Draw(t, "variable")}
+		return remove{chain: aliases().Draw(t, "chain"), v: anyVariable().Draw(t, "variable")}
 	})
 }
 
-func (s remove) isAllowed(w *world) bool { return s.chain.isAllowed(w, s.v.id()) }
+func (s remove) isAllowed(w *world) bool { return s.chain.isAllowed(w, s.v.id()) && s.canDelete(w) }
 
 // run forgets the time that GORM's soft delete leaves in memory, whether it wrote the row or not.
 func (s remove) run(m *machine) result {
