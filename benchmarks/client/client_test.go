@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"fmt"
 	"testing"
 
 	"gorm.io/driver/postgres"
@@ -144,19 +145,20 @@ func BenchmarkUnversioned(b *testing.B) {
 	measure(b, "no check", plain(b), update)
 }
 
+// BenchmarkSaveOfSlice builds the statement of a batch, whose rows have different values in all columns but the version.
 func BenchmarkSaveOfSlice(b *testing.B) {
-	mine := make([]checked, 100)
-	for i := range mine {
-		mine[i] = checked{ID: int64(i + 1), Version: 1}
+	for _, n := range []int{100, 1000} {
+		mine, hand := make([]checked, n), make([]byHand, n)
+		for i := range n {
+			item := byHand{ID: int64(i + 1000), Name: fmt.Sprint("item ", i), Price: int64(i + 2000), Stock: int64(i + 3000), Version: 1}
+			hand[i] = item
+			mine[i] = checked{ID: item.ID, Name: item.Name, Price: item.Price, Stock: item.Stock, Version: 1}
+		}
+		measure(b, fmt.Sprintf("occ %d, dry", n), open(b, 1, occ.New()), func(db *gorm.DB) error {
+			return db.Session(&gorm.Session{DryRun: true}).Save(&mine).Error
+		})
+		measure(b, fmt.Sprintf("no check %d, dry", n), open(b, 1), func(db *gorm.DB) error {
+			return db.Session(&gorm.Session{DryRun: true}).Save(&hand).Error
+		})
 	}
-	measure(b, "occ 100, dry", open(b, 1, occ.New()), func(db *gorm.DB) error {
-		return db.Session(&gorm.Session{DryRun: true}).Save(&mine).Error
-	})
-	hand := make([]byHand, 100)
-	for i := range hand {
-		hand[i] = byHand{ID: int64(i + 1), Version: 1}
-	}
-	measure(b, "no check 100, dry", open(b, 1), func(db *gorm.DB) error {
-		return db.Session(&gorm.Session{DryRun: true}).Save(&hand).Error
-	})
 }

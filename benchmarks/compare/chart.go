@@ -73,10 +73,10 @@ func (c *chart) add(database string, e *Entry) {
 
 // shownAs is the label of a peer.
 func (e *Entry) shownAs(peer string) (name string, isShown bool) {
-	if !strings.HasPrefix(peer, peers.SingleStatement) {
+	if !isStatement(peer) {
 		return peer, true
 	}
-	return "best statement by hand", peer == bestStatement(e)
+	return "best statement by hand", peer == fastest(e, isStatement)
 }
 
 // row finds the line of a peer, or begins one.

@@ -3,7 +3,6 @@ package main
 import (
 	_ "embed"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -73,29 +72,40 @@ func newReport(r *Results) report {
 
 // opening is what a reader asks first: what a compared write of one row costs, in all settings and on all databases.
 func opening(r *Results) string {
-	least, most := math.Inf(1), 0.0
-	var measured []string
-	for _, name := range peers.Servers() {
-		ratios := costs(r, name)
-		if len(ratios) == 0 {
-			continue
-		}
-		measured = append(measured, titles[name])
-		least, most = min(least, slices.Min(ratios)), max(most, slices.Max(ratios))
-	}
-	if len(measured) == 0 {
+	usual, lean := costs(r, peers.NameOcc), costs(r, peers.NameLean)
+	if len(usual) == 0 {
 		return "What a compared write costs has not been measured yet."
 	}
-	return fmt.Sprintf("A compared Update or Save of one row takes %s to %s times as long as the same write with a check by hand (%s; the median in each setting).",
-		ratio(least), ratio(most), strings.Join(measured, ", "))
+	var measured []string
+	for _, name := range peers.Servers() {
+		if len(costsOn(r, name, peers.NameOcc)) > 0 {
+			measured = append(measured, titles[name])
+		}
+	}
+	text := fmt.Sprintf("A compared Update or Save of one row takes %s times as long as the same write with a check by hand", between(usual))
+	if len(lean) > 0 {
+		text += fmt.Sprintf(", and %s times with `WithLeanTransactions`", between(lean))
+	}
+	return fmt.Sprintf("%s (%s; the median in each setting).", text, strings.Join(measured, ", "))
 }
 
-// costs are what single writes take on a database when the check by hand takes 1.
-func costs(r *Results, name string) []float64 {
-	var ratios []float64
+// between is the least and the most of some ratios.
+func between(ratios []float64) string {
+	return ratio(slices.Min(ratios)) + " to " + ratio(slices.Max(ratios))
+}
+
+// costs are what single writes of a peer take on all databases when the check by hand takes 1.
+func costs(r *Results, peer string) (ratios []float64) {
+	for _, name := range peers.Servers() {
+		ratios = append(ratios, costsOn(r, name, peer)...)
+	}
+	return ratios
+}
+
+func costsOn(r *Results, name, peer string) (ratios []float64) {
 	for _, w := range singles() {
 		for _, e := range r.find(name, w) {
-			if s := e.timeRatio(peers.NameOcc, peers.NameByHand); s != (race.Spread{}) {
+			if s := e.timeRatio(peer, peers.NameByHand); s != (race.Spread{}) {
 				ratios = append(ratios, s.Median)
 			}
 		}

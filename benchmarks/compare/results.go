@@ -44,9 +44,10 @@ type Figures struct {
 	Wrong string `json:"wrong,omitempty"`
 	Note  string `json:"note,omitempty"`
 	Counts
-	Time   []time.Duration `json:"ns"` // one for each round
-	Bytes  float64         `json:"bytes"`
-	Allocs float64         `json:"allocs"`
+	Attempts float64         `json:"attempts,omitempty"`
+	Time     []time.Duration `json:"ns"` // one for each round
+	Bytes    float64         `json:"bytes"`
+	Allocs   float64         `json:"allocs"`
 }
 
 // Counts is what one operation sends.

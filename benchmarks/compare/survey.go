@@ -129,7 +129,7 @@ func (s *survey) entry(w work.Work, setting peers.Setting, results []race.Result
 	}
 	for i, r := range results {
 		e.Peers = append(e.Peers, Figures{
-			Peer: r.Name, Wrong: r.Wrong, Note: r.Note, Counts: counts[i], Time: r.Time,
+			Peer: r.Name, Wrong: r.Wrong, Note: r.Note, Counts: counts[i], Time: r.Time, Attempts: r.Attempts,
 			Bytes: race.SpreadOf(r.Bytes).Median, Allocs: race.SpreadOf(r.Allocs).Median,
 		})
 	}

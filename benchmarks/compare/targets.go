@@ -57,31 +57,62 @@ func batchNames() []string {
 // singles are the writes of one row that a target is about.
 func singles() []string { return []string{work.Update, work.Save, work.SaveWide} }
 
+// crowds are the hot rows with several writers.
+func crowds() []string { return []string{work.Hot(4), work.Hot(16), work.Hot(64)} }
+
+// of gives each database a limit of its own, as its text says it.
+func of(sqlite, postgres, mariadb float64) (limit func(database string) float64, text string) {
+	limits := map[string]float64{peers.SQLite: sqlite, peers.PostgreSQL: postgres, peers.MariaDB: mariadb}
+	text = fmt.Sprintf("%.2fx (SQLite), %.2fx (PostgreSQL), %.2fx (MariaDB)", sqlite, postgres, mariadb)
+	return func(database string) float64 { return limits[database] }, text
+}
+
 func targets() []target {
-	large := batchNames()[1:] // a loop over ten rows has only twice the round trips
-	loops := map[string]float64{peers.SQLite: 3, peers.PostgreSQL: 12, peers.MariaDB: 20}
+	lean, leanText := of(0.50, 0.45, 0.55)
+	best, bestText := of(1.30, 1.20, 1.50)
 	return []target{
-		{"a compared Update or Save takes at most 0.90x the time of the check by hand", singles(), always(0.90), false, ofTime(peers.NameByHand)},
-		{"and at most 0.90x its allocations", singles(), always(0.90), false, ofAllocs(peers.NameByHand)},
-		{"and at most 1.05x the time of GORM without any check", singles(), always(1.05), false, ofTime(peers.NameGORM)},
+		{"a compared Update or Save takes at most 1.00x the time of the check by hand", singles(), always(1 + noise), false, ofTime(peers.NameByHand)},
+		{"with WithLeanTransactions at most " + leanText, singles(), lean, false, leanTime},
+		{"and at most 0.50x its allocations", singles(), always(0.50), false, leanAllocs},
+		{"under SkipDefaultTransaction at most 1.00x the time of GORM without any check", singles(), always(1 + noise), false, withoutTransaction},
 		{"the plugin costs a model without a version nothing: 1.00x the time", []string{work.Unversioned}, always(1 + noise), false, ofTime(peers.NameGORM)},
 		{"and 1.00x the allocations", []string{work.Unversioned}, always(1), false, ofAllocs(peers.NameGORM)},
 		{"it costs a load of 1000 rows nothing: 1.00x the time of the same model without it", []string{work.LoadRows}, always(1 + noise), false, ofTime(peers.Bare().Name)},
 		{"and 1.00x the time of a model whose version is an int64", []string{work.LoadRows}, always(1 + noise), false, ofTime(peers.NameGORM)},
-		{"a batch takes at most 1.5x the time of the best single statement", batchNames(), always(1.5), false, ofBestStatement},
-		{"one of 100 rows and more is 3x (SQLite), 12x (PostgreSQL), 20x (MariaDB) as fast as a loop by hand", large,
-			func(database string) float64 { return loops[database] }, true, againstLoop},
+		{"a batch takes at most " + bestText + " the time of the best way by hand", batchNames(), best, false, ofBestByHand},
+		{"one of 100 rows is 8x as fast as a loop by hand", []string{work.Batch(100)}, always(8), true, againstLoop},
+		{"one of 1000 rows 15x", []string{work.Batch(1000), work.LongBatch}, always(15), true, againstLoop},
+		{"4 to 64 writers of one row take, with WithAdaptiveLock, at most 1.25x the time of SELECT FOR UPDATE", crowds(), always(1.25), false, adaptive},
+		{"and at most 1.05 attempts for each success", crowds(), always(1.05), false, attempts},
 		{"a refusal sends at most 2 statements, BEGIN and ROLLBACK apart", []string{work.Refused}, always(2), false, statements},
 	}
 }
 
-func ofBestStatement(e *Entry) race.Spread { return e.timeRatio(peers.NameOcc, bestStatement(e)) }
+func leanTime(e *Entry) race.Spread { return e.timeRatio(peers.NameLean, peers.NameByHand) }
 
-// bestStatement is the fastest of the statements written by hand.
-func bestStatement(e *Entry) string {
+func leanAllocs(e *Entry) race.Spread {
+	return exactly(e.allocRatio(peers.NameLean, peers.NameByHand))
+}
+
+func withoutTransaction(e *Entry) race.Spread {
+	if !strings.Contains(e.Setting, "SkipDefaultTransaction") {
+		return race.Spread{}
+	}
+	return e.timeRatio(peers.NameOcc, peers.NameGORM)
+}
+
+func ofBestByHand(e *Entry) race.Spread { return e.timeRatio(peers.NameOcc, fastest(e, isByHand)) }
+
+// isByHand reports whether a peer is SQL by hand: a statement for this one database, or a loop over a prepared one.
+func isByHand(peer string) bool { return peer == peers.NameSQL || isStatement(peer) }
+
+func isStatement(peer string) bool { return strings.HasPrefix(peer, peers.SingleStatement) }
+
+// fastest is the fastest of some peers.
+func fastest(e *Entry, isWanted func(peer string) bool) string {
 	best, least := "", math.Inf(1)
 	for _, f := range e.Peers {
-		if strings.HasPrefix(f.Peer, peers.SingleStatement) && f.Wrong == "" && f.median() < least {
+		if isWanted(f.Peer) && f.Wrong == "" && f.median() < least {
 			best, least = f.Peer, f.median()
 		}
 	}
@@ -89,6 +120,16 @@ func bestStatement(e *Entry) string {
 }
 
 func againstLoop(e *Entry) race.Spread { return e.timeRatio(peers.NameByHand, peers.NameOcc) }
+
+func adaptive(e *Entry) race.Spread { return e.timeRatio(work.Adaptive, work.LockFirst) }
+
+func attempts(e *Entry) race.Spread {
+	f := e.of(work.Adaptive)
+	if f == nil || f.Wrong != "" {
+		return race.Spread{}
+	}
+	return exactly(f.Attempts)
+}
 
 func statements(e *Entry) race.Spread {
 	f := e.of(peers.NameOcc)

@@ -16,6 +16,18 @@ func openOcc(c Conn, shape rows.Shape) (Session, error) {
 	return gormSessionOf[occ.Version](db, shape), nil
 }
 
+// openLean leaves out the default transaction where one statement does all the work. Where no write has one, it is occ alone.
+func openLean(c Conn, shape rows.Shape) (Session, error) {
+	if c.Setting.SkipDefaultTransaction {
+		return nil, ErrUnsupported
+	}
+	db, err := openDB(c, occ.New(occ.WithLeanTransactions()))
+	if err != nil {
+		return nil, err
+	}
+	return gormSessionOf[occ.Version](db, shape), nil
+}
+
 func openBare(c Conn, shape rows.Shape) (Session, error) {
 	db, err := openDB(c)
 	if err != nil {

@@ -20,8 +20,10 @@ var ErrUnsupported = errors.ErrUnsupported
 // The names that ratios and targets refer to.
 const (
 	NameOcc    = "occ"
+	NameLean   = "occ, WithLeanTransactions"
 	NameByHand = "GORM, check by hand"
 	NameGORM   = "GORM, no check"
+	NameSQL    = "database/sql, prepared"
 )
 
 // The names of the databases that peers are compared on.
@@ -86,7 +88,7 @@ type Session interface {
 // All are the peers that can do everything that one does with rows.
 func All() []Peer {
 	return []Peer{
-		{"database/sql, prepared", true, openSQL},
+		{NameSQL, true, openSQL},
 		{NameGORM, false, openGORM},
 		{NameByHand, true, openByHand},
 		{"optimisticlock", true, openOptimisticLock},
@@ -95,6 +97,9 @@ func All() []Peer {
 		{NameOcc, true, openOcc},
 	}
 }
+
+// Lean is occ with the option for writes of one row.
+func Lean() Peer { return Peer{NameLean, true, openLean} }
 
 // Bare is occ's model without the plugin: what the type of the version costs by itself.
 func Bare() Peer { return Peer{"GORM, no check, occ.Version", false, openBare} }

@@ -24,6 +24,8 @@ type Contestant struct {
 	Prove func() error
 	Close func() error
 	Note  func() string // what else is to be said, asked after the race; may be nil
+	// Attempts is how often the work was tried for each time that it was done, asked after the race; may be nil.
+	Attempts func() float64
 }
 
 // Plan is how long to race.
@@ -38,13 +40,14 @@ const MinRounds = 3
 
 // Result is a contestant's figures, each per operation and one for each round.
 type Result struct {
-	Name   string
-	Wrong  string // why it has no figures: it did not do the work
-	Note   string
-	Ops    int // in each slice
-	Time   []time.Duration
-	Bytes  []float64
-	Allocs []float64
+	Name     string
+	Wrong    string // why it has no figures: it did not do the work
+	Note     string
+	Attempts float64 // 0 where nothing is tried twice
+	Ops      int     // in each slice
+	Time     []time.Duration
+	Bytes    []float64
+	Allocs   []float64
 }
 
 // Run races the contestants. One that does not do the work is Wrong and is not timed.
@@ -67,6 +70,9 @@ func Run(contestants []Contestant, plan Plan) []Result {
 	for i, c := range contestants {
 		if c.Note != nil && results[i].Wrong == "" {
 			results[i].Note = c.Note()
+		}
+		if c.Attempts != nil && results[i].Wrong == "" {
+			results[i].Attempts = c.Attempts()
 		}
 	}
 	return results

@@ -39,12 +39,16 @@ type way struct {
 // LockFirst is the way that others are compared with.
 const LockFirst = "SELECT FOR UPDATE"
 
+// Adaptive is the way that is recommended for a row which many write at once.
+const Adaptive = "occ.Retry, WithAdaptiveLock"
+
 var ways = []way{
 	{LockFirst, false, lockFirst},
 	{"SERIALIZABLE, with occ.Retry", false, retry[rows.Item[int64]](
 		occ.WithTxOptions(&sql.TxOptions{Isolation: sql.LevelSerializable}))},
 	{"occ.Retry", true, retry[rows.Item[occ.Version]]()},
 	{"occ.Retry, WithLockAfter(1)", true, retry[rows.Item[occ.Version]](occ.WithLockAfter(1))},
+	{Adaptive, true, retry[rows.Item[occ.Version]](occ.WithAdaptiveLock())},
 }
 
 // hot has n writers add one to the price of one row. An operation is one write that went through.
@@ -95,7 +99,7 @@ func (w way) enlist(place *Place, writers int) (*race.Contestant, error) {
 	}
 	return &race.Contestant{
 		MinOps: writers * writesPerWriter, Concurrent: true,
-		Prepare: c.gather, Run: c.run, Verify: c.verify, Close: c.leave, Note: c.note,
+		Prepare: c.gather, Run: c.run, Verify: c.verify, Close: c.leave, Note: c.note, Attempts: c.attempts,
 	}, nil
 }
 
@@ -143,12 +147,15 @@ func (c *crowd) verify() error {
 	return c.table.Check(1, 1, want)
 }
 
-// note is how often a write was tried, and how much longer than others the slow ones take.
+// note says how often a write was tried, and how much longer than others the slow ones take.
 func (c *crowd) note() string {
 	slices.Sort(c.took)
 	p50, p99 := c.took[len(c.took)/2], c.took[len(c.took)*99/100]
-	return fmt.Sprintf("%.1f attempts, p99 is %.1fx p50", 1+float64(c.retries.Load())/float64(c.written), float64(p99)/float64(p50))
+	return fmt.Sprintf("%.2f attempts, p99 is %.1fx p50", c.attempts(), float64(p99)/float64(p50))
 }
+
+// attempts is how often a write was tried until it went through.
+func (c *crowd) attempts() float64 { return 1 + float64(c.retries.Load())/float64(c.written) }
 
 func (c *crowd) leave() error {
 	c.place.Disperse()

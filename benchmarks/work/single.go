@@ -26,7 +26,7 @@ var (
 // single is a write of one row, again and again.
 func single(name string, shape rows.Shape, settings []peers.Setting, write writeOne) Work {
 	return Work{
-		Name: name, Baseline: peers.NameByHand, Settings: settings, Peers: everybody,
+		Name: name, Baseline: peers.NameByHand, Settings: settings, Peers: ofOneRow,
 		enlist: func(peer peers.Peer, place *Place, setting peers.Setting) (*race.Contestant, error) {
 			t, err := newTask(peer, place, setting, shape, 1, 1)
 			if err != nil {

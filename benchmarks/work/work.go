@@ -49,6 +49,9 @@ var (
 
 func everybody(string) []peers.Peer { return peers.All() }
 
+// ofOneRow are those that write a row, occ in both of its ways.
+func ofOneRow(string) []peers.Peer { return append(peers.All(), peers.Lean()) }
+
 // gormAndOcc are for what should cost nothing: GORM with the plugin and without.
 func gormAndOcc(string) []peers.Peer {
 	return slices.DeleteFunc(peers.All(), func(p peers.Peer) bool {
@@ -89,8 +92,8 @@ func All() []Work {
 		single(Update, rows.OfItem, alone, updateOne),
 		single(Save, rows.OfItem, alone, saveOne),
 		single(SaveWide, rows.OfWide, onAndOff, saveOne),
-		{Name: Delete, Baseline: peers.NameByHand, Settings: onAndOff, Peers: everybody, enlist: enlistDelete},
-		{Name: Refused, Baseline: peers.NameByHand, Settings: alone, Peers: everybody, enlist: enlistRefused},
+		{Name: Delete, Baseline: peers.NameByHand, Settings: onAndOff, Peers: ofOneRow, enlist: enlistDelete},
+		{Name: Refused, Baseline: peers.NameByHand, Settings: onAndOff, Peers: ofOneRow, enlist: enlistRefused},
 	}
 	for _, n := range BatchSizes {
 		all = append(all, batch(Batch(n), rows.OfItem, n))
