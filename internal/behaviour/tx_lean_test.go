@@ -2,7 +2,10 @@ package behaviour_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -273,14 +276,24 @@ func TestLeanTransactionsUnderSettings(t *testing.T) {
 
 			require.Len(t, trips.Take(), 1)
 		}},
-		{"PrepareStmt", func(t *testing.T, db *gorm.DB) {
+		{"under PrepareStmt nothing is prepared anew", func(t *testing.T, db *gorm.DB) {
 			p := Create(t, db)
 			prepared := Reopen(t, db, gorm.Config{PrepareStmt: true}, occ.New(occ.WithLeanTransactions()))
+			below := prepared.ConnPool.(*gorm.PreparedStmtDB)
+			pool := &preparingPool{ConnPool: below.ConnPool}
+			below.ConnPool = pool
+			require.NoError(t, prepared.Model(&p).Update("price", 1).Error) // asks for the column's type, too
+			pool.prepared.Store(0)
+			pool.begun.Store(0)
+
 			for price := range 3 {
 				require.NoError(t, prepared.Model(&p).Update("price", price).Error)
 			}
+
+			require.Zero(t, pool.prepared.Load())
+			require.Zero(t, pool.begun.Load())
 			require.Equal(t, p, Reload[Product](t, db, p.ID))
-			require.Equal(t, occ.Version(4), p.Version)
+			require.Equal(t, occ.Version(5), p.Version)
 		}},
 		{"dbresolver", func(t *testing.T, db *gorm.DB) {
 			p := Create(t, db)
@@ -350,6 +363,86 @@ func TestLeanTransactionsUnderSettings(t *testing.T) {
 			require.Equal(t, []string{"BEGIN", "COMMIT"}, withoutMiddle(trips.Take()))
 		}},
 	}, &Product{})
+}
+
+// preparingPool counts what is prepared and begun on it. In a transaction, GORM prepares on the transaction.
+type preparingPool struct {
+	gorm.ConnPool
+	prepared, begun atomic.Int64
+}
+
+func (p *preparingPool) PrepareContext(ctx context.Context, sql string) (*sql.Stmt, error) {
+	p.prepared.Add(1)
+	return p.ConnPool.PrepareContext(ctx, sql)
+}
+
+func (p *preparingPool) BeginTx(ctx context.Context, opts *sql.TxOptions) (gorm.ConnPool, error) {
+	p.begun.Add(1)
+	return p.ConnPool.(gorm.TxBeginner).BeginTx(ctx, opts)
+}
+
+func TestLeanTransactionsStayWhereNothingElseCommits(t *testing.T) {
+	t.Parallel()
+	writes := map[string]func(db *gorm.DB, p *Product) error{
+		"Create": func(db *gorm.DB, _ *Product) error { return db.Create(&Product{Name: "new"}).Error },
+		"Update": func(db *gorm.DB, p *Product) error { return db.Model(p).Update("price", 70).Error },
+		"Save":   func(db *gorm.DB, p *Product) error { return db.Save(p).Error },
+		"Delete": func(db *gorm.DB, p *Product) error { return db.Delete(p).Error },
+	}
+	var behaviours []Behaviour
+	for name, write := range writes {
+		behaviours = append(behaviours, Behaviour{name + " is committed by its transaction", func(t *testing.T, db *gorm.DB) {
+			p := Create(t, db)
+			counted, trips := countLean(t, db, gorm.Config{})
+
+			require.NoError(t, write(counted, &p))
+
+			require.Equal(t, []string{"BEGIN", "COMMIT"}, withoutMiddle(trips.Take()))
+			other := Begin(t, db)
+			defer other.Rollback()
+			var found []Product
+			require.NoError(t, other.Order("id").Find(&found).Error)
+			require.Len(t, found, map[string]int{"Create": 2, "Update": 1, "Save": 1}[name])
+			if len(found) == 1 {
+				require.Equal(t, p, found[0])
+				require.Equal(t, occ.Version(2), p.Version)
+			}
+		}})
+	}
+	Run(t, testdb.WithoutAutocommit(), behaviours, &Product{})
+}
+
+// versionedCasket has a Snapshot beside its version.
+type versionedCasket struct {
+	ID    uint
+	Label string
+	occ.Version
+	occ.Snapshot
+}
+
+func (versionedCasket) TableName() string { return "versioned_caskets" }
+
+func TestLeanTransactionsStayForSnapshots(t *testing.T) {
+	t.Parallel()
+	behaviours := slices.Concat(snapshotWrites[Casket]("in the place of a version"), snapshotWrites[versionedCasket]("beside a version"))
+	Run(t, append(testdb.All(), testdb.WithoutAutocommit()...), behaviours, &Casket{}, &versionedCasket{})
+}
+
+func snapshotWrites[M any](where string) []Behaviour {
+	return []Behaviour{{"a Snapshot " + where + " is read in the transaction of the write", func(t *testing.T, db *gorm.DB) {
+		counted, trips := countLean(t, db, gorm.Config{})
+		var m M
+		for _, write := range []func() error{
+			func() error { return counted.Create(&m).Error },
+			func() error { return counted.Model(&m).Update("label", "b").Error },
+			func() error { return counted.Save(&m).Error },
+			func() error { return counted.Delete(&m).Error },
+		} {
+			trips.Take()
+			require.NoError(t, write())
+			require.Equal(t, []string{"BEGIN", "COMMIT"}, withoutMiddle(trips.Take()))
+		}
+	}}}
 }
 
 // panickingValuer panics while GORM builds the statement.

@@ -86,6 +86,9 @@ func snapshotIsolation(c *mysql.Config) {
 	set(c, "innodb_snapshot_isolation", "ON")
 }
 
+// withoutAutocommit has statements outside a transaction begin one that nobody ends.
+func withoutAutocommit(c *mysql.Config) { set(c, "autocommit", "0") }
+
 // withZeroDates is MySQL's default but for NO_ZERO_DATE and NO_ZERO_IN_DATE: the zero time.Time is written as such a date.
 const withZeroDates = "'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 

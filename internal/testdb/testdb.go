@@ -179,6 +179,13 @@ func Transactions() []Database {
 	)
 }
 
+// WithoutAutocommit returns the databases whose connections can be told not to commit by themselves, told so.
+func WithoutAutocommit() []Database {
+	return called("autocommit=0", build(builders{
+		mariadb: func(s *server) create { return s.lendMariaDB(withoutAutocommit) },
+	}))
+}
+
 // Each runs f on all databases, as parallel subtests.
 func Each(t *testing.T, f func(t *testing.T, db *gorm.DB)) {
 	t.Helper()
