@@ -27,10 +27,11 @@ func IsUnversioned(field *schema.Field) bool {
 type Field struct {
 	*schema.Field
 	Kind       Kind
-	boxed      any  // its column, as WriteQuoted takes it
-	isPlain    bool // versions are compared with =
-	ByDatabase bool // the database writes it: it is compared and read, never written
-	BindInsert bool // an INSERT has to be given what bind makes of the version, not the field's value
+	boxed      any             // its column, as WriteQuoted takes it
+	isPlain    bool            // versions are compared with =
+	box        func(int64) any // makes a version of an integer that is a field of the model itself, for less than GORM does; else nil
+	ByDatabase bool            // the database writes it: it is compared and read, never written
+	BindInsert bool            // an INSERT has to be given what bind makes of the version, not the field's value
 	// PutImage puts a version into a model where a Snapshot stands in for a version: there is no column. Else it is nil.
 	PutImage func(model reflect.Value, version any)
 }
@@ -41,6 +42,9 @@ func (f *Field) IsSameOrZero(a, b any) bool {
 }
 
 func (f *Field) Of(ctx context.Context, model reflect.Value) any {
+	if f.box != nil {
+		return f.box(reflect.Indirect(model).Field(f.StructField.Index[0]).Int())
+	}
 	version, _ := f.ValueOf(ctx, model)
 	return f.unshared(version)
 }
@@ -172,7 +176,10 @@ func (k *Kinds) FindVersionField(s *schema.Schema) (*Field, error) {
 		}
 		found = version
 		found.boxed = found.Column()
-		_, found.isPlain = found.Kind.(Counter)
+		counter, isPlain := found.Kind.(Counter)
+		if found.isPlain = isPlain; isPlain && len(found.StructField.Index) == 1 && found.StructField.Index[0] >= 0 {
+			found.box = counter.box
+		}
 		readAsInteger(found)
 	}
 	return found, nil

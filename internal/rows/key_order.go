@@ -22,6 +22,26 @@ func InKeyOrder(rows []*Row) []*Row {
 	return rows
 }
 
+// AreInOrder reports whether the key of each row is a number or text, and greater than that of the row before: then no two of them
+// are the same row.
+func AreInOrder(rows []*Row) bool {
+	for i, r := range rows {
+		if len(r.Key) == 0 || slices.ContainsFunc(r.Key, isNotPlain) || i > 0 && compareRows(rows[i-1], r) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// isNotPlain reports whether what is stored of a part of a key may be the same for two that differ.
+func isNotPlain(part any) bool {
+	if _, ok := part.(driver.Valuer); ok {
+		return true
+	}
+	rv := reflect.ValueOf(part)
+	return !rv.CanInt() && !rv.CanUint() && rv.Kind() != reflect.String
+}
+
 func compareRows(a, b *Row) int { return slices.CompareFunc(a.Key, b.Key, CompareKeyParts) }
 
 // CompareKeyParts compares parts of keys as the fields of models hold them: numbers and times as such, what is stored as

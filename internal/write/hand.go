@@ -32,6 +32,9 @@ func eachModel(target reflect.Value, do func(index int, model reflect.Value) err
 // collect makes rows of the models that a call was given, with their keys, whether or not they have one, and the versions
 // that they hold, which is what they are expected to be at. What is of another type is left out.
 func (c *Call) collect(target reflect.Value, hand []rows.Row) []rows.Row {
+	if kind := target.Kind(); kind == reflect.Slice || kind == reflect.Array {
+		hand = slices.Grow(hand, target.Len())
+	}
 	_ = eachModel(target, func(index int, model reflect.Value) error {
 		if c.Model.IsModel(model) {
 			hand = append(hand, c.rowOf(index, model))

@@ -123,6 +123,9 @@ func hasTwins(states []rows.State) bool {
 // distinct returns the rows of a write, each once: another model of the same row becomes a copy of the first one. With agree
 // false, two models of one row are at different versions.
 func (p *plan) distinct(models []*rows.Row) (hand []*rows.Row, agree bool) {
+	if rows.AreInOrder(models) {
+		return slices.Clone(models), true
+	}
 	first := make(map[string]*rows.Row, len(models))
 	hand, agree = make([]*rows.Row, 0, len(models)), true
 	for _, r := range models {
