@@ -137,19 +137,6 @@ func TestStatementsOfASlice(t *testing.T) {
 			require.Equal(t, occ.TableStats{Checked: 3, Refused: 1, Blind: 1}, stats)
 		}},
 	}, &Product{})
-	Run(t, Only("sqlite PrepareStmt", "postgres PrepareStmt", "mariadb PrepareStmt"), []Behaviour{
-		{"do not fill the cache of prepared statements", func(t *testing.T, db *gorm.DB) {
-			cache := db.ConnPool.(*gorm.PreparedStmtDB)
-			products := createSeveral(t, db, 9)
-			before := len(cache.Stmts.Keys())
-			for n := 2; n <= len(products); n++ {
-				part := products[:n]
-				require.NoError(t, db.Save(&part).Error)
-				require.NoError(t, db.Model(&part).Update("name", fmt.Sprint(n)).Error)
-			}
-			require.LessOrEqual(t, len(cache.Stmts.Keys()), before+3)
-		}},
-	}, &Product{})
 }
 
 func TestSlicesUnderOtherPlugins(t *testing.T) {

@@ -21,7 +21,7 @@ func TestSQLOfSlices(t *testing.T) {
 			"UPDATE `products` SET `version`=?,`name`=?,`price`=? WHERE `products`.`id` = ? AND `products`.`version` = ?",
 			"UPDATE `products` SET `price`=?,`version`=? WHERE (price > ? OR price < ?) AND `products`.`id` = ? AND `products`.`version` = ?",
 			"UPDATE `notes` SET `text`=?,`version`=? WHERE `notes`.`id` = ? AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
-			"DELETE FROM `products` WHERE (`products`.`id` = ? AND `products`.`version` = ? OR `products`.`id` = ? AND `products`.`version` = ?)",
+			"DELETE FROM `products` WHERE `products`.`id` = ? AND `products`.`version` = ?",
 			"UPDATE `notes` SET `deleted_at`=? ,`version`=? WHERE `notes`.`id` = ? AND `notes`.`version` = ? AND `notes`.`deleted_at` IS NULL",
 		},
 		"postgres": {

@@ -82,8 +82,20 @@ func (js *Journals) OpenUnit(db *gorm.DB, undoneByOthers bool) (*Unit, error) {
 // startedTransaction is the setting by which GORM knows that the transaction was begun for the write itself.
 const startedTransaction = "gorm:started_transaction"
 
-// SetDefault notes, as GORM does, that the transaction was begun for the write itself.
-func SetDefault(db *gorm.DB) { db.InstanceSet(startedTransaction, true) }
+// SetDefault notes, as GORM does, that the transaction was begun for the write itself, and on which pool it was.
+func SetDefault(db *gorm.DB, pool gorm.ConnPool) { db.InstanceSet(startedTransaction, pool) }
+
+// PoolOfDefault is the pool that SetDefault was told; nil where GORM's own callback has begun the transaction.
+func PoolOfDefault(db *gorm.DB) gorm.ConnPool {
+	noted, _ := db.InstanceGet(startedTransaction)
+	pool, _ := noted.(gorm.ConnPool)
+	return pool
+}
+
+// UnsetDefault leaves GORM no transaction to end.
+func UnsetDefault(db *gorm.DB) {
+	db.Statement.Settings.Delete(fmt.Sprintf("%p", db.Statement) + startedTransaction)
+}
 
 // IsDefault reports whether the transaction was begun for the write itself.
 func IsDefault(db *gorm.DB) bool {

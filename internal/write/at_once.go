@@ -26,7 +26,7 @@ var errInPart = errors.New("occ: the database has written some rows of a batch a
 // sendAtOnce sends a batch inside a transaction as a statement that writes all rows or none, without a savepoint. With isDone false,
 // none was written, and it is to be found out why.
 func (p *plan) sendAtOnce(hand []*rows.Row, how severalWrite) (affected int64, isDone bool, err error) {
-	if how.sendAtOnce == nil || len(hand) < 2 || len(hand) > mostAtOnce || !tx.IsTransaction(p.Stmt.ConnPool) {
+	if how.sendAtOnce == nil || len(hand) < 2 || len(hand) > mostAtOnce || p.isFirstInDefault() || !tx.IsTransaction(p.Stmt.ConnPool) {
 		return 0, false, nil
 	}
 	affected, ok, err := how.sendAtOnce(hand)
@@ -46,10 +46,10 @@ func (p *plan) abortTransaction() error {
 	return errors.Join(errInPart, err)
 }
 
-// takesAtOnce reports whether the UPDATE can be a statement that writes all rows or none: one whose rows can be counted before.
-func (b *batchUpdate) takesAtOnce() bool {
-	return b.p.Dialect.WritesAtOnce && !b.p.DB.DryRun && !b.p.Model.Version.ByDatabase && !b.isReferredTo &&
-		!b.p.by.HasOwnConditions() && len(b.p.by.From.Tables) == 0 && len(b.p.by.Proposed) == 0
+// takesAtOnce reports whether a statement can write all rows of the plan or none: one whose rows can be counted before.
+func (p *plan) takesAtOnce() bool {
+	return p.Dialect.WritesAtOnce && !p.DB.DryRun && !p.Model.Version.ByDatabase &&
+		!p.by.HasOwnConditions() && len(p.by.From.Tables) == 0 && len(p.by.Proposed) == 0
 }
 
 // runAtOnce sends the UPDATE with a count of the rows that are as expected, which it locks, in the order of their keys.
@@ -57,19 +57,13 @@ func (b *batchUpdate) runAtOnce(hand []*rows.Row) (affected int64, ok bool, err 
 	pool := b.db.Statement.ConnPool
 	b.db.Statement.ConnPool = rows.Unprepared(b.p.Stmt.ConnPool)
 	defer func() { b.db.Statement.ConnPool = pool }()
-	parts := b.p.Split(b.columns, hand, b.varsBesideValues())
-	values, ok := parts[0].Table(&b.p.Site, b.columns).AsArrays()
-	if !ok || len(parts) > 1 {
-		return 0, false, nil
-	}
 	b.startOver(append(slices.Clip(b.conditions), b.allAreLocked()))
 	given := b.db.Statement.Clauses["UPDATE"]
-	if given.BeforeExpression != nil {
+	with, ok := b.lockFirst(hand, "NO KEY UPDATE") // the lock of an UPDATE which leaves keys as they are
+	if !ok || given.BeforeExpression != nil {
 		return 0, false, nil
 	}
-	given.BeforeExpression = clauses.Expressions{
-		clauses.Prefixed{Word: "WITH ", Expression: batch.Common{Table: values}}, clauses.Prefixed{Word: ", ", Expression: b.locked()},
-	}
+	given.BeforeExpression = with
 	b.db.Statement.Clauses["UPDATE"] = given
 	b.write(clauses.Expressions{clauses.Prefixed{Word: "FROM ", Expression: excluded}})
 	began := time.Now()
@@ -81,16 +75,53 @@ func (b *batchUpdate) runAtOnce(hand []*rows.Row) (affected int64, ok bool, err 
 	return affected, true, err
 }
 
+// lockFirst returns the queries of the values, and of the rows that are as expected, which stand before the statement. With ok
+// false, the values are no arrays, or too many.
+func (b *batchUpdate) lockFirst(hand []*rows.Row, lock string) (with clauses.Expressions, ok bool) {
+	parts := b.p.Split(b.columns, hand, b.varsBesideValues())
+	values, ok := parts[0].Table(&b.p.Site, b.columns).AsArrays()
+	if !ok || len(parts) > 1 {
+		return nil, false
+	}
+	return clauses.Expressions{
+		clauses.Prefixed{Word: "WITH ", Expression: batch.Common{Table: values}},
+		clauses.Prefixed{Word: ", ", Expression: b.locked(lock)},
+	}, true
+}
+
+// runAtOnce sends the DELETE with a count of the rows that are as expected, which it locks, in the order of their keys.
+func (b *batchDelete) runAtOnce(hand []*rows.Row) (affected int64, ok bool, err error) {
+	p := b.p
+	pool := p.Stmt.ConnPool
+	p.Stmt.ConnPool = rows.Unprepared(pool)
+	defer func() { p.Stmt.ConnPool = pool }()
+	update := p.batchOf(p.KeyColumns(&p.by), nil, nil)
+	update.compare(rows.InKeyOrder(hand))
+	given, _ := p.before.of("DELETE")
+	with, ok := update.lockFirst(hand, clause.LockingStrengthUpdate)
+	if !ok || given.BeforeExpression != nil {
+		return 0, false, nil
+	}
+	given.BeforeExpression = with
+	p.Stmt.Clauses["DELETE"] = given
+	using := clauses.Prefixed{Word: "USING ", Expression: excluded}
+	p.Stmt.Clauses["FROM"] = clause.Clause{Name: "FROM", Expression: clause.From{}, AfterExpression: using}
+	b.returned = nil
+	affected, err = b.send(append(slices.Clip(update.conditions), update.allAreLocked()), true)
+	p.ForgetElements(err)
+	return affected, true, err
+}
+
 var excluded = clause.Expr{SQL: "?", Vars: []any{clause.Table{Name: batch.Alias}}, WithoutParentheses: true}
 
 // locked is the query of the rows that are as expected. Where a transaction reads what was there when it began, it locks none: a
 // row that was changed since is an error there, which only a savepoint survives.
-func (b *batchUpdate) locked() clause.Expression {
+func (b *batchUpdate) locked(strength string) clause.Expression {
 	conditions := append(slices.Clip(b.conditions), clause.Expr{SQL: "current_setting('transaction_isolation') = 'read committed'"})
 	if !b.db.Statement.Unscoped {
 		conditions = append(conditions, clause.Expr{SQL: "? = 0", Vars: []any{b.p.DeletedInSQL()}})
 	}
-	lock := b.p.Locking("NO KEY UPDATE") // that of an UPDATE which leaves keys as they are
+	lock := b.p.Locking(strength)
 	return clause.Expr{SQL: "? AS (SELECT ? FROM ?, ? ? ORDER BY ? ?)", WithoutParentheses: true, Vars: []any{
 		clause.Table{Name: lockedRows}, b.keys(clause.CurrentTable), clause.Table{Name: clause.CurrentTable}, excluded,
 		clause.Where{Exprs: conditions}, b.keys(clause.CurrentTable), lock,

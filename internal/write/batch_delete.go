@@ -14,7 +14,7 @@ import (
 )
 
 // batchDelete is a DELETE of several rows. Databases differ in how it takes a second table: MySQL and MariaDB start with
-// the values, PostgreSQL uses them, and SQLite names each row by conditions of its own.
+// the values, PostgreSQL uses them, and SQLite runs the DELETE of one row for each.
 type batchDelete struct {
 	p          *plan
 	isCompared bool
@@ -32,6 +32,9 @@ func (b *batchDelete) run(hand []*rows.Row) (int64, error) {
 	b.returned = nil
 	if b.fromValues && len(hand) > 1 {
 		return b.runFromValues(hand)
+	}
+	if affected, ok, err := b.runRowByRow(hand); ok {
+		return affected, err
 	}
 	return b.runByConditions(hand)
 }

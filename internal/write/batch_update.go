@@ -112,7 +112,7 @@ func (b *batchUpdate) run(hand []*rows.Row) (affected int64, err error) {
 	b.returned = nil
 	if b.takesRowByRow(hand) {
 		began := time.Now()
-		if affected, ok, err := b.runRowByRow(hand); ok {
+		if affected, ok, err := b.runRowByRow(hand, b.buildForRow); ok {
 			if err == nil && !b.db.DryRun && b.db.Statement != b.p.Stmt {
 				trace(b.db, began, affected, nil)
 			}
@@ -262,7 +262,7 @@ func (b *batchUpdate) severalWrite() severalWrite {
 	switch {
 	case !b.isCompared:
 		how.reaches = b.reaches
-	case b.takesAtOnce():
+	case !b.isReferredTo && b.p.takesAtOnce():
 		how.sendAtOnce = b.runAtOnce
 	}
 	return how

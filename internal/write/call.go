@@ -31,6 +31,7 @@ type Call struct {
 	owner    *Call    // that of the owner, where the owner is created
 	inserts  int      // how many models the call has inserted
 	unit     *tx.Unit // set where the call may write more than one row
+	depth    int      // parts of the call that are under way, in which several statements belong together
 
 	before    keptClauses // clauses to be given back to the caller as they were
 	isGuarded bool        // the plugin's callback has run in the place of GORM's
@@ -163,6 +164,8 @@ func (c *Call) tableName() string {
 
 // within runs write in the statement's transaction, or in one of its own where there is none.
 func (c *Call) within(write func() (int64, error)) (affected int64, err error) {
+	c.depth++
+	defer func() { c.depth-- }()
 	err = c.Plugin.InTransaction(c.DB, func() (err error) {
 		affected, err = write()
 		return err
@@ -172,6 +175,8 @@ func (c *Call) within(write func() (int64, error)) (affected int64, err error) {
 
 // allOrNone runs write as a unit whose rows stand or fall together.
 func (c *Call) allOrNone(write func() (int64, error)) (affected int64, err error) {
+	c.depth++
+	defer func() { c.depth-- }()
 	kept, err := c.Plugin.AllOrNone(c.DB, func() (err error) {
 		affected, err = write()
 		return err

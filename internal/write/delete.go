@@ -95,7 +95,11 @@ func (p *plan) deleteSeveral() (int64, error) {
 	return p.writePartitioned(func(hand []*rows.Row, compared bool) severalWrite {
 		if !p.isSoftDelete() {
 			remove := batchDelete{p: p, isCompared: compared && p.Model.Compares() == nil, fromValues: fromValues}
-			return severalWrite{send: remove.run, written: remove.giveReturned}
+			how := severalWrite{send: remove.run, written: remove.giveReturned}
+			if remove.isCompared && fromValues && p.takesAtOnce() {
+				how.sendAtOnce = remove.runAtOnce
+			}
+			return how
 		}
 		update := p.advancing(nil, hand, compared, p.Plugin.Gorm.delete)
 		update.behindSet = true

@@ -50,8 +50,8 @@
 //
 // The way of a slice: open, with a unit; updateSeveral or saveSlice, then writeSeveral. byVersion.writeSeveral sends the batch as a whole
 // (sendTogether). Where rows are missing, settleShort finds out which. written gives the models their versions. One statement is sent for the
-// batch, or one for each part of it that the dialect can take. at_once.go has PostgreSQL count the rows in the statement that writes them,
-// which needs no savepoint.
+// batch, or one for each part of it that the dialect can take. again.go does without a savepoint in a transaction that the
+// plugin has begun for the call itself. at_once.go has PostgreSQL count the rows in the statement that writes them, which needs none either.
 //
 // The way of an upsert: open; guardCreate, creation.run, then upsert. New models go to the database's ON CONFLICT (overwrite). Loaded ones are
 // one UPDATE by their keys where that means the same. Else they are found by the conflict target under a lock, compared, and sent by the

@@ -74,23 +74,30 @@ func (p *leanPath) begin(db *gorm.DB) {
 // beginDefault does what GORM's own callback does, which copies statement, settings and configuration for it.
 func beginDefault(db *gorm.DB) {
 	stmt := db.Statement
-	var begun gorm.ConnPool
-	var err error
-	switch beginner := stmt.ConnPool.(type) {
-	case gorm.TxBeginner:
-		begun, err = beginner.BeginTx(stmt.Context, nil)
-	case gorm.ConnPoolBeginner:
-		begun, err = beginner.BeginTx(stmt.Context, nil)
-	default:
-		return // it is in a transaction already
-	}
+	pool := stmt.ConnPool
+	begun, err := beginOn(stmt.Context, pool)
 	switch {
-	case err == nil:
+	case err == nil && begun != nil:
 		stmt.ConnPool = begun
-		tx.SetDefault(db)
-	case !errors.Is(err, gorm.ErrInvalidTransaction):
+		tx.SetDefault(db, pool)
+	case err != nil && !errors.Is(err, gorm.ErrInvalidTransaction):
 		_ = db.AddError(err)
 	}
+}
+
+// beginOn begins a transaction. There is none where the pool is one already.
+func beginOn(ctx context.Context, pool gorm.ConnPool) (begun gorm.ConnPool, err error) {
+	switch beginner := pool.(type) {
+	case gorm.TxBeginner:
+		begun, err := beginner.BeginTx(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		return begun, nil
+	case gorm.ConnPoolBeginner:
+		return beginner.BeginTx(ctx, nil)
+	}
+	return nil, nil
 }
 
 func (p *leanPath) isSingle(db *gorm.DB, m *model.Model) bool {

@@ -82,6 +82,9 @@ func (v byVersion) writeSeveral(p *plan, hand []*rows.Row, how severalWrite) (in
 func (p *plan) sendTogether(hand []*rows.Row, send sender) (int64, error) {
 	isKeyed := p.by.Identity == nil || slices.Equal(p.by.Identity, p.Model.PrimaryFields)
 	if len(hand) > 1 || !isKeyed || p.Model.Version.ByDatabase {
+		if p.isFirstInDefault() {
+			return p.sendFirst(hand, send)
+		}
 		return p.allOrNone(func() (int64, error) { return sendAll(hand, send) })
 	}
 	return sendAll(hand, send)

@@ -50,9 +50,9 @@ func (b *batchUpdate) comparesZero(hand []*rows.Row) bool {
 	return slices.ContainsFunc(hand, func(r *rows.Row) bool { return b.p.Model.Version.Kind.IsZero(r.Expected) })
 }
 
-// runRowByRow prepares the UPDATE of one row and runs it for each. It stops at a row that is not as expected. With ok false,
-// some value is more than one parameter, and nothing was sent.
-func (b *batchUpdate) runRowByRow(hand []*rows.Row) (affected int64, ok bool, err error) {
+// runRowByRow prepares the statement of one row, which build has GORM build, and runs it for each. It stops at a row that is not
+// as expected. With ok false, some value is more than one parameter, and nothing was sent.
+func (b *batchUpdate) runRowByRow(hand []*rows.Row, build func() error) (affected int64, ok bool, err error) {
 	hand = rows.InKeyOrder(hand)
 	values := make([][]any, len(hand))
 	for i, r := range hand {
@@ -60,7 +60,7 @@ func (b *batchUpdate) runRowByRow(hand []*rows.Row) (affected int64, ok bool, er
 			return 0, false, nil
 		}
 	}
-	if err := b.buildForRow(); err != nil {
+	if err := b.buildOnly(build); err != nil {
 		return 0, true, err
 	}
 	vars := b.db.Statement.Vars
@@ -110,13 +110,37 @@ func (b *batchUpdate) buildForRow() error {
 	}
 	b.startOver(b.conditionsForRow())
 	b.write(nil)
+	_, _, deleted, err := sendHidden(b.p.Model, b.db, b.behindSet, b.send)
+	b.deleted = deleted
+	return err
+}
+
+// buildOnly has nothing sent that GORM builds.
+func (b *batchUpdate) buildOnly(build func() error) error {
 	config := b.db.Config
 	dry := *config
 	dry.DryRun = true
 	b.db.Config = &dry
-	_, _, deleted, err := sendHidden(b.p.Model, b.db, b.behindSet, b.send)
-	b.deleted, b.db.Config = deleted, config
-	return err
+	defer func() { b.db.Config = config }()
+	return build()
+}
+
+// runRowByRow prepares the DELETE of one row and runs it for each. With ok false, nothing was sent.
+func (b *batchDelete) runRowByRow(hand []*rows.Row) (affected int64, ok bool, err error) {
+	_, returning := b.p.Stmt.Clauses["RETURNING"]
+	if !b.p.Dialect.RunsRowByRow || returning || len(hand) < 2 {
+		return 0, false, nil
+	}
+	one := b.p.batchOf(b.p.KeyColumns(&b.p.by), nil, nil)
+	if b.isCompared {
+		if one.compare(rows.InKeyOrder(hand)); one.comparesZero(hand) {
+			return 0, false, nil
+		}
+	}
+	return one.runRowByRow(hand, func() error {
+		_, err := b.send(one.conditionsForRow(), true)
+		return err
+	})
 }
 
 // conditionsForRow returns the conditions that a row has the key and, where each row is compared with a version of its own,
