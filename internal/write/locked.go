@@ -136,12 +136,7 @@ func (u *upsert) lockStored(p *plan) (there []*rows.Row, theirs []rows.State, mi
 			there, theirs = append(there, r), append(theirs, states[i])
 		}
 	}
-	for _, r := range p.pointers() {
-		if !slices.Contains(there, r) {
-			missing = append(missing, r)
-		}
-	}
-	return there, theirs, missing, nil
+	return there, theirs, without(p.pointers(), there), nil
 }
 
 // send sends the caller's INSERT ... ON CONFLICT.

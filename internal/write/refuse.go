@@ -68,7 +68,7 @@ func (p *plan) orRefusal(err error, hand ...*rows.Row) error {
 // none is stale any more, nothing is known of any.
 func (p *plan) refuseRows(hand []*rows.Row, states []rows.State) error {
 	stale := p.staleRows(hand, states)
-	others := slices.DeleteFunc(slices.Clone(p.neverLoaded), func(r *rows.Row) bool { return slices.Contains(hand, r) })
+	others := without(p.neverLoaded, hand)
 	if states, err := p.read(others); err == nil {
 		for i, r := range others {
 			if states[i].IsThere && !p.isCurrent(r, states[i]) {
@@ -81,6 +81,18 @@ func (p *plan) refuseRows(hand []*rows.Row, states []rows.State) error {
 	}
 	slices.SortStableFunc(stale, func(a, b conflict.Row) int { return cmp.Compare(a.Index, b.Index) })
 	return p.refuse(nil, stale...)
+}
+
+// without returns the rows that are not among others.
+func without(hand, others []*rows.Row) (left []*rows.Row) {
+	if len(hand) == 0 {
+		return nil
+	}
+	isOther := make(map[*rows.Row]bool, len(others))
+	for _, r := range others {
+		isOther[r] = true
+	}
+	return slices.DeleteFunc(slices.Clone(hand), func(r *rows.Row) bool { return isOther[r] })
 }
 
 // readAndRefuse reads rows to say which are stale, and refuses those.

@@ -144,7 +144,7 @@ func (c *Call) countSaved(s savedSlice) {
 // reason for it, unless it is there.
 func (p *plan) refuseCopies() error {
 	p.neverLoaded = p.sortSaved(p.pointers()).keyed
-	return p.readAndRefuse(slices.DeleteFunc(keyed(p.pointers()), func(r *rows.Row) bool { return slices.Contains(p.neverLoaded, r) }))
+	return p.readAndRefuse(without(keyed(p.pointers()), p.neverLoaded))
 }
 
 func (s *savedSlice) isEmpty() bool {
