@@ -23,7 +23,7 @@ type (
 	wideChecked = rows.Wide[occ.Version]
 )
 
-func open(b *testing.B, found int64, plugins ...gorm.Plugin) *gorm.DB {
+func open(b testing.TB, found int64, plugins ...gorm.Plugin) *gorm.DB {
 	server := &client.Server{Rows: found}
 	pool := server.Open()
 	b.Cleanup(func() { _ = pool.Close() })
