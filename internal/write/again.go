@@ -10,7 +10,8 @@ import (
 
 // What a batch has written in part has to be undone before it is found out why. A savepoint does that, at the price of two round
 // trips for every batch. The transaction that the plugin has begun for the call itself, in which nothing else has been written, can be
-// rolled back as a whole and begun again instead, at no price for a batch that is written.
+// rolled back as a whole and begun again instead, at no price for a batch that is written. (at_once.go needs neither, and locks the rows
+// in the order of their keys, which keeps batches from deadlocking.)
 
 // isFirstInDefault reports whether nothing but the statement that is to be sent can have written in the transaction, which the
 // plugin has begun for the call: no hooks, no associations, no parents, no callbacks of others, and no other part of the call.

@@ -26,7 +26,7 @@ var errInPart = errors.New("occ: the database has written some rows of a batch a
 // sendAtOnce sends a batch inside a transaction as a statement that writes all rows or none, without a savepoint. With isDone false,
 // none was written, and it is to be found out why.
 func (p *plan) sendAtOnce(hand []*rows.Row, how severalWrite) (affected int64, isDone bool, err error) {
-	if how.sendAtOnce == nil || len(hand) < 2 || len(hand) > mostAtOnce || p.isFirstInDefault() || !tx.IsTransaction(p.Stmt.ConnPool) {
+	if how.sendAtOnce == nil || len(hand) < 2 || len(hand) > mostAtOnce || !tx.IsTransaction(p.Stmt.ConnPool) {
 		return 0, false, nil
 	}
 	affected, ok, err := how.sendAtOnce(hand)
