@@ -15,8 +15,8 @@ import (
 	"github.com/gorm-occ/occ/internal/dialect"
 )
 
-// AsArrays has the table be the text of one array for each column; ok is false where the database takes none, or where a value
-// has no text that is certain to be read as what the driver would have sent.
+// AsArrays has the table be the text of one array for each column. With ok false, the database takes none, or a value has no text
+// that is certain to be read as what the driver would have sent.
 func (t Table) AsArrays() (_ Table, ok bool) {
 	if !t.Dialect.TakesArrays {
 		return t, false

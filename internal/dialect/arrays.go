@@ -56,7 +56,7 @@ var elements = map[Element][]string{
 	LocalTimeElement: {"timestamp", "date"},
 }
 
-// ElementOf tells what a column of a type takes as an element of an array.
+// ElementOf returns what a column of a type takes as an element of an array.
 func ElementOf(columnType string) Element {
 	base := baseType(columnType)
 	if base == "" || strings.HasPrefix(base, "_") || strings.ContainsAny(columnType, "[]") || strings.Contains(strings.ToLower(columnType), " array") {
@@ -73,7 +73,7 @@ func ElementOf(columnType string) Element {
 	return AnyElement
 }
 
-// IsOtherType tells whether a statement failed since a column is of another type than it was.
+// IsOtherType reports whether a statement failed since a column is of another type than it was.
 func (d Dialect) IsOtherType(err error) bool {
 	f, ok := d.faultIn(err)
 	return ok && d.Name == postgres && (strings.HasPrefix(f.state, dataException) || strings.HasPrefix(f.state, syntaxOrAccess))

@@ -24,9 +24,9 @@ type Dialect struct {
 	// UpdateReturnsWritten, InsertReturnsWritten: RETURNING shows what the database itself wrote. SQLite's shows the row
 	// before its triggers, which are AFTER ones where they write.
 	UpdateReturnsWritten, InsertReturnsWritten bool
-	// ListsValues: VALUES (1,2),(3,4) is a query. MySQL wants ROW before each row, TiDB and older servers have no such thing; a
-	// SELECT for each row, which all of them understand, is no way out on MariaDB, where parameters in it make longer types of
-	// the columns that they are in UNION with.
+	// ListsValues: VALUES (1,2),(3,4) is a query. MySQL wants ROW before each row, which TiDB and older servers do not have. All of
+	// them understand a SELECT for each row. But on MariaDB, parameters in it make longer types of the columns that they are in
+	// UNION with.
 	ListsValues bool
 	// ReplacesTriggers: MySQL's dialect has CREATE OR REPLACE TRIGGER, which is MariaDB's own.
 	ReplacesTriggers bool

@@ -22,7 +22,7 @@ const (
 )
 
 // errorType is the type of a driver's errors. An application's error can look the same, a gRPC status that has a Code for
-// example, so only types that are known are asked; they are known by name, which keeps the drivers out of the user's build.
+// example. So only types that are known are asked. They are known by name, which keeps the drivers out of the user's build.
 type errorType struct{ pkg, name string } // pkg is how the path of the package ends
 
 var errorTypes = map[string][]errorType{

@@ -65,8 +65,8 @@ func ScanIndexes(rows *sql.Rows) (indexes []Index, err error) {
 	return indexes, rows.Err()
 }
 
-// BestIndex is the name of the index that leads to the fewest rows for values of columns: a unique one of no other
-// columns, or the one that begins with most of them; empty if none begins with any.
+// BestIndex returns the name of the index that leads to the fewest rows for values of columns. That is a unique one of no other
+// columns, or the one that begins with most of them. It is empty if none begins with any.
 func BestIndex(indexes []Index, columns []string) (best string) {
 	most := 0
 	for _, index := range indexes {

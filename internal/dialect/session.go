@@ -79,9 +79,9 @@ func (d Dialect) ZoneOf(ctx context.Context, pool gorm.ConnPool) *time.Location 
 	return read.Location()
 }
 
-// Settings stands before a statement that locks rows or writes compared ones, and applies to it alone: it sees the rows as
-// they are now, and not an error that ends the transaction, where they are newer than the transaction's snapshot. With
-// joins, the statement finds its rows by a table of values. It is nil where there is nothing to be set.
+// Settings returns what is put before a statement that locks rows or writes compared ones, and applies to it alone. The statement
+// reads rows as they are now, where they are newer than the transaction's snapshot. Else that is an error which ends the
+// transaction. With joins, the statement finds its rows by a table of values. It is nil where there is nothing to be set.
 //
 // MariaDB alone executes comments that begin with M!, and those with a number only if its version is not below that. From
 // 11.6.2 on, innodb_snapshot_isolation is on unless it is turned off.

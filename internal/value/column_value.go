@@ -50,8 +50,8 @@ func (c Column) Value(model reflect.Value) any {
 	return nil
 }
 
-// IsSame reports whether two models have the same in the column, as far as the database could tell: times as instants,
-// NULL apart from zero values, JSON and decimals by what they mean, serialized fields by what is stored.
+// IsSame reports whether two models have the same in the column, as the database compares it. Times are compared as instants, JSON
+// and decimals by what they mean, serialized fields by what is stored. NULL is not the same as a zero value.
 func (c Column) IsSame(ctx context.Context, a, b reflect.Value) bool {
 	x, y := c.In(a), c.In(b)
 	if x.IsValid() && y.IsValid() && reflect.DeepEqual(x.Interface(), y.Interface()) {

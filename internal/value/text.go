@@ -25,8 +25,8 @@ func Dereferenced(value any) reflect.Value {
 	return rv
 }
 
-// plainOrQuoted is a text of a client's in a line of a log: anything but a plain word stands in quotes and is escaped, so that it
-// can neither end the line nor pass for another part of it.
+// plainOrQuoted returns a text of a client's for a line of a log. Anything but a plain word is quoted and escaped, so that it can
+// neither end the line nor be read as another part of it.
 func plainOrQuoted(text string) string {
 	isPlain := func(r rune) bool {
 		return r == '_' || r == '-' || r == '.' || r == ':' || r == '+' || r == '@' || r == '/' ||
