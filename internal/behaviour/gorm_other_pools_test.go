@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
@@ -62,6 +63,20 @@ func TestAPoolThatAlwaysCommits(t *testing.T) {
 			require.ErrorContains(t, err, "alwaysCommits")
 			require.Equal(t, []occ.Version{1, 1}, []occ.Version{all[0].Version, all[1].Version})
 			RequireProducts(t, db, Product{ID: mine.ID, Name: "pen", Price: 30, Version: 2}, current)
+		}},
+		{"an upsert that has to be read afterwards leaves the model as it was", func(t *testing.T, db *gorm.DB) {
+			fresh := Product{ID: 7, Name: "pen"}
+
+			err := onPool(t, db).Clauses(clause.OnConflict{UpdateAll: true}).Create(&fresh).Error
+
+			if err == nil { // the statement has returned the version
+				RequireProducts(t, db, Product{ID: 7, Name: "pen", Version: 1})
+				require.EqualValues(t, 1, fresh.Version)
+				return
+			}
+			require.ErrorIs(t, err, gorm.ErrInvalidTransaction)
+			require.Zero(t, fresh.Version)
+			RequireProducts(t, db)
 		}},
 		{"in a transaction it is one", func(t *testing.T, db *gorm.DB) {
 			mine, _ := Pair(t, db)

@@ -233,6 +233,18 @@ func TestKeysWithoutReturning(t *testing.T) {
 				require.Equal(t, one, Reload[StampedStock](t, db, one.ID))
 			}
 		}},
+		{"an upsert that changes nothing of the row teaches its version", func(t *testing.T, db *gorm.DB) {
+			require.NoError(t, occ.CreateTriggers(db, &StampedStock{}))
+			there := StampedStock{SKU: "b", Quantity: 1}
+			require.NoError(t, db.Create(&there).Error)
+			db = asMySQL(t, db)
+
+			again := StampedStock{SKU: "b", Quantity: 1}
+			require.NoError(t, db.Clauses(bySKU).Create(&again).Error)
+
+			require.Equal(t, there, again)
+			require.Equal(t, there, Reload[StampedStock](t, db, there.ID))
+		}},
 	}, &StampedStock{})
 }
 

@@ -209,6 +209,9 @@ func (u *upsert) overwrite() (int64, error) {
 		affected, err = u.within(send) // what is read afterwards must not be what somebody else has written
 	}
 	isPanic = false
+	if err != nil { // also where nothing could be sent
+		numbered.putBack()
+	}
 	return affected, err
 }
 
@@ -218,7 +221,7 @@ func (u *upsert) sendUpsert(conflict clause.OnConflict, models []rows.Row, numbe
 	}
 	affected, err := execute(u.DB, u.Plugin.Gorm.create)
 	switch {
-	case err != nil || u.DB.DryRun || affected == 0:
+	case err != nil || u.DB.DryRun || u.wroteNone(affected):
 		forgetKeys(&u.Site, models)
 		numbered.putBack()
 	case len(models) == 0:
@@ -230,6 +233,9 @@ func (u *upsert) sendUpsert(conflict clause.OnConflict, models []rows.Row, numbe
 	return affected, err
 }
 
+// wroteNone reports whether an upsert has left all rows alone. MariaDB and MySQL count no row that is updated to what it was.
+func (u *upsert) wroteNone(affected int64) bool { return affected == 0 && u.Dialect.ConflictTarget }
+
 // overwriteByDatabase is the upsert of rows whose versions the database writes: they are read before the transaction ends.
 func (u *upsert) overwriteByDatabase() (int64, error) {
 	defer u.unversioned().leaveOut()()
@@ -238,7 +244,7 @@ func (u *upsert) overwriteByDatabase() (int64, error) {
 		given := upsertStatement{&u.Site}.build(nil)
 		affected, err := execute(u.DB, u.Plugin.Gorm.create)
 		putVersionsBack(&u.Site, models) // and what RETURNING has shown, which may not be final
-		if err != nil || u.DB.DryRun || affected == 0 || skips {
+		if err != nil || u.DB.DryRun || u.wroteNone(affected) || skips {
 			return affected, err
 		}
 		if returns(u.Stmt) && affected == int64(len(models)) {
