@@ -181,7 +181,7 @@ func (w *seats) insert(g *guest, rows map[int]seated) lot {
 	if _, isThere := rows[g.id]; isThere || w.clashes(g.id, g.seat, rows) {
 		return lot{end: broken}
 	}
-	return lot{end: inserted, row: g.id}
+	return lot{end: inserted, row: g.id, isLoose: w.product == "mysql" && g.code == "" && g.hall == 0} // it returns no rows
 }
 
 // comparing is the upsert of a loaded model: the row of its target is compared, and has to be its own.
@@ -303,6 +303,7 @@ func (w *seats) foretellUpsert(s sitting) fate {
 		case updated:
 			rows[l.row] = seated{seat: s.set(rows[l.row].seat, g.seat), version: "another"}
 		}
+		areApart = areApart && !slices.ContainsFunc(f.lots, func(o lot) bool { return o.row != 0 && o.row == l.row })
 		f.lots = append(f.lots, l)
 	}
 	switch {
