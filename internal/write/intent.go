@@ -227,10 +227,13 @@ func (c *Call) andVersion(set clause.Set, version any) clause.Set {
 }
 
 // alsoSet has the UPDATE set one more column. That of a soft delete is built by GORM inside gorm:delete, which keeps what is
-// behind the SET. A hard delete has no SET.
+// behind the SET. A hard delete has no SET, which is certain where no clauses of others make an UPDATE of it.
 func (c *Call) alsoSet(set clause.Set, assignment clause.Assignment) clause.Set {
-	if !c.isDelete() {
+	switch {
+	case !c.isDelete():
 		return append(set, assignment)
+	case c.isHardDelete() && c.Model.HasPlainStatements:
+		return nil
 	}
 	c.Stmt.Clauses["SET"] = clause.Clause{AfterExpression: clauses.FurtherAssignments{assignment}}
 	return nil
