@@ -54,9 +54,10 @@ func (b *batchUpdate) comparesZero(hand []*rows.Row) bool {
 // as expected. With ok false, some value is more than one parameter, and nothing was sent.
 func (b *batchUpdate) runRowByRow(hand []*rows.Row, build func() error) (affected int64, ok bool, err error) {
 	hand = rows.InKeyOrder(hand)
-	values := make([][]any, len(hand))
+	values, all := make([][]any, len(hand)), make([]any, len(hand)*len(b.columns))
 	for i, r := range hand {
-		if values[i], ok = b.valuesOf(r); !ok {
+		values[i] = all[i*len(b.columns):][:len(b.columns)]
+		if ok := b.valuesOf(r, values[i]); !ok {
 			return 0, false, nil
 		}
 	}
@@ -64,7 +65,7 @@ func (b *batchUpdate) runRowByRow(hand []*rows.Row, build func() error) (affecte
 		return 0, true, err
 	}
 	vars := b.db.Statement.Vars
-	b.db.Statement.Vars = filled(vars, values[0])
+	b.db.Statement.Vars = fill(make([]any, len(vars)), vars, values[0])
 	if b.db.DryRun {
 		return 0, true, nil
 	}
@@ -75,15 +76,14 @@ func (b *batchUpdate) runRowByRow(hand []*rows.Row, build func() error) (affecte
 	return affected, true, err
 }
 
-// valuesOf returns the values of a row, if each is one parameter.
-func (b *batchUpdate) valuesOf(r *rows.Row) (values []any, ok bool) {
-	values = make([]any, len(b.columns))
+// valuesOf fills values with those of a row. It reports whether each is one parameter.
+func (b *batchUpdate) valuesOf(r *rows.Row, values []any) bool {
 	for i, column := range b.columns {
 		if values[i] = column.Of(r); !isOneVar(values[i]) {
-			return nil, false
+			return false
 		}
 	}
-	return values, true
+	return true
 }
 
 // isOneVar reports whether GORM makes one parameter of a value: not of an expression, or a list.
@@ -172,8 +172,9 @@ func (b *batchUpdate) execute(vars []any, values [][]any) (affected int64, err e
 		return 0, err
 	}
 	defer func() { _ = prepared.Close() }()
+	args := make([]any, len(vars)) // which database/sql copies
 	for _, row := range values {
-		result, err := prepared.ExecContext(b.p.Ctx, filled(vars, row)...)
+		result, err := prepared.ExecContext(b.p.Ctx, fill(args, vars, row)...)
 		if err != nil {
 			return affected, err
 		}
@@ -185,9 +186,9 @@ func (b *batchUpdate) execute(vars []any, values [][]any) (affected int64, err e
 	return affected, nil
 }
 
-// filled returns parameters with the values of a row in their slots.
-func filled(vars, values []any) []any {
-	with := slices.Clone(vars)
+// fill fills room with parameters, and with the values of a row in their slots.
+func fill(with, vars, values []any) []any {
+	copy(with, vars)
 	for i, value := range with {
 		if s, ok := value.(slot); ok {
 			with[i] = values[s]
