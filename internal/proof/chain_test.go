@@ -58,6 +58,9 @@ func prices() *rapid.Generator[int]           { return rapid.IntRange(1, 4) }
 
 // isAllowed leaves out what cannot be expected: nothing, and the version of another row, which could not be told.
 func (c chain) isAllowed(w *world, ids ...int) bool {
+	if c.alias && w.kind.stored == "smallint" {
+		return false // the reason of a refusal goes by the end of the type: the column is not asked under each alias
+	}
 	if c.expect == "" {
 		return true
 	}

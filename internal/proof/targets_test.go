@@ -164,6 +164,9 @@ func (t target) isPlain() bool { return !t.isNamed && !t.columns[0].Raw }
 // holds reports whether a row is in the index.
 func (t target) holds(s seat) bool { return !t.isPart || s.taken }
 
+// isEmpty reports whether a model has nothing in the columns of the key.
+func (t target) isEmpty(s seat) bool { return s.code == "" && (len(t.columns) < 2 || s.hall == 0) }
+
 // matches reports whether two rows have the same key, whether they are in the index or not.
 func (t target) matches(a, b seat) bool {
 	if len(t.columns) == 2 && a.hall != b.hall {

@@ -181,14 +181,14 @@ func (w *seats) insert(g *guest, rows map[int]seated) lot {
 	if _, isThere := rows[g.id]; isThere || w.clashes(g.id, g.seat, rows) {
 		return lot{end: broken}
 	}
-	return lot{end: inserted, row: g.id, isLoose: w.product == "mysql" && g.code == "" && g.hall == 0} // it returns no rows
+	return lot{end: inserted, row: g.id, isLoose: w.product == "mysql" && w.by.isEmpty(g.seat)} // it returns no rows
 }
 
 // comparing is the upsert of a loaded model: the row of its target is compared, and has to be its own.
 func (w *seats) comparing(s sitting, g *guest, rows map[int]seated) lot {
 	id, isThere := g.id, false
 	if _, isThere = rows[g.id]; !s.byKey {
-		if !w.by.isPlain() || g.code == "" && g.hall == 0 {
+		if !w.by.isPlain() || w.by.isEmpty(g.seat) {
 			return lot{end: broken}
 		}
 		id, isThere = w.bySecond(g.seat, rows)
@@ -212,7 +212,7 @@ func (w *seats) reading(s sitting, g *guest, rows map[int]seated) lot {
 			return lot{end: broken}
 		}
 		id, isThere = w.bySecond(g.seat, rows)
-		isThere = isThere && (g.code != "" || g.hall != 0) // else it has no such key
+		isThere = isThere && !w.by.isEmpty(g.seat) // else it has no such key
 	}
 	switch {
 	case !isThere:
