@@ -162,6 +162,16 @@ func (c *Call) tableName() string {
 	return model.TableNamed(c.Stmt.TableExpr, c.Model.Table)
 }
 
+// buildOnly has GORM build a statement and not send it.
+func buildOnly(db *gorm.DB, build func() error) error {
+	config := db.Config
+	defer func() { db.Config = config }()
+	dry := *config
+	dry.DryRun = true
+	db.Config = &dry
+	return build()
+}
+
 // within runs write in the statement's transaction, or in one of its own where there is none.
 func (c *Call) within(write func() (int64, error)) (affected int64, err error) {
 	c.depth++

@@ -182,12 +182,10 @@ func (c *Call) runReturning(set clause.Set, send func(*gorm.DB)) (affected int64
 		returning.Columns = append(returning.Columns, clause.Column{Name: name})
 	}
 	c.Stmt.Clauses["RETURNING"] = clause.Clause{Name: "RETURNING", Expression: returning}
-	config := c.DB.Config
-	dry := *config
-	dry.DryRun = true
-	c.DB.Config = &dry
-	_, err = c.run(set, send)
-	c.DB.Config = config
+	err = buildOnly(c.DB, func() error {
+		_, err := c.run(set, send)
+		return err
+	})
 	if err != nil || c.DB.DryRun {
 		return 0, nil, err
 	}

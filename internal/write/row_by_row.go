@@ -61,7 +61,7 @@ func (b *batchUpdate) runRowByRow(hand []*rows.Row, build func() error) (affecte
 			return 0, false, nil
 		}
 	}
-	if err := b.buildOnly(build); err != nil {
+	if err := buildOnly(b.db, build); err != nil {
 		return 0, true, err
 	}
 	vars := b.db.Statement.Vars
@@ -113,16 +113,6 @@ func (b *batchUpdate) buildForRow() error {
 	_, _, deleted, err := sendHidden(b.p.Model, b.db, b.behindSet, b.send)
 	b.deleted = deleted
 	return err
-}
-
-// buildOnly has nothing sent that GORM builds.
-func (b *batchUpdate) buildOnly(build func() error) error {
-	config := b.db.Config
-	dry := *config
-	dry.DryRun = true
-	b.db.Config = &dry
-	defer func() { b.db.Config = config }()
-	return build()
 }
 
 // runRowByRow prepares the DELETE of one row and runs it for each. With ok false, nothing was sent.
