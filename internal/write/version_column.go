@@ -58,33 +58,25 @@ func (v versionColumn) bind() {
 	v.change(func(_ int, value any) any { return v.Model.Version.Kind.Bind(value) })
 }
 
-// change has the values of the column changed when GORM builds the VALUES of an INSERT, the one place at which they are at
-// hand.
+// change has the values of the column changed.
 func (v versionColumn) change(to func(index int, version any) any) {
-	column := v.Model.Version.DBName
-	v.Stmt.Clauses["VALUES"] = clause.Clause{Builder: func(found clause.Clause, builder clause.Builder) {
-		values, _ := found.Expression.(clause.Values)
-		for i := range values.Columns {
-			if values.Columns[i].Name != column {
-				continue
-			}
-			for n, row := range values.Values {
-				row[i] = to(n, row[i])
-			}
+	v.changeValues(func(values *clause.Values) {
+		at := v.in(values.Columns)
+		if at < 0 {
+			return
 		}
-		found.Builder = nil
-		found.Build(builder)
-	}}
+		for n, row := range values.Values {
+			row[at] = to(n, row[at])
+		}
+	})
 }
 
 // fill has an INSERT of another type's structs hold these versions, in a column of its own where the type has none.
 func (v versionColumn) fill(versions []any) {
-	column := clause.Column{Name: v.Model.Version.DBName}
-	v.Stmt.Clauses["VALUES"] = clause.Clause{Builder: func(found clause.Clause, builder clause.Builder) {
-		values, _ := found.Expression.(clause.Values)
-		at := slices.IndexFunc(values.Columns, func(found clause.Column) bool { return found.Name == column.Name })
+	v.changeValues(func(values *clause.Values) {
+		at := v.in(values.Columns)
 		if at < 0 {
-			values.Columns = append(slices.Clone(values.Columns), column)
+			values.Columns = append(slices.Clone(values.Columns), clause.Column{Name: v.Model.Version.DBName})
 		}
 		for i := range values.Values {
 			if at < 0 {
@@ -93,7 +85,22 @@ func (v versionColumn) fill(versions []any) {
 				values.Values[i][at] = versions[i]
 			}
 		}
-		found.Builder, found.Expression = nil, values
+	})
+}
+
+// in returns the place of the column among others; -1 where it is none of them.
+func (v versionColumn) in(columns []clause.Column) int {
+	return slices.IndexFunc(columns, func(column clause.Column) bool { return column.Name == v.Model.Version.DBName })
+}
+
+// changeValues has the VALUES of an INSERT changed when GORM builds them, the one place at which they are at hand.
+func (v versionColumn) changeValues(change func(values *clause.Values)) {
+	v.Stmt.Clauses["VALUES"] = clause.Clause{Builder: func(found clause.Clause, builder clause.Builder) {
+		if values, ok := found.Expression.(clause.Values); ok {
+			change(&values)
+			found.Expression = values
+		}
+		found.Builder = nil
 		found.Build(builder)
 	}}
 }
