@@ -152,14 +152,28 @@ func (p *plan) setNext(hand ...*rows.Row) error {
 	return nil
 }
 
-// givenMaps returns what a statement was given in place of models: a map, a slice of them, or another slice or map. It is nil for
-// a model, which must not be taken out of its reflect.Value: that copies it.
-func givenMaps(stmt *gorm.Statement) any {
+// givenMap returns the map that a statement was given in place of a model. A model must not be taken out of its reflect.Value:
+// that copies it.
+func givenMap(stmt *gorm.Statement) (values map[string]any, isMap bool) {
 	dest := value.Indirect(reflect.ValueOf(stmt.Dest))
-	if dest.Kind() != reflect.Map && dest.Kind() != reflect.Slice {
-		return nil
+	if dest.Kind() != reflect.Map {
+		return nil, false
 	}
-	return dest.Interface()
+	values, isMap = dest.Interface().(map[string]any)
+	return values, isMap
+}
+
+// givenMaps returns the maps that a statement was given in place of models: one, or a slice of them.
+func givenMaps(stmt *gorm.Statement) (maps []map[string]any, areMaps bool) {
+	if values, isMap := givenMap(stmt); isMap {
+		return []map[string]any{values}, true
+	}
+	dest := value.Indirect(reflect.ValueOf(stmt.Dest))
+	if dest.Kind() != reflect.Slice {
+		return nil, false
+	}
+	maps, areMaps = dest.Interface().([]map[string]any)
+	return maps, areMaps
 }
 
 // conflictFields returns what an upsert compares to find out whether a row is there.

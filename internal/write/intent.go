@@ -144,7 +144,7 @@ func (u updatePayload) isTimestamp(assignment clause.Assignment) bool {
 	if field == nil || field.AutoUpdateTime == 0 || u.Stmt.SkipHooks || u.Model.Compares() != nil && snapshot.IsToken(field) || u.sets {
 		return false
 	}
-	named, _ := givenMaps(u.Stmt).(map[string]any)
+	named, _ := givenMap(u.Stmt)
 	return named[field.Name] == nil && named[field.DBName] == nil
 }
 
@@ -162,8 +162,8 @@ func (u updatePayload) version() (version any, err error) {
 	if !payload.IsValid() {
 		return nil, nil
 	}
-	values, ok := givenMaps(u.Stmt).(map[string]any)
-	if !ok {
+	values, isMap := givenMap(u.Stmt)
+	if !isMap {
 		return u.versionOfStruct(payload), nil
 	}
 	for name, value := range values {

@@ -66,14 +66,11 @@ func number(versions newVersions) (n numbering, err error) {
 	if n.newVersions = versions; n.Model.Compares() != nil {
 		return n, nil
 	}
-	switch dest := givenMaps(n.Stmt).(type) {
-	case map[string]any:
-		err = n.addMap(dest)
-	case []map[string]any:
-		for _, values := range dest {
-			err = errors.Join(err, n.addMap(values))
-		}
-	default:
+	given, areMaps := givenMaps(n.Stmt)
+	for _, values := range given {
+		err = errors.Join(err, n.addMap(values))
+	}
+	if !areMaps {
 		err = eachModel(n.Stmt.ReflectValue, n.addModel)
 	}
 	if err != nil {

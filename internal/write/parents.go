@@ -29,13 +29,8 @@ type parentKeys map[string][]any
 
 // created returns the models of a Create; of a map, a model that has its foreign key.
 func (p parents) created() (models []reflect.Value, err error) {
-	given := []map[string]any{}
-	switch dest := givenMaps(p.call.Stmt).(type) {
-	case map[string]any:
-		given = append(given, dest)
-	case []map[string]any:
-		given = dest
-	default:
+	given, areMaps := givenMaps(p.call.Stmt)
+	if !areMaps {
 		return modelsOf(p.call.candidates()), nil
 	}
 	for _, values := range given {

@@ -121,16 +121,13 @@ func (u *upsert) payloads() (payloads []payload, areRead bool, err error) {
 		add(reflect.ValueOf(values), values, model, version)
 		return err
 	}
-	switch dest := givenMaps(u.Stmt).(type) {
-	case map[string]any:
-		err = addMap(dest)
-	case []map[string]any:
-		for _, values := range dest {
-			if err == nil {
-				err = addMap(values)
-			}
+	given, areMaps := givenMaps(u.Stmt)
+	for _, values := range given {
+		if err == nil {
+			err = addMap(values)
 		}
-	default:
+	}
+	if !areMaps {
 		err = eachModel(u.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
 			model, err := modelOfStruct(&u.Site, other)
 			if err != nil {

@@ -114,12 +114,8 @@ type unversioned struct {
 
 func (c *Call) unversioned() unversioned {
 	u := unversioned{versionColumn: versionColumn{&c.Site}}
-	switch dest := givenMaps(c.Stmt).(type) {
-	case map[string]any:
-		u.maps = []map[string]any{dest}
-	case []map[string]any:
-		u.maps = dest
-	default:
+	areMaps := false
+	if u.maps, areMaps = givenMaps(c.Stmt); !areMaps {
 		u.hand = slices.DeleteFunc(c.collect(c.Stmt.ReflectValue, nil), func(r rows.Row) bool {
 			return !c.Model.Version.Kind.IsZero(r.Before) && !c.Plugin.deleted.have(&c.Site, r.Model, r.Before)
 		})
