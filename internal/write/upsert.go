@@ -193,9 +193,9 @@ func (u *upsert) overwrite() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	isPanic := true
+	isSent := false
 	defer func() {
-		if isPanic { // a Valuer's, say
+		if !isSent { // or a panic: a Valuer's, say
 			numbered.putBack()
 		}
 	}()
@@ -208,10 +208,7 @@ func (u *upsert) overwrite() (int64, error) {
 	} else {
 		affected, err = u.within(send) // what is read afterwards must not be what somebody else has written
 	}
-	isPanic = false
-	if err != nil { // also where nothing could be sent
-		numbered.putBack()
-	}
+	isSent = err == nil
 	return affected, err
 }
 
