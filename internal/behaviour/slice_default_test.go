@@ -161,38 +161,7 @@ func TestRacedSlicesInDefaultTransactions(t *testing.T) {
 	t.Parallel()
 	Run(t, testdb.All(), []Behaviour{
 		{"all rows of a batch are written, or none", func(t *testing.T, db *gorm.DB) {
-			products := createSeveral(t, db, 6)
-			const writers, calls = 4, 40
-			var wrote [writers]int
-			var running sync.WaitGroup
-			for n := range writers {
-				running.Go(func() {
-					for range calls {
-						var mine []Product
-						if db.Order("id").Find(&mine).Error != nil {
-							continue
-						}
-						if n%2 == 1 {
-							slices.Reverse(mine)
-						}
-						for k := range mine {
-							mine[k].Price++
-						}
-						if db.Save(&mine).Error == nil {
-							wrote[n]++
-						}
-					}
-				})
-			}
-			running.Wait()
-
-			sum := wrote[0] + wrote[1] + wrote[2] + wrote[3]
-			require.Positive(t, sum)
-			for _, p := range products {
-				got := Reload[Product](t, db, p.ID)
-				require.Equal(t, p.Price+sum, got.Price)
-				require.Equal(t, p.Version+occ.Version(sum), got.Version)
-			}
+			raceForRows(t, db, 40, func(mine *[]Product) error { return db.Save(mine).Error })
 		}},
 		{"all rows of a batch are deleted, or none", func(t *testing.T, db *gorm.DB) {
 			const rounds, size = 20, 4
@@ -218,6 +187,43 @@ func TestRacedSlicesInDefaultTransactions(t *testing.T) {
 			}
 		}},
 	}, &Product{})
+}
+
+// raceForRows has four writers load the same rows and save them, in either order, and wants each batch to be written as a whole
+// or not at all.
+func raceForRows(t *testing.T, db *gorm.DB, calls int, save func(mine *[]Product) error) {
+	t.Helper()
+	products := createSeveral(t, db, 6)
+	var wrote [4]int
+	var running sync.WaitGroup
+	for n := range wrote {
+		running.Go(func() {
+			for i := range calls {
+				var mine []Product
+				if db.Order("id").Find(&mine).Error != nil {
+					continue
+				}
+				if (i+n)%2 == 1 {
+					slices.Reverse(mine)
+				}
+				for k := range mine {
+					mine[k].Price++
+				}
+				if save(&mine) == nil {
+					wrote[n]++
+				}
+			}
+		})
+	}
+	running.Wait()
+
+	sum := wrote[0] + wrote[1] + wrote[2] + wrote[3]
+	require.Positive(t, sum)
+	for _, p := range products {
+		got := Reload[Product](t, db, p.ID)
+		require.Equal(t, p.Price+sum, got.Price)
+		require.Equal(t, p.Version+occ.Version(sum), got.Version)
+	}
 }
 
 // sealed has a hook that writes in the transaction of the call.

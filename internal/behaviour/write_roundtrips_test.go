@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -122,38 +121,9 @@ func TestBatchesInOneStatement(t *testing.T) {
 	t.Parallel()
 	Run(t, testdb.Of("postgres"), []Behaviour{
 		{"are written as a whole or not at all, whoever else writes", func(t *testing.T, db *gorm.DB) {
-			products := createSeveral(t, db, 6)
-			const writers, calls = 4, 60
-			var wrote [writers]int
-			var running sync.WaitGroup
-			for n := range writers {
-				running.Go(func() {
-					for i := range calls {
-						var mine []Product
-						if db.Order("id").Find(&mine).Error != nil {
-							continue
-						}
-						if (i+n)%2 == 1 {
-							slices.Reverse(mine)
-						}
-						for k := range mine {
-							mine[k].Price++
-						}
-						if db.Transaction(func(tx *gorm.DB) error { return tx.Save(&mine).Error }) == nil {
-							wrote[n]++
-						}
-					}
-				})
-			}
-			running.Wait()
-
-			sum := wrote[0] + wrote[1] + wrote[2] + wrote[3]
-			require.Positive(t, sum)
-			for _, p := range products {
-				got := Reload[Product](t, db, p.ID)
-				require.Equal(t, p.Price+sum, got.Price)
-				require.Equal(t, p.Version+occ.Version(sum), got.Version)
-			}
+			raceForRows(t, db, 60, func(mine *[]Product) error {
+				return db.Transaction(func(tx *gorm.DB) error { return tx.Save(mine).Error })
+			})
 		}},
 		{"of which the database passes over a row are not written, and their transaction cannot be committed", func(t *testing.T, db *gorm.DB) {
 			products := createSeveral(t, db, 3)
