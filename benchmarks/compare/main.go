@@ -1,6 +1,6 @@
 // Command compare has occ and its peers do the same work side by side, and writes docs/benchmarks.md of it.
 //
-//	go run ./compare                            # everything, less than ten minutes on two cores
+//	go run ./compare                            # everything, about ten minutes on two cores
 //	go run ./compare -quick                     # does it run at all? one minute
 //	go run ./compare -db sqlite -work 'Save of' # a part; the rest of the report stays as it was
 //	go run ./compare -render                    # the report of the results that are there
