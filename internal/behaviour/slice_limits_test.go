@@ -1,9 +1,11 @@
 package behaviour_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,11 +42,24 @@ type slicePart struct {
 	occ.Version
 }
 
+// volume has columns of every sort that can be long.
+type volume struct {
+	ID      uint
+	Bytes   []byte
+	Named   volumeText
+	Pointer *string
+	Maybe   sql.NullString
+	Pages   []string `gorm:"serializer:json"`
+	occ.Version
+}
+
+type volumeText []byte
+
 func TestLargeSlices(t *testing.T) {
 	t.Parallel()
 	Run(t, append(testdb.All(), Only("mariadb clientFoundRows")...), []Behaviour{
-		{"20,000 rows are saved, changed and deleted, all or none", func(t *testing.T, db *gorm.DB) {
-			const n = 20_000
+		{"12,000 rows are saved, changed and deleted, all or none", func(t *testing.T, db *gorm.DB) {
+			const n = 12_000
 			products := make([]Product, n)
 			for i := range products {
 				products[i].Price = i
@@ -78,23 +93,26 @@ func TestLargeSlices(t *testing.T) {
 			require.EqualValues(t, n, res.RowsAffected)
 			require.Equal(t, products, all[Product](t, db))
 		}},
-		{"rows that are larger than a packet", func(t *testing.T, db *gorm.DB) {
-			type blob struct {
-				ID   uint
-				Data []byte
-				occ.Version
+		{"rows that are larger than a packet, whatever their columns are of", func(t *testing.T, db *gorm.DB) {
+			require.NoError(t, db.AutoMigrate(&volume{}))
+			volumes := make([]volume, 20)
+			require.NoError(t, db.Create(&volumes).Error)
+			page := strings.Repeat("x", 1<<20)
+			for column, write := range map[string]func(*volume){
+				"bytes":   func(v *volume) { v.Bytes = []byte(page) },
+				"named":   func(v *volume) { v.Named = volumeText(page) },
+				"pointer": func(v *volume) { v.Pointer = &page },
+				"maybe":   func(v *volume) { v.Maybe = sql.NullString{String: page, Valid: true} },
+				"pages":   func(v *volume) { v.Pages = []string{page} },
+			} {
+				for i := range volumes {
+					write(&volumes[i])
+				}
+				require.NoError(t, db.Select(column).Save(&volumes).Error, column)
+				require.Equal(t, volumes, all[volume](t, db), column)
+				require.NoError(t, db.Model(&volumes).Update(column, nil).Error)
+				volumes = all[volume](t, db)
 			}
-			require.NoError(t, db.AutoMigrate(&blob{}))
-			blobs := make([]blob, 30)
-			for i := range blobs {
-				blobs[i].Data = []byte{byte(i)}
-			}
-			require.NoError(t, db.Create(&blobs).Error)
-			for i := range blobs {
-				blobs[i].Data = make([]byte, 1<<20)
-			}
-			require.NoError(t, db.Save(&blobs).Error)
-			require.Equal(t, blobs, all[blob](t, db))
 		}},
 	}, &Product{})
 }
@@ -125,6 +143,28 @@ func TestStatementsOfASlice(t *testing.T) {
 			log.sent = nil
 			require.NoError(t, db.Session(&gorm.Session{Logger: log}).Model(&products).Update("name", "x").Error)
 			require.Len(t, log.sent, 1)
+		}},
+		{"are as many for bytes as for text of the same length", func(t *testing.T, db *gorm.DB) {
+			type document struct {
+				ID   uint
+				Text string
+				Data []byte
+				occ.Version
+			}
+			require.NoError(t, db.AutoMigrate(&document{}))
+			documents := make([]document, 30)
+			require.NoError(t, db.Create(&documents).Error)
+			for i := range documents {
+				documents[i].Text, documents[i].Data = strings.Repeat("x", 5000), bytes.Repeat([]byte{byte(i)}, 5000)
+			}
+			sent := map[string]int{}
+			for _, column := range []string{"text", "data"} {
+				log := &statements{Interface: logger.Discard}
+				require.NoError(t, db.Session(&gorm.Session{Logger: log}).Select(column).Save(&documents).Error)
+				sent[column] = len(log.sent)
+			}
+			require.Equal(t, sent["text"], sent["data"])
+			require.Equal(t, documents, all[document](t, db))
 		}},
 		{"count as one checked call", func(t *testing.T, db *gorm.DB) {
 			products := createSeveral(t, db, 3)

@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"reflect"
 
@@ -118,8 +119,8 @@ func (s *Site) Split(columns []Column, rows []*Row, otherVars int) (parts []Part
 		rowVars, rowBytes := 0, 0
 		for i, column := range columns {
 			values[i] = column.Of(r)
-			rowVars += s.varsOf(values[i])
-			rowBytes += sizeOf(values[i])
+			valueVars, valueBytes := s.measure(values[i])
+			rowVars, rowBytes = rowVars+valueVars, rowBytes+valueBytes
 		}
 		if len(part) > 0 && (vars+rowVars > limit || bytes+rowBytes > maxBatchBytes) {
 			parts, part, vars, bytes = append(parts, part), nil, 0, 0
@@ -129,18 +130,38 @@ func (s *Site) Split(columns []Column, rows []*Row, otherVars int) (parts []Part
 	return append(parts, part)
 }
 
-// varsOf is how many parameters a value takes: one, unless it becomes an expression or a list.
-func (s *Site) varsOf(value any) int {
-	switch value.(type) {
-	case gorm.Valuer, clause.Expression, clause.Column, *gorm.DB:
-		return s.CountVars(clause.Expr{SQL: "?", Vars: []any{value}, WithoutParentheses: true})
+// measure returns how many parameters a value takes, and about how many bytes.
+func (s *Site) measure(value any) (vars, bytes int) {
+	if IsOneVar(value) {
+		return 1, sizeOf(value)
 	}
-	if kind := reflect.ValueOf(value).Kind(); kind == reflect.Slice || kind == reflect.Array {
-		return s.CountVars(clause.Expr{SQL: "?", Vars: []any{value}, WithoutParentheses: true})
+	scratch := s.Scratch()
+	scratch.AddVar(scratch, value)
+	for _, part := range scratch.Vars {
+		bytes += sizeOf(part)
 	}
-	return 1
+	return len(scratch.Vars), bytes
 }
 
+// IsOneVar reports whether GORM makes one parameter of a value: not of an expression, or of a list that is no bytes.
+func IsOneVar(value any) bool {
+	switch value.(type) {
+	case clause.Expression, gorm.Valuer, clause.Column, *gorm.DB:
+		return false
+	case driver.Valuer, []byte:
+		return true
+	}
+	v := reflect.ValueOf(value)
+	switch v.Kind() {
+	case reflect.Slice, reflect.Array:
+		return v.Len() > 0 && isOfBytes(v)
+	case reflect.Map:
+		return false
+	}
+	return true
+}
+
+// sizeOf is about how many bytes a value takes in a statement.
 func sizeOf(value any) int {
 	const others = 16
 	switch v := value.(type) {
@@ -149,7 +170,31 @@ func sizeOf(value any) int {
 	case []byte:
 		return len(v)
 	}
+	v := reflect.ValueOf(value)
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return others
+		}
+		v = v.Elem()
+	}
+	if v.Kind() == reflect.String || isOfBytes(v) {
+		return v.Len()
+	}
+	valuer, ok := value.(driver.Valuer)
+	if !ok {
+		return others
+	}
+	switch sent, _ := valuer.Value(); sent := sent.(type) { // the statement meets the error
+	case string:
+		return len(sent)
+	case []byte:
+		return len(sent)
+	}
 	return others
+}
+
+func isOfBytes(v reflect.Value) bool {
+	return (v.Kind() == reflect.Slice || v.Kind() == reflect.Array) && v.Type().Elem() == reflect.TypeFor[byte]()
 }
 
 // Unprepared is the connection below GORM's prepared statements: every size of a batch is another text, and would fill

@@ -2,7 +2,6 @@ package write
 
 import (
 	"database/sql/driver"
-	"reflect"
 	"slices"
 
 	"gorm.io/gorm"
@@ -79,23 +78,11 @@ func (b *batchUpdate) runRowByRow(hand []*rows.Row, build func() error) (affecte
 // valuesOf fills values with those of a row. It reports whether each is one parameter.
 func (b *batchUpdate) valuesOf(r *rows.Row, values []any) bool {
 	for i, column := range b.columns {
-		if values[i] = column.Of(r); !isOneVar(values[i]) {
+		if values[i] = column.Of(r); !rows.IsOneVar(values[i]) {
 			return false
 		}
 	}
 	return true
-}
-
-// isOneVar reports whether GORM makes one parameter of a value: not of an expression, or a list.
-func isOneVar(value any) bool {
-	switch value.(type) {
-	case clause.Expression, gorm.Valuer, clause.Column, *gorm.DB:
-		return false
-	case driver.Valuer, []byte:
-		return true
-	}
-	kind := reflect.ValueOf(value).Kind()
-	return kind != reflect.Slice && kind != reflect.Array && kind != reflect.Map
 }
 
 // buildForRow has GORM build the UPDATE of one row, with a slot for each value.
