@@ -104,7 +104,7 @@ func theyWrite(t *testing.T, db *gorm.DB, id any, column string, value any) {
 }
 
 func TestCurrent(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"the row as it is now, the model left alone", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "place", "garden")
@@ -235,7 +235,7 @@ func TestCurrentPastTheSnapshot(t *testing.T) {
 }
 
 func TestRebase(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"changes to different columns both survive", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "starts_at", midday.Add(time.Hour))
@@ -345,7 +345,7 @@ func TestRebase(t *testing.T) {
 }
 
 func TestRebaseBesideOthers(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a third writer between reading and saving is refused, and Rebase can be called again", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "seats", 8)

@@ -53,7 +53,7 @@ func locked(t testing.TB, db *gorm.DB, read func(tx *gorm.DB) error) int {
 
 func TestReadsThatLock(t *testing.T) {
 	ctx := t.Context()
-	Run(t, append(testdb.All(), testdb.Configurations()...), lockingBehaviours(map[string]func(tx *gorm.DB) error{
+	Run(t, Everywhere(), lockingBehaviours(map[string]func(tx *gorm.DB) error{
 		"First":          func(tx *gorm.DB) error { return tx.First(&Purse{}).Error },
 		"Take":           func(tx *gorm.DB) error { return tx.Take(&Purse{}).Error },
 		"Last":           func(tx *gorm.DB) error { return tx.Last(&Purse{}).Error },
@@ -121,7 +121,7 @@ func lockingBehaviours(reads map[string]func(tx *gorm.DB) error, want int) (beha
 }
 
 func TestLockAfter(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a row that was read cannot be written by others", func(t *testing.T, db *gorm.DB) {
 			inEveryLevel(t, db, func(t *testing.T, opts *sql.TxOptions) {
 				purse := createPurse(t, db)

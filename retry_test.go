@@ -43,7 +43,7 @@ func attemptsOf(t testing.TB, err error) int {
 }
 
 func TestRetry(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"another session's write in between is tried again, and nothing is lost", func(t *testing.T, db *gorm.DB) {
 			inEveryLevel(t, db, func(t *testing.T, opts *sql.TxOptions) {
 				purse, attempts, hooked := createPurse(t, db), 0, 0
@@ -124,7 +124,7 @@ func TestRetry(t *testing.T) {
 }
 
 func TestRetryEnds(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"it gives up when the attempts are used up", func(t *testing.T, db *gorm.DB) {
 			for _, tt := range []struct {
 				want int

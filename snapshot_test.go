@@ -95,7 +95,7 @@ func casketWrites(db *gorm.DB) []func(c *Casket) *gorm.DB {
 
 func TestSnapshot(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"what a create leaves is what a load gives", func(t *testing.T, db *gorm.DB) {
 			c := CreateCasket(t, db)
 
@@ -198,7 +198,7 @@ func TestSnapshot(t *testing.T) {
 
 func TestSnapshotTellsRowsApart(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"copies of one row in a slice count once, and are refused if they differ", func(t *testing.T, db *gorm.DB) {
 			c := CreateCasket(t, db)
 			twice := []Casket{c, Reload[Casket](t, db, c.ID)}
@@ -292,7 +292,7 @@ func TestSnapshotTellsRowsApart(t *testing.T) {
 
 func TestSnapshotBesideOtherCalls(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a rolled back transaction puts snapshots back", func(t *testing.T, db *gorm.DB) {
 			mine := CreateCasket(t, db)
 			before, fresh := mine.Snapshot, Casket{Label: "new"}
@@ -503,7 +503,7 @@ func TestSnapshotModes(t *testing.T) {
 
 func TestSnapshotOfRicherModels(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"rounding, defaults and serializers are no conflict", func(t *testing.T, db *gorm.DB) {
 			c := SoftCasket{Label: "a ", Price: 0.1, Labels: map[string]int{"b": 1, "a": 2}}
 			require.NoError(t, db.Create(&c).Error)

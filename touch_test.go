@@ -19,7 +19,7 @@ import (
 )
 
 func TestTouchTag(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"saving root and parts together bumps the root once", func(t *testing.T, db *gorm.DB) {
 			cart := CreateCart(t, db, Line{Pieces: 1}, Line{Pieces: 2})
 			cart.Owner = "bob"
@@ -117,7 +117,7 @@ func TestTouchTagWhereSavesMoveParts(t *testing.T) {
 		}
 		return v
 	}
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"saving a slice that moves parts bumps both roots, and those of new parts", func(t *testing.T, db *gorm.DB) {
 			a, b, c, d := CreateCart(t, db, Line{Pieces: 1}, Line{Pieces: 2}), CreateCart(t, db), CreateCart(t, db), CreateCart(t, db)
 			lines := []Line{a.Lines[0], a.Lines[1], {CartID: &c.ID, Pieces: 3}}
@@ -211,7 +211,7 @@ func TestTouchTagWhereSavesMoveParts(t *testing.T) {
 }
 
 func TestTouch(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"touch writes the next version and nothing else", func(t *testing.T, db *gorm.DB) {
 			p, note := Create(t, db), Note{Text: "a"}
 			require.NoError(t, db.Create(&note).Error)

@@ -225,7 +225,7 @@ func TestARolledBackTransactionRollsMemoryBack(t *testing.T) {
 }
 
 func TestTransaction(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a committed transaction leaves memory at what was written", func(t *testing.T, db *gorm.DB) {
 			purse, fresh := createPurse(t, db), &Coin{Worth: 3}
 
@@ -429,7 +429,7 @@ func deadlock(db *gorm.DB, opts *sql.TxOptions, a, b uint, write func(tx *gorm.D
 
 func TestADeadlock(t *testing.T) {
 	servers := func() (servers []testdb.Database) {
-		for _, d := range append(testdb.All(), testdb.Configurations()...) {
+		for _, d := range Everywhere() {
 			if d.Like != "sqlite" {
 				servers = append(servers, d)
 			}

@@ -41,8 +41,10 @@ type Behaviour = struct {
 	Test func(t *testing.T, db *gorm.DB)
 }
 
-// Everywhere are all databases in all configurations, for the behaviours that the settings of a driver could break.
-func Everywhere() []testdb.Database { return append(testdb.All(), testdb.Configurations()...) }
+// Everywhere are all databases, and all configurations of them in turn, for behaviours that the settings of a driver could break.
+func Everywhere() []testdb.Database {
+	return append(testdb.All(), testdb.InTurn(testdb.Configurations())...)
+}
 
 // Except are databases but for those whose kind contains part: for what they do not have.
 func Except(part string, databases []testdb.Database) []testdb.Database {
@@ -54,10 +56,13 @@ func Products(databases []testdb.Database, names ...string) []testdb.Database {
 	return slices.DeleteFunc(databases, func(d testdb.Database) bool { return !slices.Contains(names, d.Product) })
 }
 
-// Run runs behaviours on every database, each in tables of its own.
+// Run runs behaviours on every database, each in tables of its own, where it is the database's turn.
 func Run(t *testing.T, databases []testdb.Database, behaviours []Behaviour, models ...any) {
 	for _, database := range databases {
 		for _, b := range behaviours {
+			if !database.IsTurn(t.Name() + "/" + b.Name) {
+				continue
+			}
 			t.Run(database.Name+"/"+b.Name, func(t *testing.T) {
 				t.Parallel()
 				b.Test(t, Open(t, database, models))

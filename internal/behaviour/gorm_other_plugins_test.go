@@ -107,7 +107,7 @@ func softDeletes[T erasableModel](name string) Behaviour {
 
 func TestSoftDeletePlugin(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		softDeletes[erasedByFlag]("a flag"),
 		softDeletes[erasedByTime]("a Unix time"),
 		softDeletes[erasedInMilliseconds]("a Unix time in milliseconds"),

@@ -161,7 +161,7 @@ var choirModels = []any{&Patron{}, &Choir{}, &Singer{}, &Medal{}, &Hall{}, &Song
 
 func TestSaveWithAssociations(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a new graph starts at the first version, and is saved again at once", func(t *testing.T, db *gorm.DB) {
 			c := createChoir(t, db)
 			for _, v := range versionsIn(c.parts()) {
@@ -269,7 +269,7 @@ func TestSaveWithAssociations(t *testing.T) {
 
 func TestSaveOfSomeAssociations(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"slices of owners are saved with their associations, all or none", func(t *testing.T, db *gorm.DB) {
 			for _, db := range []*gorm.DB{db, db.Session(&gorm.Session{CreateBatchSize: 2})} {
 				choirs, parts := []Choir{newChoir(), newChoir(), newChoir()}, []any{}

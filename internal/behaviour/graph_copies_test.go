@@ -8,7 +8,6 @@ import (
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
-	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 // Branch is a tree.
@@ -38,7 +37,7 @@ func createTree(t *testing.T, db *gorm.DB) (root *Branch, all []*Branch) {
 // TestRowHeldSeveralTimes has graphs hold one row as several models, or one model in several places.
 func TestRowHeldSeveralTimes(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a tree whose children point back is saved from every side, its root once a call", func(t *testing.T, db *gorm.DB) {
 			root, tree := createTree(t, db)
 			for _, child := range root.Children {
@@ -123,7 +122,7 @@ func TestRowHeldSeveralTimes(t *testing.T) {
 
 func TestModelsOfOneRow(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"several models of one parent or part have its row's version afterwards", func(t *testing.T, db *gorm.DB) {
 			patron, song := Patron{Name: "p"}, Song{Name: "s"}
 			require.NoError(t, db.Create(&patron).Error)
@@ -198,7 +197,7 @@ func TestModelsOfOneRow(t *testing.T) {
 
 func TestTouchedGraph(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"roots and parts saved together bump each root once, however they point at each other", func(t *testing.T, db *gorm.DB) {
 			carts := []Cart{{Owner: "a", Lines: []Line{{Pieces: 1}, {Pieces: 2}}}, {Owner: "b", Lines: []Line{{Pieces: 1}}}}
 			require.NoError(t, db.Create(&carts).Error)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
-	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 // Album's graph has keys of the application's own.
@@ -72,7 +71,7 @@ func versionsIn(models []any) (versions []occ.Version) {
 
 func TestGraphWithKeysOfItsOwn(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"is saved twice, whatever rows were there before", func(t *testing.T, db *gorm.DB) {
 			a, b := newAlbum("x"), newAlbum("y")
 			require.NoError(t, db.Create(a.Composer).Error)
@@ -161,7 +160,7 @@ func inSessions(t *testing.T, sessions int, do func(i int) error) {
 // TestAppendAtOnce has sessions that hold the same collections add to them at the same time.
 func TestAppendAtOnce(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"all succeed, and the owner stays as it was", func(t *testing.T, db *gorm.DB) {
 			stored := createChoir(t, db)
 

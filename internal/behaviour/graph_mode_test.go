@@ -12,7 +12,6 @@ import (
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
-	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 // Play has actors through a join table that has a version of its own.
@@ -135,7 +134,7 @@ func (d *Yard) parts() []any {
 
 func TestAssociationMode(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"adding to a collection writes the new parts alone", func(t *testing.T, db *gorm.DB) {
 			c := createChoir(t, db)
 			stored := loadChoir(t, db, c.ID)
@@ -240,7 +239,7 @@ func TestAssociationMode(t *testing.T) {
 
 func TestAssociationModeTakesOut(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"parts that are taken out take their next version, and their owner stays as it was", func(t *testing.T, db *gorm.DB) {
 			c := createChoir(t, db)
 			mine := loadChoir(t, db, c.ID)
@@ -357,7 +356,7 @@ func TestAssociationModeTakesOut(t *testing.T) {
 
 func TestAssociationModeWritesAllOrNone(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a soft-deleted part is left alone, and refused where it would be written", func(t *testing.T, db *gorm.DB) {
 			d := newYard()
 			require.NoError(t, db.Create(&d).Error)

@@ -108,7 +108,8 @@ func RequireDraft(t testing.TB, db *gorm.DB, d Draft, text string, version occ.V
 
 // Only are the databases that are like one of the names, each with a configuration or in the usual one.
 func Only(names ...string) []testdb.Database {
-	return slices.DeleteFunc(Everywhere(), func(d testdb.Database) bool { return !slices.Contains(names, d.Kind()) })
+	databases := append(testdb.All(), testdb.Configurations()...)
+	return slices.DeleteFunc(databases, func(d testdb.Database) bool { return !slices.Contains(names, d.Kind()) })
 }
 
 // Noon is an instant of no meaning.

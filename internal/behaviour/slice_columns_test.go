@@ -16,7 +16,6 @@ import (
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
-	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 // cents is stored as text by its Value method.
@@ -143,7 +142,7 @@ func requireSameRows(t *testing.T, want, got []wideRow) {
 
 func TestSaveOfASliceWritesEveryColumn(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"as it is in memory", func(t *testing.T, db *gorm.DB) {
 			rows := make([]wideRow, 20)
 			for i := range rows {

@@ -132,7 +132,7 @@ func (s *statements) Trace(_ context.Context, _ time.Time, fc func() (string, in
 
 func TestStatementsOfASlice(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"are one INSERT and one UPDATE, and all of them are logged", func(t *testing.T, db *gorm.DB) {
 			products := append(createSeveral(t, db, 3), Product{Name: "new"})
 			log := &statements{Interface: logger.Discard}
@@ -181,7 +181,7 @@ func TestStatementsOfASlice(t *testing.T) {
 
 func TestSlicesUnderOtherPlugins(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"soft_delete marks every row and writes its next version", func(t *testing.T, db *gorm.DB) {
 			items := []flaggedItem{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 			require.NoError(t, db.Create(&items).Error)

@@ -291,7 +291,7 @@ func TestSlicesWithOtherKeys(t *testing.T) {
 
 func TestSlicesAndHooks(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"hooks see the new versions", func(t *testing.T, db *gorm.DB) {
 			items := []*hookedItem{{Name: "a"}, {Name: "b"}}
 			require.NoError(t, db.Create(&items).Error)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
-	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 func createSeveral(t *testing.T, db *gorm.DB, n int) []Product {
@@ -36,7 +35,7 @@ func all[T any](t *testing.T, db *gorm.DB) (rows []T) {
 
 func TestUpdateOfASlice(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"writes every row and advances every element", func(t *testing.T, db *gorm.DB) {
 			products := createSeveral(t, db, 3)
 			require.NoError(t, db.Model(&Product{}).Where("id = ?", products[1].ID).Update("price", 50).Error)
@@ -73,7 +72,7 @@ func TestUpdateOfASlice(t *testing.T) {
 
 func TestSaveOfASlice(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"inserts what is new, updates what is loaded", func(t *testing.T, db *gorm.DB) {
 			products := createSeveral(t, db, 3)
 			require.NoError(t, db.Model(&Product{}).Where("id = ?", products[1].ID).Update("price", 50).Error)
@@ -116,7 +115,7 @@ func TestSaveOfASlice(t *testing.T) {
 
 func TestDeleteOfASlice(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"deletes every row", func(t *testing.T, db *gorm.DB) {
 			products := createSeveral(t, db, 3)
 

@@ -61,7 +61,7 @@ func createWarehouse(t *testing.T, db *gorm.DB) Warehouse {
 
 func TestSnapshotOfRelations(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a graph that was created can be written", func(t *testing.T, db *gorm.DB) {
 			warehouse := createWarehouse(t, db)
 			for i, model := range []any{&warehouse, &warehouse.Racks[0], &warehouse.Racks[1], warehouse.Main, warehouse.Racks[0].Badges[0]} {

@@ -7,7 +7,6 @@ import (
 	"gorm.io/gorm"
 
 	. "github.com/gorm-occ/occ/internal/behaviour"
-	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 // Trunk panics where a test wants it to.
@@ -41,7 +40,7 @@ func (l *TrunkLabel) AfterSave(*gorm.DB) error { return panicIf(l.panicsIn == "A
 
 func TestPanics(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a panic in a hook leaves no transaction open, and rolls back what it can", func(t *testing.T, db *gorm.DB) {
 			trunk := Trunk{Weight: 1, Labels: []TrunkLabel{{}}}
 			require.NoError(t, db.Create(&trunk).Error)

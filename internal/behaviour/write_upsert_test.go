@@ -33,7 +33,7 @@ func createStock(t *testing.T, db *gorm.DB, sku string) Stock {
 }
 
 func TestUpsert(t *testing.T) {
-	databases := append(testdb.All(), testdb.Configurations()...)
+	databases := Everywhere()
 	Run(t, databases, []Behaviour{
 		{"an upsert of a new model bumps the row that is there, and memory learns it", func(t *testing.T, db *gorm.DB) {
 			first := createStock(t, db, "a")
@@ -102,7 +102,7 @@ func TestUpsert(t *testing.T) {
 }
 
 func TestDoNothing(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a row that is left alone leaves the model as it was", func(t *testing.T, db *gorm.DB) {
 			first := createStock(t, db, "a")
 
@@ -157,7 +157,7 @@ func TestDoNothing(t *testing.T) {
 }
 
 func TestUpsertOfLoadedModels(t *testing.T) {
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"a loaded model is compared on the conflict columns, and bumped", func(t *testing.T, db *gorm.DB) {
 			first := createStock(t, db, "a")
 
@@ -232,7 +232,7 @@ func TestUpsertOfLoadedModels(t *testing.T) {
 
 func TestUpsertOfVersionsThatTheDatabaseWrites(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"memory learns what the trigger has made of it", func(t *testing.T, db *gorm.DB) {
 			require.NoError(t, occ.CreateTriggers(db, &StampedStock{}))
 			first := StampedStock{SKU: "a", Quantity: 1}

@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"flag"
+	"hash/fnv"
 	"os"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ type Database struct {
 	create        create
 	server        *server              // nil: SQLite
 	configure     func(c *gorm.Config) // nil: GORM's defaults
+	turn          int                  // from 1 on, see InTurn; 0: every test's
 }
 
 // builders say for each kind of database how one is made; nil leaves the kind out.
@@ -156,6 +158,28 @@ func Configurations() []Database {
 		configured("SkipDefaultTransaction", func(c *gorm.Config) { c.SkipDefaultTransaction = true }, All()),
 		called(Lean, All()),
 	)
+}
+
+// nth says to how many databases of [InTurn] a test comes that does not take long: to every nth.
+const nth = 4
+
+// InTurn returns databases each of which has its share of the tests, unless [IsLong]: those that [Database.IsTurn] chooses.
+func InTurn(databases []Database) []Database {
+	databases = slices.Clone(databases)
+	for i := range databases {
+		databases[i].turn = i + 1
+	}
+	return databases
+}
+
+// IsTurn reports whether a test of that name runs on the database.
+func (d Database) IsTurn(test string) bool {
+	if d.turn == 0 || IsLong() {
+		return true
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(test))
+	return (hash.Sum32()+uint32(d.turn))%nth == 0
 }
 
 // Own returns the databases of [All] with connections that are their own, as the driver opens them: for what measures.

@@ -111,7 +111,7 @@ func testPrecision[M any](t *testing.T, db *gorm.DB, unit time.Duration, version
 
 func TestTimeVersionsAreComparedAsInstants(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"in whatever zone the model holds them", func(t *testing.T, db *gorm.DB) {
 			m := dated{}
 			require.NoError(t, db.Create(&m).Error)

@@ -23,7 +23,7 @@ type timed struct {
 func TestAnUpdateThatChangesNothingIsNoConflict(t *testing.T) {
 	t.Parallel()
 	var mariadb []testdb.Database
-	for _, d := range append(testdb.All(), testdb.Configurations()...) {
+	for _, d := range Everywhere() {
 		if d.Like == "mariadb" {
 			mariadb = append(mariadb, d)
 		}
@@ -113,7 +113,7 @@ func TestVersionsOfTheDatabase(t *testing.T) {
 			require.NoError(t, db.Exec("ALTER TABLE parts ALTER COLUMN version SET DEFAULT 5").Error)
 		}
 	}
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"come from a default", func(t *testing.T, db *gorm.DB) {
 			newDB(t, db)
 			require.NoError(t, db.Exec(map[bool]string{true: "SELECT 1", false: "ALTER TABLE parts ALTER COLUMN version SET DEFAULT 8"}[db.Name() == "sqlite"]).Error)

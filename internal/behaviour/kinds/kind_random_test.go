@@ -38,7 +38,7 @@ type (
 
 func TestRandomVersions(t *testing.T) {
 	t.Parallel()
-	Run(t, append(testdb.All(), testdb.Configurations()...), []Behaviour{
+	Run(t, Everywhere(), []Behaviour{
 		{"are compared byte for byte, whatever the collation", func(t *testing.T, db *gorm.DB) {
 			ignoreCase(t, db)
 			for _, pair := range [][2]string{{"abc", "ABC"}, {"abc", "abc "}, {"abc", "ábc"}, {"strasse", "straße"}} {
