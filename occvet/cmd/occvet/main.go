@@ -18,6 +18,9 @@ import (
 )
 
 func main() {
+	if skip(os.Args[1:]) {
+		return
+	}
 	turnOn(os.Args[1:])
 	multichecker.Main(occvet.Analyzers...)
 }
