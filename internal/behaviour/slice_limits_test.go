@@ -250,6 +250,78 @@ func TestSlicesUnderOtherPlugins(t *testing.T) {
 	}, &Product{}, &hookedItem{})
 }
 
+// ballot is counted by the hook of each that is created.
+type (
+	ballot struct {
+		ID    uint   `gorm:"primaryKey;autoIncrement:false"`
+		Tally *tally `gorm:"-"`
+		occ.Version
+	}
+	tally struct {
+		ID    uint
+		Count int
+		occ.Version
+	}
+)
+
+func (b *ballot) AfterCreate(tx *gorm.DB) error {
+	return tx.Model(b.Tally).Update("count", gorm.Expr("count + 1")).Error
+}
+
+func TestCreateInBatchesUndoesWhatHooksWrote(t *testing.T) {
+	t.Parallel()
+	ballots := func(counted *tally, ids ...uint) (ballots []ballot) {
+		for _, id := range ids {
+			ballots = append(ballots, ballot{ID: id, Tally: counted})
+		}
+		return ballots
+	}
+	agrees := func(t *testing.T, db *gorm.DB, counted tally) {
+		t.Helper()
+		require.Equal(t, Reload[tally](t, db, counted.ID).Version, counted.Version)
+		require.NoError(t, db.Model(&counted).Update("count", 0).Error)
+	}
+	Run(t, Everywhere(), []Behaviour{
+		{"where a later batch fails", func(t *testing.T, db *gorm.DB) {
+			counted := tally{}
+			require.NoError(t, db.Create(&counted).Error)
+			batch := ballots(&counted, 1, 2, 3, 1)
+			require.Error(t, db.CreateInBatches(&batch, 2).Error)
+			agrees(t, db, counted)
+		}},
+		{"where a later hook of the same batch fails", func(t *testing.T, db *gorm.DB) {
+			counted, stale := tally{}, tally{}
+			require.NoError(t, db.Create(&counted).Error)
+			require.NoError(t, db.Create(&stale).Error)
+			stale.Version = 7
+			batch := append(ballots(&counted, 1, 2, 3), ballots(&stale, 4)...)
+			require.ErrorIs(t, db.CreateInBatches(&batch, 2).Error, occ.ErrStaleData)
+			agrees(t, db, counted)
+		}},
+		{"and not where all batches are created", func(t *testing.T, db *gorm.DB) {
+			counted := tally{}
+			require.NoError(t, db.Create(&counted).Error)
+			batch := ballots(&counted, 1, 2, 3, 4, 5)
+			require.NoError(t, db.CreateInBatches(&batch, 2).Error)
+			require.EqualValues(t, 6, counted.Version)
+			agrees(t, db, counted)
+		}},
+	}, &ballot{}, &tally{})
+	Run(t, Except("SkipDefaultTransaction", Everywhere()), []Behaviour{ // with it, the batch has no savepoint
+		{"where the caller's transaction goes on", func(t *testing.T, db *gorm.DB) {
+			counted := tally{}
+			require.NoError(t, db.Create(&counted).Error)
+			require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+				batch := ballots(&counted, 1, 2, 3, 1)
+				require.Error(t, tx.CreateInBatches(&batch, 2).Error)
+				batch = ballots(&counted, 5, 6, 7)
+				return tx.CreateInBatches(&batch, 2).Error
+			}))
+			agrees(t, db, counted)
+		}},
+	}, &ballot{}, &tally{})
+}
+
 func TestConflictsThatTheDatabaseReports(t *testing.T) {
 	t.Parallel()
 	Run(t, testdb.Of("postgres"), []Behaviour{

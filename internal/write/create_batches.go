@@ -24,16 +24,22 @@ type batchCall struct {
 	next     uintptr
 }
 
+// isInBatches reports whether the call is one of many that CreateInBatches makes in a transaction, of which no journal is kept.
+func (c *Call) isInBatches(batch reflect.Value) bool {
+	if !c.isCreate() || batch.Kind() != reflect.Slice || batch.Len() == 0 || c.startedTransaction() || c.DB.DisableNestedTransaction {
+		return false
+	}
+	_, ok := tx.ConnectionOf(c.Stmt.ConnPool).(*sql.Tx)
+	return ok && c.Plugin.Journals.Of(c.Stmt.ConnPool) == nil && calledByCreateInBatches()
+}
+
 // settleBatch keeps what a batch of CreateInBatches has created; if the batch failed, it puts back those before it.
 func (c *Call) settleBatch() {
 	batch := c.Stmt.ReflectValue
-	if batch.Kind() != reflect.Slice || batch.Len() == 0 || c.startedTransaction() || c.DB.DisableNestedTransaction {
+	if !c.isInBatches(batch) {
 		return
 	}
-	session, ok := tx.ConnectionOf(c.Stmt.ConnPool).(*sql.Tx)
-	if !ok || c.Plugin.Journals.Of(c.Stmt.ConnPool) != nil || !calledByCreateInBatches() {
-		return
-	}
+	session := tx.ConnectionOf(c.Stmt.ConnPool).(*sql.Tx)
 	calls, key, first := &c.Plugin.batchCalls.byTransaction, weak.Make(session), batch.Index(0).Addr().Pointer()
 	var call *batchCall
 	if open, ok := calls.Load(key); ok {

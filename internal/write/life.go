@@ -159,10 +159,11 @@ func (c *Call) openUnit(target reflect.Value) (err error) {
 		return nil
 	}
 	isUndoneByOwner := c.isLinked && tx.IsTransaction(c.Stmt.ConnPool)
-	if !startedByGORM && (isUndoneByOwner || !c.savesMore(target)) {
+	isUndoneByOthers := startedByGORM || !isUndoneByOwner && c.isInBatches(target)
+	if !isUndoneByOthers && (isUndoneByOwner || !c.savesMore(target)) {
 		return nil
 	}
-	if c.unit, err = c.Plugin.OpenUnit(c.DB, startedByGORM); err != nil {
+	if c.unit, err = c.Plugin.OpenUnit(c.DB, isUndoneByOthers); err != nil {
 		return err
 	}
 	c.unit.Hold()
@@ -278,9 +279,7 @@ func (e *Engine) close(db *gorm.DB) {
 	if db.Error != nil && len(c.memories) > 0 && c.startedTransaction() {
 		tx.PutBack(c.Ctx, c.memories)
 	}
-	if c.isCreate() {
-		c.settleBatch()
-	}
+	c.settleBatch()
 	c.report()
 	c.free()
 }
