@@ -7,12 +7,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
 	"gorm.io/plugin/optimisticlock"
 
 	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 // product is the model of the comparison in README, with a version of each sort.
@@ -84,11 +83,7 @@ func deleteModel[V any](db *gorm.DB, m *product[V]) *gorm.DB { return db.Delete(
 
 func open(t *testing.T) *gorm.DB {
 	t.Helper()
-	db, err := gorm.Open(sqlite.Open(filepath.Join(t.TempDir(), "readme.db")), &gorm.Config{Logger: logger.Discard})
-	require.NoError(t, err)
-	pool, err := db.DB()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	db := testdb.One(t, "sqlite").Open(t)
 	require.NoError(t, db.Exec("CREATE TABLE products (id integer PRIMARY KEY, stock integer NOT NULL, version integer NOT NULL)").Error)
 	return db
 }
