@@ -87,7 +87,7 @@ func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
 	t.checks = t.checks && knowsOutcomes(db.Statement.Context, t.plugin, pooled)
 	session := db.Begin(t.options...)
 	if session.Error != nil {
-		return session.Error
+		return tx.OfBegin(db.Statement.Context, session.Error)
 	}
 	pool := session.Statement.ConnPool
 	if !tx.IsTransaction(pool) {

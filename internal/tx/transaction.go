@@ -34,6 +34,15 @@ func BecauseOf(ctx context.Context, err error) error {
 	return err
 }
 
+// OfBegin says that a context has ended, where a transaction could not be begun because of it. Some drivers give an error of their
+// own for that: SQLite's without cgo that it was interrupted.
+func OfBegin(ctx context.Context, err error) error {
+	if ended := ctx.Err(); err != nil && ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
+	}
+	return err
+}
+
 // EndOf returns why tx cannot be committed; nil if it can.
 func (js *Journals) EndOf(tx *gorm.DB) error {
 	j := js.Of(tx.Statement.ConnPool)

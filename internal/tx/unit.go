@@ -62,7 +62,7 @@ func (js *Journals) OpenUnit(db *gorm.DB, undoneByOthers bool) (*Unit, error) {
 	default:
 		tx := db.Session(&gorm.Session{NewDB: true}).Begin()
 		if tx.Error != nil {
-			return nil, tx.Error
+			return nil, OfBegin(db.Statement.Context, tx.Error)
 		}
 		if !IsTransaction(tx.Statement.ConnPool) {
 			tx.Rollback()

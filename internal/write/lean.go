@@ -91,11 +91,12 @@ func beginOn(ctx context.Context, pool gorm.ConnPool) (begun gorm.ConnPool, err 
 	case gorm.TxBeginner:
 		begun, err := beginner.BeginTx(ctx, nil)
 		if err != nil {
-			return nil, err
+			return nil, tx.OfBegin(ctx, err)
 		}
 		return begun, nil
 	case gorm.ConnPoolBeginner:
-		return beginner.BeginTx(ctx, nil)
+		begun, err := beginner.BeginTx(ctx, nil)
+		return begun, tx.OfBegin(ctx, err)
 	}
 	return nil, nil
 }
