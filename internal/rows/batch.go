@@ -209,5 +209,12 @@ func Unprepared(pool gorm.ConnPool) gorm.ConnPool {
 	return pool
 }
 
+// RunUnprepared has a statement run on the connection of a pool, below GORM's prepared statements, until done is called.
+func RunUnprepared(stmt *gorm.Statement, pool gorm.ConnPool) (done func()) {
+	before := stmt.ConnPool
+	stmt.ConnPool = Unprepared(pool)
+	return func() { stmt.ConnPool = before }
+}
+
 // MaxKeys is how many keys a query names at most; databases limit parameters.
 const MaxKeys = 1000

@@ -54,9 +54,7 @@ func (p *plan) takesAtOnce() bool {
 
 // runAtOnce sends the UPDATE with a count of the rows that are as expected, which it locks, in the order of their keys.
 func (b *batchUpdate) runAtOnce(hand []*rows.Row) (affected int64, ok bool, err error) {
-	pool := b.db.Statement.ConnPool
-	b.db.Statement.ConnPool = rows.Unprepared(b.p.Stmt.ConnPool)
-	defer func() { b.db.Statement.ConnPool = pool }()
+	defer rows.RunUnprepared(b.db.Statement, b.p.Stmt.ConnPool)()
 	b.startOver(append(slices.Clip(b.conditions), b.allAreLocked()))
 	given := b.db.Statement.Clauses["UPDATE"]
 	with, ok := b.lockFirst(hand, "NO KEY UPDATE") // the lock of an UPDATE which leaves keys as they are
@@ -92,9 +90,7 @@ func (b *batchUpdate) lockFirst(hand []*rows.Row, lock string) (with clauses.Exp
 // runAtOnce sends the DELETE with a count of the rows that are as expected, which it locks, in the order of their keys.
 func (b *batchDelete) runAtOnce(hand []*rows.Row) (affected int64, ok bool, err error) {
 	p := b.p
-	pool := p.Stmt.ConnPool
-	p.Stmt.ConnPool = rows.Unprepared(pool)
-	defer func() { p.Stmt.ConnPool = pool }()
+	defer rows.RunUnprepared(p.Stmt, p.Stmt.ConnPool)()
 	update := p.batchOf(p.KeyColumns(&p.by), nil, nil)
 	update.compare(rows.InKeyOrder(hand))
 	given, _ := p.before.of("DELETE")

@@ -26,9 +26,7 @@ type batchDelete struct {
 const maxDeletedRows = 400
 
 func (b *batchDelete) run(hand []*rows.Row) (int64, error) {
-	pool := b.p.Stmt.ConnPool
-	b.p.Stmt.ConnPool = rows.Unprepared(pool)
-	defer func() { b.p.Stmt.ConnPool = pool }()
+	defer rows.RunUnprepared(b.p.Stmt, b.p.Stmt.ConnPool)()
 	b.returned = nil
 	if b.fromValues && len(hand) > 1 {
 		return b.runFromValues(hand)

@@ -106,9 +106,7 @@ func sameInAll(column rows.Column, hand []*rows.Row) (value any, same bool) {
 // run sends the statements, and returns how many rows they wrote. It stops at the first error; the caller sees to it that
 // all statements stand or fall together.
 func (b *batchUpdate) run(hand []*rows.Row) (affected int64, err error) {
-	pool := b.db.Statement.ConnPool
-	b.db.Statement.ConnPool = rows.Unprepared(b.p.Stmt.ConnPool) // that of the unit, which may be newer than the statement
-	defer func() { b.db.Statement.ConnPool = pool }()
+	defer rows.RunUnprepared(b.db.Statement, b.p.Stmt.ConnPool)() // that of the unit, which may be newer than the statement
 	b.returned = nil
 	if b.takesRowByRow(hand) {
 		began := time.Now()
