@@ -93,11 +93,14 @@ func TestLargeSlices(t *testing.T) {
 			require.EqualValues(t, n, res.RowsAffected)
 			require.Equal(t, products, all[Product](t, db))
 		}},
-		{"rows that are larger than a packet, whatever their columns are of", func(t *testing.T, db *gorm.DB) {
+		{"rows that are more than a packet, whatever their columns are of", func(t *testing.T, db *gorm.DB) {
 			require.NoError(t, db.AutoMigrate(&volume{}))
 			volumes := make([]volume, 20)
 			require.NoError(t, db.Create(&volumes).Error)
-			page := strings.Repeat("x", 1<<20)
+			page := strings.Repeat("x", 1<<12)
+			if db.Name() == "mysql" {
+				page = strings.Repeat("x", 1<<20) // 20 of them are more than it takes
+			}
 			for column, write := range map[string]func(*volume){
 				"bytes":   func(v *volume) { v.Bytes = []byte(page) },
 				"named":   func(v *volume) { v.Named = volumeText(page) },

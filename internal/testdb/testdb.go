@@ -160,10 +160,7 @@ func Configurations() []Database {
 	)
 }
 
-// nth says to how many databases of [InTurn] a test comes that does not take long: to every nth.
-const nth = 4
-
-// InTurn returns databases each of which has its share of the tests, unless [IsLong]: those that [Database.IsTurn] chooses.
+// InTurn returns databases each of which has its share of the tests, those that [Database.IsTurn] chooses.
 func InTurn(databases []Database) []Database {
 	databases = slices.Clone(databases)
 	for i := range databases {
@@ -172,10 +169,15 @@ func InTurn(databases []Database) []Database {
 	return databases
 }
 
-// IsTurn reports whether a test of that name runs on the database.
+// IsTurn reports whether a test of that name runs on the database: each test comes to every fourth of those in turn, to every second
+// where [IsLong], to all of them where [IsLongest].
 func (d Database) IsTurn(test string) bool {
-	if d.turn == 0 || IsLong() {
+	nth := uint32(4)
+	switch {
+	case d.turn == 0, IsLongest():
 		return true
+	case IsLong():
+		nth = 2
 	}
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(test))

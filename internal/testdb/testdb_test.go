@@ -38,6 +38,22 @@ func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestDatabasesTakeTurns(t *testing.T) {
+	for long, want := range map[string]int{"": 2, "1": 4, "all": 8} {
+		t.Setenv("TEST_LONG", long)
+		for test := range 20 {
+			count := 0
+			for _, d := range InTurn(make([]Database, 8)) {
+				if d.IsTurn(fmt.Sprint(test)) {
+					count++
+				}
+			}
+			require.Equal(t, want, count)
+		}
+		require.True(t, Database{}.IsTurn("a test"), "of those that take no turns")
+	}
+}
+
 func TestEveryPooledConnectionSeesTheSameDatabase(t *testing.T) {
 	t.Parallel()
 	Each(t, func(t *testing.T, db *gorm.DB) {

@@ -72,17 +72,27 @@ func (storedKey) GormDBDataType(db *gorm.DB, _ *schema.Field) string {
 // keyCase is a type of keys, with values of it in ascending order.
 type keyCase struct {
 	name string
-	run  func(t *testing.T, name string)
+	run  func(t *testing.T, name string, nth int)
 }
 
+// keysOf has the calls made with int64 as the version, and with one more sort, another one from key to key.
 func keysOf[K any](name string, keys ...K) keyCase {
-	return keyCase{name, func(t *testing.T, name string) {
+	return keyCase{name, func(t *testing.T, name string, nth int) {
 		runKeyed[keyedRow[K, int64]](t, name+", int64", keys)
-		runKeyed[keyedRow[K, string]](t, name+", string", keys)
-		runKeyed[keyedRow[K, time.Time]](t, name+", time.Time", keys)
-		runKeyed[keyedRow[K, uuid.UUID]](t, name+", uuid.UUID", keys)
-		runKeyed[keyedRow[K, storedKey]](t, name+", binary UUID", keys)
-		runKeyed[keyedBytes[K]](t, name+", []byte", keys, counting(func(n int64) any { return []byte{1, byte(n)} }))
+		others := []func(){
+			func() { runKeyed[keyedRow[K, string]](t, name+", string", keys) },
+			func() { runKeyed[keyedRow[K, time.Time]](t, name+", time.Time", keys) },
+			func() { runKeyed[keyedRow[K, uuid.UUID]](t, name+", uuid.UUID", keys) },
+			func() { runKeyed[keyedRow[K, storedKey]](t, name+", binary UUID", keys) },
+			func() {
+				runKeyed[keyedBytes[K]](t, name+", []byte", keys, counting(func(n int64) any { return []byte{1, byte(n)} }))
+			},
+		}
+		for i, run := range others {
+			if testdb.IsLongest() || (nth+len(others)-1)%len(others) == i {
+				run()
+			}
+		}
 	}}
 }
 
@@ -107,8 +117,8 @@ func keyTypes() []keyCase {
 // TestKeysOfEveryType makes each call on models whose key is of one type and whose version of another.
 func TestKeysOfEveryType(t *testing.T) {
 	t.Parallel()
-	for _, key := range keyTypes() {
-		key.run(t, key.name)
+	for nth, key := range keyTypes() {
+		key.run(t, key.name, nth)
 	}
 }
 
