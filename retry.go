@@ -13,6 +13,7 @@ import (
 
 	"github.com/gorm-occ/occ/internal/conflict"
 	"github.com/gorm-occ/occ/internal/rows"
+	"github.com/gorm-occ/occ/internal/session"
 	"github.com/gorm-occ/occ/internal/tx"
 	"github.com/gorm-occ/occ/internal/write"
 )
@@ -71,7 +72,7 @@ func (r *retry) start(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) err
 	case tx.IsTransaction(db.Statement.ConnPool):
 		return fmt.Errorf("occ: Retry cannot run an open transaction again, only one of its own: %w", gorm.ErrInvalidTransaction)
 	}
-	return r.run(ctx, onPrimary(db.WithContext(ctx)), fc)
+	return r.run(ctx, onPrimary(session.Own(db).WithContext(ctx)), fc)
 }
 
 // RetryOption configures one call of [Retry].

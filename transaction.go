@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ/internal/rows"
+	"github.com/gorm-occ/occ/internal/session"
 	"github.com/gorm-occ/occ/internal/stats"
 	"github.com/gorm-occ/occ/internal/tx"
 	"github.com/gorm-occ/occ/internal/write"
@@ -50,7 +51,7 @@ func Transaction(db *gorm.DB, fc func(tx *gorm.DB) error, opts ...*sql.TxOptions
 		return db.Error
 	}
 	if tx.IsTransaction(db.Statement.ConnPool) {
-		return p.Nest(db, fc)
+		return p.Nest(session.Own(db), fc)
 	}
 	return (&transaction{plugin: p, options: opts}).run(db, fc)
 }
@@ -85,13 +86,13 @@ const (
 func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
 	pooled := rows.Unprepared(db.Statement.ConnPool)
 	t.checks = t.checks && knowsOutcomes(db.Statement.Context, t.plugin, pooled)
-	session := db.Begin(t.options...)
-	if session.Error != nil {
-		return tx.OfBegin(db.Statement.Context, session.Error)
+	begun := db.Begin(t.options...)
+	if begun.Error != nil {
+		return tx.OfBegin(db.Statement.Context, begun.Error)
 	}
-	pool := session.Statement.ConnPool
+	pool := begun.Statement.ConnPool
 	if !tx.IsTransaction(pool) {
-		session.Rollback()
+		begun.Rollback()
 		return fmt.Errorf("occ: a transaction of type %T cannot be told from others: %w", pool, gorm.ErrInvalidTransaction)
 	}
 	j, _ := t.plugin.Journals.Begin(pool)
@@ -103,12 +104,12 @@ func (t *transaction) run(db *gorm.DB, fc func(tx *gorm.DB) error) (err error) {
 			if t.stage == committing {
 				t.written = j.Tables()
 			}
-			j.RollBackTo(session.Statement.Context, 0)
+			j.RollBackTo(begun.Statement.Context, 0)
 		}
 		t.refusal, t.refused, t.locked = j.Refusal, j.Refused, j.Locked
 		t.plugin.Journals.End(pool)
 	}()
-	err = t.through(session, pooled, j, fc)
+	err = t.through(begun, pooled, j, fc)
 	committed = err == nil
 	return err
 }

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"strings"
+
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -23,6 +25,10 @@ func Inherit(tx *gorm.DB, caller *gorm.Statement) *gorm.DB {
 	return tx
 }
 
+// Own is the caller's db as a statement of its own begins with it, in GORM's sense: a hook's tx, and whatever else was made with
+// NewDB, begins with nothing of the statement that it was made from.
+func Own(db *gorm.DB) *gorm.DB { return db.Clauses().Session(&gorm.Session{}) }
+
 // NewCall is the caller's session for a statement of its own: connection, context, table, scopes and settings are left.
 func NewCall(db *gorm.DB) *gorm.DB {
 	tx := db.Session(&gorm.Session{SkipHooks: true, Initialized: true})
@@ -33,6 +39,7 @@ func NewCall(db *gorm.DB) *gorm.DB {
 		stmt.Clauses[ResolverClause] = resolver
 	}
 	stmt.Model, stmt.Dest, stmt.Selects, stmt.Omits, stmt.Distinct = nil, nil, nil, nil, false
+	stmt.SQL, stmt.Vars, stmt.Joins, stmt.Preloads = strings.Builder{}, nil, nil, map[string][]any{}
 	if stmt.TableExpr == nil {
 		stmt.Table = "" // what an earlier statement was about
 	}
