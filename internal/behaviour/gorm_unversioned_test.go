@@ -31,6 +31,29 @@ func createPage(t *testing.T, db *gorm.DB) Page {
 
 func TestUnversioned(t *testing.T) {
 	Run(t, testdb.All(), []Behaviour{
+		{"a copy of a loaded model leaves it alone, a map writes it", func(t *testing.T, db *gorm.DB) {
+			page := createPage(t, db)
+			require.NoError(t, db.Model(&Page{}).Where("id = ?", page.ID).UpdateColumn("views", 50).Error)
+			for title, update := range map[string]func() error{
+				"by value":   func() error { return db.Model(&page).Updates(page).Error },
+				"by pointer": func() error { copied := page; return db.Model(&page).Updates(&copied).Error },
+				"by key":     func() error { copied := page; return db.Model(&Page{ID: page.ID}).Updates(&copied).Error },
+			} {
+				page = Reload[Page](t, db, page.ID)
+				page.Title, page.Views = title, 1
+				require.NoError(t, update(), title)
+				stored := Reload[Page](t, db, page.ID)
+				require.Equal(t, 50, stored.Views, title)
+				require.Equal(t, title, stored.Title)
+			}
+			page = Reload[Page](t, db, page.ID)
+			require.NoError(t, db.Model(&page).Select("*").Updates(map[string]any{"title": "x", "views": 60}).Error)
+			require.Equal(t, 60, Reload[Page](t, db, page.ID).Views)
+			require.NoError(t, db.Model(&page).Select("*").Updates(map[string]any{"views": 61}).Error)
+			stored := Reload[Page](t, db, page.ID)
+			require.Equal(t, 61, stored.Views)
+			require.Equal(t, page.Version, stored.Version)
+		}},
 		{"a write of unversioned columns alone neither compares nor bumps", func(t *testing.T, db *gorm.DB) {
 			mine := createPage(t, db)
 			theirs := mine

@@ -372,3 +372,33 @@ func TestAStructThatEmbedsTwoSnapshotsIsReadInto(t *testing.T) {
 		}},
 	}, &Casket{})
 }
+
+// dirtyItem is compared by the columns that a write changes.
+type dirtyItem struct {
+	ID           uint
+	Name         string
+	Price        int
+	occ.Snapshot `gorm:"snapshot:dirty"`
+}
+
+// TestDirtyColumnsByOtherNames writes a column that somebody else has written, by each name that the database takes for it.
+func TestDirtyColumnsByOtherNames(t *testing.T) {
+	t.Parallel()
+	var behaviours []Behaviour
+	for _, name := range []string{"price", "Price", "PRICE", "`price`", "dirty_items.price"} {
+		behaviours = append(behaviours, Behaviour{name, func(t *testing.T, db *gorm.DB) {
+			mine := dirtyItem{Name: "a", Price: 1}
+			require.NoError(t, db.Create(&mine).Error)
+			theirs := Reload[dirtyItem](t, db, mine.ID)
+			require.NoError(t, db.Model(&theirs).Update("price", 50).Error)
+			require.Error(t, db.Model(&mine).Updates(map[string]any{name: 2, "name": "b"}).Error)
+			stored := Reload[dirtyItem](t, db, mine.ID)
+			require.Equal(t, []any{"a", 50}, []any{stored.Name, stored.Price})
+			if err := db.Model(&stored).Updates(map[string]any{name: 2}).Error; err == nil { // not all databases take each name
+				require.Equal(t, 2, Reload[dirtyItem](t, db, mine.ID).Price)
+				require.NoError(t, db.Model(&stored).Update("price", 3).Error)
+			}
+		}})
+	}
+	Run(t, testdb.All(), behaviours, &dirtyItem{})
+}

@@ -236,15 +236,30 @@ func (m *Model) IsVersionColumn(name string) bool {
 	if m.Version == nil || m.Version.DBName == "" {
 		return false
 	}
-	if name == m.Version.DBName {
-		return true
-	}
-	if field := m.LookUpField(name); field != nil {
+	if field := m.FieldOf(name); field != nil {
 		return field.DBName == m.Version.DBName
 	}
-	// databases take a name in other letters, in quotes and with its table too, GORM's schema does not
+	return strings.EqualFold(bareName(name), m.Version.DBName)
+}
+
+// FieldOf returns the field of a column, by any name that GORM or the database takes for it; nil where there is none.
+func (m *Model) FieldOf(name string) *schema.Field {
+	if field := m.LookUpField(name); field != nil {
+		return field
+	}
+	name = bareName(name)
+	for _, column := range m.DBNames {
+		if strings.EqualFold(column, name) {
+			return m.FieldsByDBName[column]
+		}
+	}
+	return nil
+}
+
+// bareName is a column's name without what databases take too, and GORM's schema does not: quotes, and the table before it.
+func bareName(name string) string {
 	name = Unquoted.Replace(name)
-	return strings.EqualFold(name[strings.LastIndexByte(name, '.')+1:], m.Version.DBName)
+	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
 func (m *Model) NewModel() any { return reflect.New(m.ModelType).Interface() }

@@ -91,9 +91,13 @@ func (w *childWrite) inConflict() ([]reflect.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	hand := p.candidates()
-	for i := range hand {
-		hand[i].Key = p.KeyBy(by.Fields(p.Model), hand[i].Model)
+	models, err := p.proposedModels()
+	if err != nil {
+		return nil, err
+	}
+	hand := make([]rows.Row, len(models))
+	for i, model := range models {
+		hand[i] = rows.Row{Index: i, Model: model, Key: p.KeyBy(by.Fields(p.Model), model)}
 	}
 	return w.byKey(by, pointersTo(hand))
 }
@@ -136,7 +140,7 @@ func (w *childWrite) childrenAfter(of parents) (after []reflect.Value, err error
 		return of.created()
 	}
 	moves := slices.ContainsFunc(w.set, func(assignment clause.Assignment) bool {
-		return of.isForeignKey(w.plan.Model.LookUpField(assignment.Column.Name))
+		return of.isForeignKey(w.plan.Model.FieldOf(assignment.Column.Name))
 	})
 	if !moves {
 		return nil, nil

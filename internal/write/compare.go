@@ -73,11 +73,14 @@ type bySnapshot struct {
 // snapshotsFor chooses the columns that a write with these assignments compares; a delete has none.
 func (p *plan) snapshotsFor(plan *snapshot.Plan, set clause.Set) *bySnapshot {
 	var written, dirty []int
+	isKnown := true
 	for _, assignment := range set {
-		column := -1
-		if field := p.Model.LookUpField(assignment.Column.Name); field != nil {
-			column = plan.IndexOf(field.DBName)
+		field := p.Model.FieldOf(assignment.Column.Name)
+		if field == nil {
+			isKnown = false
+			continue
 		}
+		column := plan.IndexOf(field.DBName)
 		if column < 0 {
 			continue
 		}
@@ -87,7 +90,7 @@ func (p *plan) snapshotsFor(plan *snapshot.Plan, set clause.Set) *bySnapshot {
 		}
 	}
 	s := &bySnapshot{p: p, compared: plan.Compared, isChosen: true}
-	if plan.IsDirty && len(dirty) > 0 {
+	if plan.IsDirty && len(dirty) > 0 && isKnown {
 		s.compared = dirty
 	}
 	s.learns = append(written, s.compared...)

@@ -90,18 +90,28 @@ func (u updatePayload) isLeftOut(column string) bool {
 	if !u.Model.HasUnversioned || !writesModel(u.Site) {
 		return false
 	}
-	field := u.Model.LookUpField(column)
+	field := u.Model.FieldOf(column)
 	return field != nil && kind.IsUnversioned(field) &&
 		!slices.Contains(u.Stmt.Selects, field.DBName) && !slices.Contains(u.Stmt.Selects, field.Name)
 }
 
-// writesModel reports whether the payload of a statement is the model itself: Save(&m), Updates(&m), and Updates(m) by value.
+// writesModel reports whether the payload of a statement is a model as it was loaded: Save(&m), Updates(&m), Updates(m) by value,
+// and Updates of a copy. A map names the columns that it writes.
 func writesModel(s *rows.Site) bool {
-	if destIsModel(s.Stmt) || slices.Contains(s.Stmt.Selects, "*") {
+	if destIsModel(s.Stmt) {
 		return true
 	}
-	dest := reflect.ValueOf(s.Stmt.Dest)
-	return s.Model.IsModel(dest) && reflect.TypeOf(s.Stmt.Model) == dest.Type() && s.KeyOf(dest) != nil
+	dest := value.Indirect(reflect.ValueOf(s.Stmt.Dest))
+	switch {
+	case dest.Kind() == reflect.Map:
+		return false
+	case slices.Contains(s.Stmt.Selects, "*"):
+		return true
+	case !s.Model.IsModel(dest) || s.KeyOf(dest) == nil:
+		return false
+	}
+	isOfOneType := reflect.TypeOf(s.Stmt.Model) == reflect.TypeOf(s.Stmt.Dest)
+	return isOfOneType && dest.Type() == reflect.TypeOf(s.Stmt.Dest) || s.Model.Version != nil && !s.Model.Version.Kind.IsZero(s.Model.Version.Of(s.Ctx, dest))
 }
 
 // isWholeRow reports whether a statement writes all columns of the model itself, as Save does.
@@ -127,7 +137,7 @@ func destIsModel(stmt *gorm.Statement) bool {
 func (c *Call) leavesVersion(set clause.Set) bool {
 	payload := c.payload()
 	for _, assignment := range set {
-		field := c.Model.LookUpField(assignment.Column.Name)
+		field := c.Model.FieldOf(assignment.Column.Name)
 		if !payload.isTimestamp(assignment) && (field == nil || !kind.IsUnversioned(field)) {
 			return false
 		}
@@ -140,7 +150,7 @@ func (u updatePayload) isTimestamp(assignment clause.Assignment) bool {
 	if !u.Model.HasTimestamps {
 		return false
 	}
-	field := u.Model.LookUpField(assignment.Column.Name)
+	field := u.Model.FieldOf(assignment.Column.Name)
 	if field == nil || field.AutoUpdateTime == 0 || u.Stmt.SkipHooks || u.Model.Compares() != nil && snapshot.IsToken(field) || u.sets {
 		return false
 	}

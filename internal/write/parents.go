@@ -27,11 +27,20 @@ type parents struct {
 // parentKeys are what children refer to of their parents, by their texts.
 type parentKeys map[string][]any
 
-// created returns the models of a Create; of a map, a model that has its foreign key.
+// created returns the models of a Create; of a map and of another type's struct, a model that has its foreign key.
 func (p parents) created() (models []reflect.Value, err error) {
 	given, areMaps := givenMaps(p.call.Stmt)
-	if !areMaps {
+	switch {
+	case areMaps:
+	case !isOfPayloads(&p.call.Site) || p.call.Stmt.Schema == nil:
 		return modelsOf(p.call.candidates()), nil
+	default:
+		err = eachModel(p.call.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
+			child, err := p.childOfStruct(other)
+			models = append(models, child)
+			return err
+		})
+		return models, err
 	}
 	for _, values := range given {
 		child, err := p.childOfMap(values)
@@ -46,11 +55,26 @@ func (p parents) created() (models []reflect.Value, err error) {
 func (p parents) childOfMap(values map[string]any) (reflect.Value, error) {
 	child := reflect.New(p.call.Model.ModelType).Elem()
 	for name, value := range values {
-		field := p.call.Model.LookUpField(name)
+		field := p.call.Model.FieldOf(name)
 		if !p.isForeignKey(field) || clauses.IsExpression(value) {
 			continue
 		}
 		if err := field.Set(p.call.Ctx, child, value); err != nil {
+			return child, err
+		}
+	}
+	return child, nil
+}
+
+func (p parents) childOfStruct(other reflect.Value) (reflect.Value, error) {
+	child := reflect.New(p.call.Model.ModelType).Elem()
+	for _, reference := range p.relation.References {
+		field := p.call.Stmt.Schema.LookUpField(reference.ForeignKey.DBName)
+		if field == nil {
+			continue
+		}
+		value, _ := field.ValueOf(p.call.Ctx, other)
+		if err := reference.ForeignKey.Set(p.call.Ctx, child, value); err != nil {
 			return child, err
 		}
 	}
@@ -163,12 +187,13 @@ func (p parents) modelWith(key []any) (reflect.Value, error) {
 func (p parents) keysOf(children []reflect.Value) parentKeys {
 	keys, written := parentKeys{}, p.written()
 	for _, child := range children {
-		key, isSet := make([]any, len(p.relation.References)), true
+		key, isSet, hasNull := make([]any, len(p.relation.References)), false, false
 		for i, reference := range p.relation.References {
-			value, isZero := reference.ForeignKey.ValueOf(p.call.Ctx, child)
-			key[i], isSet = value, isSet && !isZero
+			part, isZero := reference.ForeignKey.ValueOf(p.call.Ctx, child)
+			key[i], isSet = part, isSet || !isZero
+			hasNull = hasNull || isZero && value.AsSent(reflect.ValueOf(part)) == nil
 		}
-		if text := value.KeyText(key); isSet && !written[text] {
+		if text := value.KeyText(key); isSet && !hasNull && !written[text] {
 			keys[text] = key
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
 	"gorm.io/gorm/clause"
-	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
@@ -117,7 +116,8 @@ func (p *plan) updateSet(set clause.Set) (int64, error) {
 // setsKey reports whether assignments give a row another primary key.
 func setsKey(m *model.Model, set clause.Set) bool {
 	return slices.ContainsFunc(set, func(assignment clause.Assignment) bool {
-		return slices.ContainsFunc(m.PrimaryFields, func(field *schema.Field) bool { return field.DBName == assignment.Column.Name })
+		field := m.FieldOf(assignment.Column.Name)
+		return field != nil && slices.Contains(m.PrimaryFields, field)
 	})
 }
 

@@ -171,6 +171,30 @@ func versionOfOther(s *rows.Site, other reflect.Value) (version any, err error) 
 	return s.Model.Version.Convert(value, "the version in the payload")
 }
 
+// proposedModels returns the models of an INSERT; of a map and of another type's struct, a model that holds what it says.
+func (c *Call) proposedModels() (models []reflect.Value, err error) {
+	given, areMaps := givenMaps(c.Stmt)
+	switch {
+	case areMaps:
+		for _, values := range given {
+			model, err := modelOfMap(&c.Site, values)
+			if err != nil {
+				return nil, err
+			}
+			models = append(models, model)
+		}
+		return models, nil
+	case !isOfPayloads(&c.Site) || c.Stmt.Schema == nil:
+		return modelsOf(c.candidates()), nil
+	}
+	err = eachModel(c.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
+		model, err := modelOfStruct(&c.Site, other)
+		models = append(models, model)
+		return err
+	})
+	return models, err
+}
+
 // modelOfMap returns a model that has what a map says of the columns.
 func modelOfMap(s *rows.Site, values map[string]any) (reflect.Value, error) {
 	model := reflect.New(s.Model.ModelType).Elem()
@@ -196,7 +220,8 @@ func modelOfStruct(s *rows.Site, other reflect.Value) (reflect.Value, error) {
 }
 
 func setColumn(s *rows.Site, model reflect.Value, field *schema.Field, value any) error {
-	if field == nil || field == s.Model.Version.Field || value == nil || clauses.IsExpression(value) {
+	isVersion := s.Model.Version != nil && field == s.Model.Version.Field
+	if field == nil || isVersion || value == nil || clauses.IsExpression(value) {
 		return nil
 	}
 	return field.Set(s.Ctx, model, value)
