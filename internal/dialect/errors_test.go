@@ -184,6 +184,8 @@ func TestSavepointsInSQL(t *testing.T) {
 		{"SAVEPOINT sp1", "sp1", false},
 		{"savepoint  A ;", "a", false},
 		{"ROLLBACK TO SAVEPOINT sp1", "sp1", true},
+		{`ROLLBACK TO SAVEPOINT "sp1"`, "sp1", true},
+		{"ROLLBACK TO `sp1`;", "sp1", true},
 		{"rollback to sp1", "sp1", true},
 		{"SAVE TRANSACTION sp1", "sp1", false},
 		{"ROLLBACK TRANSACTION sp1", "sp1", true},

@@ -105,7 +105,7 @@ func (d Dialect) SavepointIn(query string) (name string, isRollback, ok bool) {
 	if len(words) < 2 {
 		return "", false, false
 	}
-	name = strings.ToLower(words[len(words)-1]) // a name in quotes may differ in case alone, and nobody does that
+	name = strings.ToLower(strings.Trim(words[len(words)-1], "\"`[]")) // in quotes it may differ in case alone, and nobody does that
 	switch strings.ToUpper(strings.Join(words[:len(words)-1], " ")) {
 	case "SAVEPOINT", "SAVE TRANSACTION", "SAVE TRAN":
 		return name, false, true
