@@ -1,6 +1,7 @@
 package write
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 
@@ -210,7 +211,8 @@ func (u unversioned) leaveOutOfOthers() (restore func()) {
 
 // orDefault returns the version of an element, or the database's default where it is one of those without.
 func (u unversioned) orDefault(index int, version any) any {
-	if slices.ContainsFunc(u.hand, func(r rows.Row) bool { return r.Index == index }) {
+	byIndex := func(r rows.Row, index int) int { return cmp.Compare(r.Index, index) } // in whose order they were collected
+	if _, isWithout := slices.BinarySearchFunc(u.hand, index, byIndex); isWithout {
 		return u.inDatabase()
 	}
 	return u.Model.Version.Kind.Bind(version)
