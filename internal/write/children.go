@@ -91,7 +91,10 @@ func (w *childWrite) inConflict() ([]reflect.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	models, err := p.proposedModels()
+	models, err := p.proposed(
+		func(values map[string]any) (reflect.Value, error) { return modelOfMap(&p.Site, values) },
+		func(other reflect.Value) (reflect.Value, error) { return modelOfStruct(&p.Site, other) },
+	)
 	if err != nil {
 		return nil, err
 	}

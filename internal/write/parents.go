@@ -28,28 +28,8 @@ type parents struct {
 type parentKeys map[string][]any
 
 // created returns the models of a Create; of a map and of another type's struct, a model that has its foreign key.
-func (p parents) created() (models []reflect.Value, err error) {
-	given, areMaps := givenMaps(p.call.Stmt)
-	switch {
-	case areMaps:
-	case !isOfPayloads(&p.call.Site) || p.call.Stmt.Schema == nil:
-		return modelsOf(p.call.candidates()), nil
-	default:
-		err = eachModel(p.call.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
-			child, err := p.childOfStruct(other)
-			models = append(models, child)
-			return err
-		})
-		return models, err
-	}
-	for _, values := range given {
-		child, err := p.childOfMap(values)
-		if err != nil {
-			return nil, err
-		}
-		models = append(models, child)
-	}
-	return models, nil
+func (p parents) created() ([]reflect.Value, error) {
+	return p.call.proposed(p.childOfMap, p.childOfStruct)
 }
 
 func (p parents) childOfMap(values map[string]any) (reflect.Value, error) {

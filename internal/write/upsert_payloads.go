@@ -171,28 +171,26 @@ func versionOfOther(s *rows.Site, other reflect.Value) (version any, err error) 
 	return s.Model.Version.Convert(value, "the version in the payload")
 }
 
-// proposedModels returns the models of an INSERT; of a map and of another type's struct, a model that holds what it says.
-func (c *Call) proposedModels() (models []reflect.Value, err error) {
+// proposed returns the models of an INSERT; of maps and of another type's structs, the models that are made of them.
+func (c *Call) proposed(ofMap func(map[string]any) (reflect.Value, error), ofStruct func(reflect.Value) (reflect.Value, error)) (models []reflect.Value, err error) {
 	given, areMaps := givenMaps(c.Stmt)
-	switch {
-	case areMaps:
-		for _, values := range given {
-			model, err := modelOfMap(&c.Site, values)
-			if err != nil {
-				return nil, err
-			}
-			models = append(models, model)
-		}
-		return models, nil
-	case !isOfPayloads(&c.Site) || c.Stmt.Schema == nil:
+	if !areMaps && (!isOfPayloads(&c.Site) || c.Stmt.Schema == nil) {
 		return modelsOf(c.candidates()), nil
 	}
-	err = eachModel(c.Stmt.ReflectValue, func(_ int, other reflect.Value) error {
-		model, err := modelOfStruct(&c.Site, other)
+	add := func(model reflect.Value, err error) error {
 		models = append(models, model)
 		return err
-	})
-	return models, err
+	}
+	if !areMaps {
+		err = eachModel(c.Stmt.ReflectValue, func(_ int, other reflect.Value) error { return add(ofStruct(other)) })
+		return models, err
+	}
+	for _, values := range given {
+		if err := add(ofMap(values)); err != nil {
+			return nil, err
+		}
+	}
+	return models, nil
 }
 
 // modelOfMap returns a model that has what a map says of the columns.
