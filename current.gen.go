@@ -19,7 +19,7 @@ import (
 // REPEATABLE READ or SERIALIZABLE and SQLite show a transaction nothing newer than its snapshot.
 func Current[T any](db *gorm.DB, model *T) (*T, error) {
 	log := &session.Log{}
-	db = log.KeepOf(session.Own(db))
+	db = log.KeepOf(db)
 	defer log.Flush()
 	s, err := subjectIn[T](db)
 	if err != nil {

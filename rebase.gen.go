@@ -33,7 +33,7 @@ import (
 // is read. Rebase costs a read, and a transaction or savepoint with the write and another read.
 func Rebase[T any](db *gorm.DB, base, mine *T) error {
 	log := &session.Log{}
-	db = log.KeepOf(session.Own(db))
+	db = log.KeepOf(db)
 	defer log.Flush()
 	s, err := subjectIn[T](db)
 	if err != nil {

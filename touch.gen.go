@@ -22,7 +22,7 @@ import (
 // was chosen for gorm.io/plugin/dbresolver. With a table, the models have to be of one type.
 func Touch(db *gorm.DB, models ...any) error {
 	log := &session.Log{}
-	db = log.KeepOf(session.Own(db))
+	db = log.KeepOf(db)
 	defer log.Flush()
 	e, err := engineOf(db)
 	if err != nil {
@@ -39,7 +39,7 @@ func Touch(db *gorm.DB, models ...any) error {
 // SELECT for each table.
 func Verify(db *gorm.DB, models ...any) error {
 	log := &session.Log{}
-	db = log.KeepOf(session.Own(db))
+	db = log.KeepOf(db)
 	defer log.Flush()
 	e, err := engineOf(db)
 	if err != nil {

@@ -35,9 +35,9 @@ func (l *Log) Keep(config *gorm.Config) {
 	config.Logger = l
 }
 
-// KeepOf returns db with a Log in the place of its logger.
+// KeepOf returns the caller's [Own] db with a Log in the place of its logger.
 func (l *Log) KeepOf(db *gorm.DB) *gorm.DB {
-	logged, config := *db, *db.Config
+	logged, config := *Own(db), *db.Config
 	l.Keep(&config)
 	logged.Config = &config
 	return &logged

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -210,7 +211,7 @@ func (k keyed[M]) writesOne(m M) {
 func (k keyed[M]) writesSeveral() {
 	k.Helper()
 	models := k.stored()
-	stale := append([]M(nil), models...)
+	stale := slices.Clone(models)
 	for i := range models {
 		k.field(&models[i], "Price").SetInt(int64(10 + i))
 	}
@@ -225,7 +226,7 @@ func (k keyed[M]) writesSeveral() {
 		"Delete": func(m *[]M) error { return k.db.Delete(m).Error },
 		"Verify": func(m *[]M) error { return occ.Verify(k.db, m) },
 	} {
-		mine := append([]M(nil), stale...)
+		mine := slices.Clone(stale)
 		require.ErrorIs(k, write(&mine), occ.ErrStaleData, name)
 	}
 	require.Len(k, k.stored(), len(models))
