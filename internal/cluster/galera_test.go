@@ -11,8 +11,10 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
+	gormmysql "gorm.io/driver/mysql"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+	"gorm.io/gorm/logger"
 
 	"github.com/gorm-occ/occ"
 )
@@ -127,6 +129,57 @@ func TestGaleraTellsOfEveryRollback(t *testing.T) {
 			stop()
 			require.NotZero(t, failed, "the other node writes the row, too")
 			require.Equal(t, []int{10 + written, written}, []int{storedPurse(t, a, own.ID).Amount, storedPurse(t, a, contended.ID).Amount / 1000})
+		})
+	}
+}
+
+// TestGaleraTellsOfRollbacksDuringQuestions has the plugin ask about a table in a transaction, while another node writes a row of
+// it. What the question says of the transaction must not be lost: the write behind it would be committed by itself.
+func TestGaleraTellsOfRollbacksDuringQuestions(t *testing.T) {
+	g := galeraCluster(t)
+	first, second := g.nodes[0].endpoint("mysql"), g.nodes[1].endpoint("mysql")
+	for name, write := range map[string]func(tx *gorm.DB, own []*Purse) error{
+		"the type of the version's column": func(tx *gorm.DB, own []*Purse) error {
+			return tx.Model(&Purse{}).Where("id = ?", own[0].ID).Update("amount", own[0].Amount).Error
+		},
+		"the indexes of the table": func(tx *gorm.DB, own []*Purse) error { return tx.Save(own).Error },
+	} {
+		t.Run(name, func(t *testing.T) {
+			name := database(t, first)
+			inText := func(c *mysql.Config) { c.InterpolateParams = true }
+			a, b := open(t, first, Options{Database: name, MySQL: inText}), open(t, second, Options{Database: name})
+			contended, own := Purse{Amount: 10}, []*Purse{{}, {}}
+			require.NoError(t, a.Create(&contended).Error)
+			require.NoError(t, a.Create(own).Error)
+			waitFor(t, b, *own[1])
+			pool, err := a.DB()
+			require.NoError(t, err)
+			stop := writeUntilStopped(b, contended.ID)
+			failed, written := 0, 0
+
+			for range 400 {
+				fresh, err := gorm.Open(gormmysql.New(gormmysql.Config{Conn: pool}), &gorm.Config{Logger: logger.Discard})
+				require.NoError(t, err)
+				require.NoError(t, fresh.Use(occ.New()))
+				err = occ.Transaction(fresh, func(tx *gorm.DB) error {
+					if err := tx.Exec("UPDATE purses SET amount = amount + 1000 WHERE id = ?", contended.ID).Error; err != nil {
+						return err
+					}
+					for _, purse := range own {
+						purse.Amount = written + 1
+					}
+					return write(tx, own)
+				})
+				if err != nil {
+					failed++
+				} else {
+					written++
+				}
+			}
+
+			stop()
+			require.NotZero(t, failed, "the other node writes the row, too")
+			require.Equal(t, []int{written, written}, []int{storedPurse(t, a, own[0].ID).Amount, storedPurse(t, a, contended.ID).Amount / 1000})
 		})
 	}
 }

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 	"time"
 
@@ -65,18 +66,25 @@ func sessionOf(db *gorm.DB) (s session) {
 	return s
 }
 
-// ZoneOf asks the driver of MariaDB or MySQL for the zone in which it writes times without their offset, by having it read one;
-// nil where that is UTC.
-func (d Dialect) ZoneOf(ctx context.Context, pool gorm.ConnPool) *time.Location {
+// ZoneQuery asks the driver of MariaDB or MySQL for the zone in which it writes times without their offset, by having it read one,
+// with [ScanZone]. It is empty for other databases.
+func (d Dialect) ZoneQuery() string {
 	if d.Name != mysql {
-		return nil
+		return ""
 	}
+	return "SELECT CAST('2001-02-03 04:05:06' AS DATETIME)"
+}
+
+// ScanZone reads what [Dialect.ZoneQuery] gives; nil where that is UTC.
+func ScanZone(rows *sql.Rows) (*time.Location, error) {
 	var read time.Time
-	err := pool.QueryRowContext(ctx, "SELECT CAST('2001-02-03 04:05:06' AS DATETIME)").Scan(&read)
-	if err != nil || read.Location() == time.UTC {
-		return nil
+	if !rows.Next() {
+		return nil, rows.Err()
 	}
-	return read.Location()
+	if err := rows.Scan(&read); err != nil || read.Location() == time.UTC {
+		return nil, err
+	}
+	return read.Location(), nil
 }
 
 // Settings returns what is put before a statement that locks rows or writes compared ones, and applies to it alone. The statement

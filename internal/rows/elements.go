@@ -1,6 +1,8 @@
 package rows
 
 import (
+	"database/sql"
+
 	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/dialect"
@@ -41,17 +43,16 @@ func (s *Site) elements() map[string]dialect.Element {
 	return elements
 }
 
-func (s *Site) findElements() (map[string]dialect.Element, error) {
+func (s *Site) findElements() (elements map[string]dialect.Element, err error) {
 	table, ok := s.table()
 	if !ok {
 		return nil, nil
 	}
-	found, err := Unprepared(s.Stmt.ConnPool).QueryContext(s.Ctx, s.Dialect.ElementsQuery(table), "")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = found.Close() }()
-	return dialect.ScanElements(found)
+	err = s.ask(s.Dialect.ElementsQuery(table), func(found *sql.Rows) (err error) {
+		elements, err = dialect.ScanElements(found)
+		return err
+	}, "")
+	return elements, err
 }
 
 // declaredElements returns what the columns take that a migration makes of the model.

@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"database/sql"
 	"strings"
 
 	"gorm.io/gorm/clause"
@@ -64,15 +65,14 @@ func (s *Site) keyIndex(fields []*schema.Field) string {
 }
 
 // findIndex asks the database for the index that finds most by columns.
-func (s *Site) findIndex(columns []string) (string, error) {
+func (s *Site) findIndex(columns []string) (best string, err error) {
 	query := s.Scratch()
 	_, _ = query.WriteString(dialect.IndexesOf)
 	query.WriteQuoted(clause.Table{Name: clause.CurrentTable})
-	rows, err := Unprepared(s.Stmt.ConnPool).QueryContext(s.Ctx, query.SQL.String(), query.Vars...)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = rows.Close() }()
-	indexes, err := dialect.ScanIndexes(rows)
-	return dialect.BestIndex(indexes, columns), err
+	err = s.ask(query.SQL.String(), func(found *sql.Rows) error {
+		indexes, err := dialect.ScanIndexes(found)
+		best = dialect.BestIndex(indexes, columns)
+		return err
+	}, query.Vars...)
+	return best, err
 }

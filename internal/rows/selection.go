@@ -41,6 +41,9 @@ func (s *selection) columns() []clause.Expression {
 
 // each runs a query and calls do for each row that it finds.
 func (s *selection) each(query *gorm.DB, do func(index int, state State)) error {
+	if s.site.Failed != nil {
+		return s.site.Failed
+	}
 	found, err := query.Clauses(clause.Select{Expression: clause.CommaExpression{Exprs: s.columns()}}).Rows()
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type Site struct {
 	Ctx     context.Context
 	Model   *model.Model
 	Dialect *dialect.Dialect
+	Failed  error // of a query about the table that has ended the transaction
 	keys    keyRoom
 }
 

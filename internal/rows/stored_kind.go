@@ -1,7 +1,9 @@
 package rows
 
 import (
+	"database/sql"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm/clause"
 
@@ -72,25 +74,37 @@ func (s *Site) storedKind() kind.Kind {
 		stored = kind.InColumn(stored, s.Dialect, columnType)
 	}
 	if clock, isTime := stored.(kind.Clock); isTime {
-		stored = clock.InZone(s.Dialect.ZoneOf(s.Ctx, Unprepared(s.Stmt.ConnPool)))
+		stored = clock.InZone(s.zone())
 	}
 	s.Model.Stored.Store(name, stored)
 	return stored
 }
 
 // storedType asks the database for the type of the column that the version is in.
-func (s *Site) storedType() (string, error) {
+func (s *Site) storedType() (columnType string, err error) {
 	table, ok := s.table()
 	if !ok {
 		return "", nil
 	}
 	column := s.Model.Version.DBName
-	found, err := Unprepared(s.Stmt.ConnPool).QueryContext(s.Ctx, s.Dialect.TypeQuery(table, column))
-	if err != nil {
-		return "", err
+	err = s.ask(s.Dialect.TypeQuery(table, column), func(found *sql.Rows) (err error) {
+		columnType, err = s.Dialect.ScanType(found, column)
+		return err
+	})
+	return columnType, err
+}
+
+// zone is the one in which the driver writes times without their offset; nil where that is UTC.
+func (s *Site) zone() (zone *time.Location) {
+	query := s.Dialect.ZoneQuery()
+	if query == "" {
+		return nil
 	}
-	defer func() { _ = found.Close() }()
-	return s.Dialect.ScanType(found, column)
+	_ = s.ask(query, func(found *sql.Rows) (err error) {
+		zone, err = dialect.ScanZone(found)
+		return err
+	})
+	return zone
 }
 
 // tableName names the statement's table among those that have been asked about.
@@ -119,7 +133,12 @@ func (s *Site) IsPartitioned() bool {
 		return false
 	}
 	is := false
-	err := Unprepared(s.Stmt.ConnPool).QueryRowContext(s.Ctx, s.Dialect.PartitionedQuery(table)).Scan(&is)
+	err := s.ask(s.Dialect.PartitionedQuery(table), func(found *sql.Rows) error {
+		if !found.Next() {
+			return sql.ErrNoRows
+		}
+		return found.Scan(&is)
+	})
 	if err == nil {
 		s.Model.Partitioned.Store(name, is)
 	}

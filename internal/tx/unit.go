@@ -151,6 +151,9 @@ func (u *Unit) exec(db *gorm.DB, sql string) error {
 		return nil
 	}
 	_, err := ConnectionOf(u.pool).ExecContext(context.WithoutCancel(db.Statement.Context), sql)
+	if j := u.journals.Of(u.pool); j != nil {
+		u.journals.note(db, j, err)
+	}
 	return BecauseOf(db.Statement.Context, err)
 }
 

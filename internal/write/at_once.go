@@ -65,7 +65,7 @@ func (b *batchUpdate) runAtOnce(hand []*rows.Row) (affected int64, ok bool, err 
 	b.db.Statement.Clauses["UPDATE"] = given
 	b.write(clauses.Expressions{clauses.Prefixed{Word: "FROM ", Expression: excluded}})
 	began := time.Now()
-	affected, b.returned, b.deleted, err = sendHidden(b.p.Model, b.db, b.behindSet, b.send)
+	affected, b.returned, b.deleted, err = b.p.sendHidden(b.db, b.behindSet, b.send)
 	b.p.ForgetElements(err)
 	if err == nil && b.db.Statement != b.p.Stmt {
 		trace(b.db, began, affected, nil)

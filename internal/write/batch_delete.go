@@ -128,7 +128,7 @@ func (b *batchDelete) send(conditions []clause.Expression, last bool) (int64, er
 	p.Stmt.Vars = nil
 	delete(p.Stmt.Clauses, softDeleteMark)
 	p.Stmt.Clauses["WHERE"] = p.groupedWhere(conditions)
-	affected, returned, _, err := sendHidden(p.Model, p.DB, false, p.Plugin.Gorm.delete)
+	affected, returned, _, err := p.sendHidden(p.DB, false, p.Plugin.Gorm.delete)
 	b.returned = append(b.returned, returned...)
 	if err == nil && !p.DB.DryRun && !last {
 		trace(p.DB, began, affected, nil)

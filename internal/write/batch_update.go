@@ -143,7 +143,7 @@ func (b *batchUpdate) sendPart(part rows.Part) (affected int64, returned []refle
 	} else {
 		b.prepare(part)
 	}
-	return sendHidden(b.p.Model, b.db, b.behindSet, b.send)
+	return b.p.sendHidden(b.db, b.behindSet, b.send)
 }
 
 // namesRow reports whether a part is one row whose values are its key alone: conditions name it like any other.

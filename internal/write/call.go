@@ -128,8 +128,12 @@ func (c *Call) logging(write func() (int64, error)) (int64, error) {
 	return write()
 }
 
-// execute has GORM build and send a statement, and takes the error off db. Nothing else calls GORM's callbacks.
-func execute(db *gorm.DB, send func(*gorm.DB)) (affected int64, err error) {
+// execute has GORM build and send a statement, and takes the error off db. Nothing else calls GORM's callbacks. Where a query about
+// the table has ended the transaction, nothing is sent: it would be committed by itself.
+func (c *Call) execute(db *gorm.DB, send func(*gorm.DB)) (affected int64, err error) {
+	if c.Failed != nil {
+		send = c.Plugin.Watched(func(db *gorm.DB) { _ = db.AddError(c.Failed) })
+	}
 	send(db)
 	affected, err = db.RowsAffected, db.Error
 	db.Error, db.RowsAffected = nil, 0
@@ -139,6 +143,9 @@ func execute(db *gorm.DB, send func(*gorm.DB)) (affected int64, err error) {
 // finish sets how the call went: for GORM's later callbacks, for Save, which reads RowsAffected, and for gorm.G, which reads the
 // statement's result. Nothing else sets it.
 func (c *Call) finish(affected int64, err error) {
+	if err == nil && c.Failed != nil { // in a query behind all statements
+		affected, err = c.execute(c.DB, nil)
+	}
 	c.DB.RowsAffected = affected
 	if c.Stmt.Result != nil {
 		c.Stmt.Result.RowsAffected = affected

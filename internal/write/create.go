@@ -50,7 +50,7 @@ func (c creation) run() (int64, error) {
 	skips, replaces := c.Dialect.InsertMode(insertModifier(c.Stmt))
 	switch {
 	case c.Model.Version == nil:
-		return execute(c.DB, c.Plugin.Gorm.create)
+		return c.execute(c.DB, c.Plugin.Gorm.create)
 	case replaces:
 		return 0, fmt.Errorf("occ: model %s has a version: an INSERT with %q would replace rows without comparing it: use clause.OnConflict: %w",
 			c.Model.Name, insertModifier(c.Stmt), gorm.ErrInvalidData)

@@ -39,7 +39,7 @@ func (c *Call) delete() (int64, error) {
 func (p *plan) delete() (int64, error) {
 	switch {
 	case p.Model.Version == nil:
-		return execute(p.DB, p.Plugin.Gorm.delete)
+		return p.execute(p.DB, p.Plugin.Gorm.delete)
 	case len(p.rows) > 1:
 		return p.deleteSeveral()
 	case len(p.rows) == 0 || p.isBlind():

@@ -37,7 +37,7 @@ func (c *Call) insertNumbered() (int64, error) {
 		return 0, err
 	}
 	column.bind()
-	affected, err := execute(c.DB, c.Plugin.Gorm.create)
+	affected, err := c.execute(c.DB, c.Plugin.Gorm.create)
 	if err != nil || c.DB.DryRun || affected == 0 {
 		return 0, err
 	}
@@ -52,7 +52,7 @@ func (c *Call) insertNumbered() (int64, error) {
 
 // insertSnapshots has GORM insert the rows, and gives their models the snapshots of what is stored.
 func (c *Call) insertSnapshots() (int64, error) {
-	affected, err := execute(c.DB, c.Plugin.Gorm.create)
+	affected, err := c.execute(c.DB, c.Plugin.Gorm.create)
 	if err != nil || c.DB.DryRun || affected == 0 {
 		return 0, err
 	}
@@ -108,7 +108,7 @@ func (d databaseInsert) send() (int64, error) {
 	all := d.call.collect(d.Stmt.ReflectValue, nil)
 	if d.Dialect.TakesDefault || len(d.hand) == 0 || len(d.hand) == len(all) {
 		defer d.leaveOut()()
-		return execute(d.DB, d.call.Plugin.Gorm.create)
+		return d.call.execute(d.DB, d.call.Plugin.Gorm.create)
 	}
 	preset := slices.DeleteFunc(all, func(r rows.Row) bool { return d.Model.Version.Kind.IsZero(r.Before) })
 	sendPart := func() (int64, error) { return d.call.databaseInsert().send() }

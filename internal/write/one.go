@@ -46,7 +46,7 @@ func (c *Call) run(set clause.Set, send func(*gorm.DB)) (affected int64, err err
 		c.room.set = clauses.Set{Stmt: c.Stmt, Set: set}
 		c.Stmt.Clauses["SET"] = clause.Clause{Name: "SET", Expression: &c.room.set}
 	}
-	return execute(c.DB, send)
+	return c.execute(c.DB, send)
 }
 
 // settle gives the model of a compared statement of one row the next version, or refuses the write.
@@ -189,19 +189,19 @@ func (c *Call) runReturning(set clause.Set, send func(*gorm.DB)) (affected int64
 	if err != nil || c.DB.DryRun {
 		return 0, nil, err
 	}
-	return c.Plugin.query(&c.Site)
+	return c.query()
 }
 
 // query sends the statement that GORM has built, and returns what it returned of the last row.
-func (e *Engine) query(s *rows.Site) (affected int64, stored any, err error) {
-	affected, err = execute(s.DB, e.Watched(func(db *gorm.DB) {
-		found, err := s.Stmt.ConnPool.QueryContext(s.Ctx, s.Stmt.SQL.String(), s.Stmt.Vars...)
+func (c *Call) query() (affected int64, stored any, err error) {
+	affected, err = c.execute(c.DB, c.Plugin.Watched(func(db *gorm.DB) {
+		found, err := c.Stmt.ConnPool.QueryContext(c.Ctx, c.Stmt.SQL.String(), c.Stmt.Vars...)
 		if db.AddError(err) != nil {
 			return
 		}
 		defer func() { _ = found.Close() }()
 		for found.Next() {
-			version := s.NewVersionScan()
+			version := c.NewVersionScan()
 			if err = version.Scan(found); err == nil {
 				stored, err = version.Value()
 			}

@@ -106,16 +106,25 @@ func (p parents) eachPart(keys parentKeys, send func(find findParents) error) er
 	site, by := p.site()
 	columns := model.ReferencedColumns(p.relation)
 	for part := range slices.Chunk(keys.inOrder(), rows.MaxKeys) {
-		find := func(tx *gorm.DB) *gorm.DB {
-			tx = tx.Where(haveKeys(p.call.Dialect, columns, part))
-			if index := site.ByIndex(&by); index != nil && len(part) > 1 {
-				return tx.Clauses(clauses.ByIndex{Index: index})
+		sendPart := func() error {
+			var index clause.Expression
+			if len(part) > 1 {
+				index = site.ByIndex(&by)
 			}
-			return tx
+			if p.call.Failed = site.Failed; site.Failed != nil {
+				return site.Failed
+			}
+			return send(func(tx *gorm.DB) *gorm.DB {
+				tx = tx.Where(haveKeys(p.call.Dialect, columns, part))
+				if index == nil {
+					return tx
+				}
+				return tx.Clauses(clauses.ByIndex{Index: index})
+			})
 		}
-		err := send(find)
+		err := sendPart()
 		if site.ForgetIndexes(err) {
-			err = send(find)
+			err = sendPart()
 		}
 		if err != nil {
 			return err

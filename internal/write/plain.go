@@ -30,7 +30,7 @@ func (p *plan) runCompared(set clause.Set, send func(*gorm.DB)) (int64, error) {
 		_, _ = p.Stmt.SQL.WriteString(text)
 		p.Stmt.Vars = vars
 		p.Stmt.Clauses["WHERE"] = builtWhere
-		return execute(p.DB, send)
+		return p.execute(p.DB, send)
 	}
 	p.whereRow(true)
 	affected, err := p.run(set, send)

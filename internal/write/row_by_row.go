@@ -68,7 +68,7 @@ func (b *batchUpdate) runRowByRow(hand []*rows.Row, build func() error) (affecte
 	if b.db.DryRun {
 		return 0, true, nil
 	}
-	affected, err = execute(b.db, b.p.Plugin.Watched(func(db *gorm.DB) {
+	affected, err = b.p.execute(b.db, b.p.Plugin.Watched(func(db *gorm.DB) {
 		db.RowsAffected, err = b.execute(vars, values)
 		_ = db.AddError(err)
 	}))
@@ -97,7 +97,7 @@ func (b *batchUpdate) buildForRow() error {
 	}
 	b.startOver(b.conditionsForRow())
 	b.write(nil)
-	_, _, deleted, err := sendHidden(b.p.Model, b.db, b.behindSet, b.send)
+	_, _, deleted, err := b.p.sendHidden(b.db, b.behindSet, b.send)
 	b.deleted = deleted
 	return err
 }

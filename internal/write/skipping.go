@@ -161,7 +161,7 @@ func (d *doNothing) insertModels(hand []rows.Row) (int64, error) {
 			return c.databaseInsert().send()
 		}
 		defer versionColumn{&c.Site}.include()()
-		return execute(c.DB, c.Plugin.Gorm.create)
+		return c.execute(c.DB, c.Plugin.Gorm.create)
 	})
 }
 

@@ -66,12 +66,12 @@ func modelsOf(hand []rows.Row) []reflect.Value {
 // sendHidden has GORM send a statement that has none of the models in hand. GORM would add their keys to the conditions, and
 // scan what RETURNING gives into them by position. What RETURNING gives is returned. With soft, there is one model without a key,
 // which GORM gives what a soft delete sets.
-func sendHidden(m *model.Model, db *gorm.DB, soft bool, send func(*gorm.DB)) (affected int64, returned []reflect.Value, hidden reflect.Value, err error) {
+func (c *Call) sendHidden(db *gorm.DB, soft bool, send func(*gorm.DB)) (affected int64, returned []reflect.Value, hidden reflect.Value, err error) {
 	stmt := db.Statement
 	model, dest, target := stmt.Model, stmt.Dest, stmt.ReflectValue
 	defer func() { stmt.Model, stmt.Dest, stmt.ReflectValue = model, dest, target }()
-	fresh := newModels(m)
-	hidden = reflect.New(m.ModelType)
+	fresh := newModels(c.Model)
+	hidden = reflect.New(c.Model.ModelType)
 	if soft {
 		fresh.Set(reflect.Append(fresh, hidden))
 	}
@@ -81,7 +81,7 @@ func sendHidden(m *model.Model, db *gorm.DB, soft bool, send func(*gorm.DB)) (af
 		found.Name, found.Expression = "RETURNING", clause.Returning{}
 		stmt.Clauses["RETURNING"] = found
 	}
-	affected, err = execute(db, send)
+	affected, err = c.execute(db, send)
 	for i := range fresh.Len() {
 		if found := fresh.Index(i); found.Pointer() != hidden.Pointer() {
 			returned = append(returned, found.Elem())

@@ -181,7 +181,7 @@ func (p *plan) verifyMatched(hand []*rows.Row, states []rows.State) error {
 func (p *plan) updateUncompared(set clause.Set) (int64, error) {
 	switch {
 	case p.Model.Version == nil:
-		return execute(p.DB, p.Plugin.Gorm.update)
+		return p.execute(p.DB, p.Plugin.Gorm.update)
 	case len(p.rows) > 1:
 		return p.updateSeveralUncompared(set)
 	}
@@ -240,7 +240,7 @@ func (p *plan) assignments() (clause.Set, error) {
 		assignments, _ := given.Expression.(clause.Set)
 		set = append(set, assignments...)
 	} else {
-		_, err = execute(p.DB, func(db *gorm.DB) { set = callbacks.ConvertToAssignments(db.Statement) })
+		_, err = p.execute(p.DB, func(db *gorm.DB) { set = callbacks.ConvertToAssignments(db.Statement) })
 	}
 	p.putBack()
 	if !p.keepsKey() {

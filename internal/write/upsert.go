@@ -149,7 +149,7 @@ func (u *upsert) isUpdate(set clause.Set) bool {
 func (u *upsert) assignments() (set clause.Set, counts bool, err error) {
 	given := u.Stmt.Clauses["ON CONFLICT"]
 	defer func() { u.Stmt.Clauses["ON CONFLICT"] = given }()
-	_, err = execute(u.DB, func(db *gorm.DB) { _ = callbacks.ConvertToCreateValues(db.Statement) })
+	_, err = u.execute(u.DB, func(db *gorm.DB) { _ = callbacks.ConvertToCreateValues(db.Statement) })
 	u.Stmt.Vars = nil
 	if err != nil {
 		return nil, false, err
@@ -216,7 +216,7 @@ func (u *upsert) sendUpsert(conflict clause.OnConflict, models []rows.Row, numbe
 	if target := u.Stmt.ReflectValue; len(models) > 0 && target.Kind() == reflect.Slice && returns(u.Stmt) {
 		return u.overwriteSlice(conflict, target, numbered)
 	}
-	affected, err := execute(u.DB, u.Plugin.Gorm.create)
+	affected, err := u.execute(u.DB, u.Plugin.Gorm.create)
 	switch {
 	case err != nil || u.DB.DryRun || u.wroteNone(affected):
 		forgetKeys(&u.Site, models)
@@ -239,7 +239,7 @@ func (u *upsert) overwriteByDatabase() (int64, error) {
 	models, skips := u.candidates(), mayBeSkipped(u.Stmt)
 	return u.within(func() (int64, error) {
 		given := upsertStatement{&u.Site}.build(nil)
-		affected, err := execute(u.DB, u.Plugin.Gorm.create)
+		affected, err := u.execute(u.DB, u.Plugin.Gorm.create)
 		putVersionsBack(&u.Site, models) // and what RETURNING has shown, which may not be final
 		if err != nil || u.DB.DryRun || u.wroteNone(affected) || skips {
 			return affected, err
@@ -256,7 +256,7 @@ func (u *upsert) overwriteByDatabase() (int64, error) {
 func (u *upsert) createApart() (written reflect.Value, affected int64, err error) {
 	written = newModels(u.Model)
 	affected, err = scanInto(u.Stmt, written, written.Addr().Interface(), func() (int64, error) {
-		return execute(u.DB, u.Plugin.Gorm.create)
+		return u.execute(u.DB, u.Plugin.Gorm.create)
 	})
 	return written, affected, err
 }

@@ -100,7 +100,7 @@ func (u *upsert) sendPayload(next any) (int64, error) {
 		return 0, err
 	}
 	upsertStatement{&u.Site}.build(next)
-	return execute(u.DB, u.Plugin.Gorm.create)
+	return u.execute(u.DB, u.Plugin.Gorm.create)
 }
 
 // payloads returns the elements of the statement, each with a model of its row, and whether one of them says its version.

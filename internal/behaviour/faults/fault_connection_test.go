@@ -3,12 +3,14 @@ package faults_test
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -30,6 +32,24 @@ func TestFaultStatementFails(t *testing.T) {
 	eachFaults(t, []string{"sqlite"}, func(t *testing.T, f *faults) { f.sweepAll(t, faultModes, fails) })
 	eachFaults(t, []string{"postgres", "mariadb"}, func(t *testing.T, f *faults) {
 		f.sweepAll(t, []faultMode{faultModes[0], inTransaction}, fails)
+	})
+}
+
+// TestFaultTransactionIsGone has the server roll back the transaction at each statement, and say so, as it does for a deadlock. What
+// was sent behind it would be committed by itself: nothing is, whatever the statement was for.
+func TestFaultTransactionIsGone(t *testing.T) {
+	t.Parallel()
+	gone := fault{
+		isFor: func(p faultPoint) bool { return p.isStatement() && strings.HasPrefix(p.name, "before") },
+		strike: func(_ *faults, conn driver.Conn, _ context.CancelFunc) error {
+			_, err := conn.(driver.ExecerContext).ExecContext(context.Background(), "ROLLBACK", nil)
+			return errors.Join(&mysql.MySQLError{Number: 1213, Message: "Deadlock found"}, err)
+		},
+		check:    func(t require.TestingT, o outcome) { require.ErrorContains(t, o.err, "1213") },
+		asksAnew: true,
+	}
+	eachFaults(t, []string{"mariadb"}, func(t *testing.T, f *faults) {
+		f.sweepAll(t, []faultMode{faultModes[0], inTransaction}, gone)
 	})
 }
 

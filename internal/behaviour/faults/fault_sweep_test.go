@@ -154,6 +154,13 @@ func (f *faults) prepare(t *testing.T) {
 	f.isDirty = true
 }
 
+// renew has a plugin of its own write, which knows nothing of the tables.
+func (f *faults) renew(t *testing.T) {
+	t.Helper()
+	f.db = Reopen(t, f.db, gorm.Config{DisableForeignKeyConstraintWhenMigrating: true}, occ.New(occ.WithGenerator("fault", faultGenerator{})))
+	require.NoError(t, f.db.Use(f))
+}
+
 // faultPath is a way to write.
 type faultPath struct {
 	name string
@@ -272,6 +279,9 @@ func (f *faults) sweep(t *testing.T, path faultPath, mode faultMode, fault fault
 	f.start(t)
 	f.make(t, t.Context(), path, mode, -1, nil) // what is parsed or prepared once
 	f.isDirty = true
+	if fault.asksAnew {
+		f.renew(t)
+	}
 	before := f.start(t)
 	after := f.make(t, t.Context(), path, mode, -1, nil)
 	require.NoError(t, after.err)
@@ -295,11 +305,16 @@ type fault struct {
 	strike func(f *faults, conn driver.Conn, cancel context.CancelFunc) error
 	check  func(t require.TestingT, o outcome) // what the caller is told
 	breaks bool                                // the connection: what became of a COMMIT is not known
+	// asksAnew has each call be the first of its plugin, which asks about the tables
+	asksAnew bool
 }
 
 func (f *faults) strikeAt(t *testing.T, path faultPath, mode faultMode, fault fault, points []faultPoint, k int, written map[string]faultRow) {
 	t.Helper()
 	point, name := points[k], fmt.Sprintf("%s, %s: %d %q", path.name, mode.name, k, points[k].name)
+	if fault.asksAnew {
+		f.renew(t)
+	}
 	before := f.start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
