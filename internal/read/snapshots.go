@@ -37,13 +37,14 @@ func (r *Reader) Load(db *gorm.DB) {
 		r.Query(db)
 		return
 	}
-	takers := r.snapshotTakers(db.Statement)
-	if len(takers) == 0 {
+	loading := r.beginLoading(db.Statement)
+	if takers := r.snapshotTakers(db.Statement); len(takers) == 0 {
 		r.Query(db)
-		return
-	}
-	if callbacks.BuildQuerySQL(db); db.Error == nil {
+	} else if callbacks.BuildQuerySQL(db); db.Error == nil {
 		r.loadRecording(db, takers)
+	}
+	if loading != nil {
+		loading.end()
 	}
 }
 

@@ -18,12 +18,13 @@ import (
 
 // Memory is the version that a model in memory had before a write.
 type Memory struct {
-	Field   *kind.Field
-	Model   reflect.Value
-	Version any
-	IsWhole bool   // all columns were written
-	Key     string // of the row it was the model of, where the caller may have used the variable for another row since
-	Renamed []any  // the key that the row had, by primary field, where the write gave it another; else nil
+	Field    *kind.Field
+	Model    reflect.Value
+	Version  any
+	IsWhole  bool   // all columns were written
+	Key      string // of the row it was the model of, where the caller may have used the variable for another row since
+	IsLoaded bool   // a query gave the model its version, and not a write
+	Renamed  []any  // the key that the row had, by primary field, where the write gave it another; else nil
 }
 
 // PutBack undoes what writes did to models in memory, the last one first.
@@ -69,6 +70,7 @@ type Journal struct {
 	Written map[reflect.Type][]reflect.Value
 	Began   int     // how many memories there were before that call
 	rows    written // those since then, by row
+	wrote   writtenKeys
 }
 
 func (j *Journal) Enter() {
@@ -99,7 +101,7 @@ func (j *Journal) Keep(ctx context.Context, m Memory) {
 // RollBackTo undoes the memories since mark; going back further has undone them already.
 func (j *Journal) RollBackTo(ctx context.Context, mark int) {
 	mark = min(mark, len(j.Memories))
-	PutBack(ctx, j.Memories[mark:])
+	PutBack(ctx, j.takenAway(mark))
 	j.Memories, j.rows = j.Memories[:mark], written{}
 }
 

@@ -29,7 +29,7 @@ func (j *Journal) WrittenRows() map[RowID][]Memory {
 		*w = written{from: j.Began, to: j.Began, rows: map[RowID][]Memory{}}
 	}
 	for ; j.rows.to < len(j.Memories); j.rows.to++ {
-		if m := j.Memories[j.rows.to]; m.Field.PutImage == nil && m.Key != "" {
+		if m := j.Memories[j.rows.to]; m.Field.PutImage == nil && m.Key != "" && !m.IsLoaded {
 			id := RowID{m.Field.Schema, m.Key}
 			j.rows.rows[id] = append(j.rows.rows[id], m)
 		}

@@ -115,7 +115,9 @@ func (c *Call) guard(write func() (int64, error), names ...string) {
 	c.isGuarded = true
 	c.before.keep(names...)
 	defer c.before.restore()
+	mark := c.markOfJournal()
 	c.finish(c.logging(write))
+	c.noteUnnamed(mark)
 }
 
 // logging has sessions that write makes keep what they send for the log, until the callback has ended.

@@ -64,6 +64,7 @@ func (e *Engine) Register(db *gorm.DB) []error {
 		query.Before("gorm:query").Register("occ:query", e.OpenRead),
 		query.Replace("gorm:query", e.Load),
 		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", e.CloseRead),
+		query.After("gorm:preload").Register("occ:preloaded", e.KeepPreloaded),
 		row.Before("gorm:row").Register("occ:row", e.OpenRows),
 		row.After("gorm:row").Register("occ:rowed", read.Resume),
 	)

@@ -82,3 +82,22 @@ func (c *Call) keep(m tx.Memory) {
 	}
 	c.memories = append(c.memories, m)
 }
+
+func (c *Call) markOfJournal() int {
+	if j := c.Plugin.Journals.Of(c.Stmt.ConnPool); j != nil {
+		return len(j.Memories)
+	}
+	return 0
+}
+
+// noteUnnamed has the journal know of a write that no model in memory names: rows that conditions have found, say.
+func (c *Call) noteUnnamed(mark int) {
+	j := c.Plugin.Journals.Of(c.Stmt.ConnPool)
+	if j == nil || c.DB.Error != nil || c.DB.RowsAffected == 0 || c.Model.Version == nil {
+		return
+	}
+	names := func(m tx.Memory) bool { return !m.IsLoaded && m.Field.Schema == c.Model.Schema }
+	if !slices.ContainsFunc(j.Memories[min(mark, len(j.Memories)):], names) {
+		j.NoteUnnamed(c.Model.Schema.Table)
+	}
+}
