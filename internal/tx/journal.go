@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ/internal/dialect"
 	"github.com/gorm-occ/occ/internal/kind"
@@ -67,7 +68,8 @@ type Journal struct {
 
 	Calls int // calls in the transaction that may write several rows and have not ended
 	// written are the models that the outermost of those calls has written or is going to delete, by type
-	Written map[reflect.Type][]reflect.Value
+	written map[reflect.Type][]reflect.Value
+	noted   map[*schema.Relationship]*notedKeys
 	Began   int     // how many memories there were before that call
 	rows    written // those since then, by row
 	wrote   writtenKeys
@@ -80,15 +82,39 @@ func (j *Journal) Enter() {
 }
 
 func (j *Journal) Note(model reflect.Value) {
-	if j.Written == nil {
-		j.Written = map[reflect.Type][]reflect.Value{}
+	if j.written == nil {
+		j.written = map[reflect.Type][]reflect.Value{}
 	}
-	j.Written[model.Type()] = append(j.Written[model.Type()], model)
+	j.written[model.Type()] = append(j.written[model.Type()], model)
+}
+
+// notedKeys are the texts of what children refer to, of the models of a relation's parents that have been noted.
+type notedKeys struct {
+	of   int // how many of the models
+	keys map[string]bool
+}
+
+// NotedKeys returns the texts of what children refer to, of the parents that the outermost call has written or is going to delete. Those
+// that have been noted since it was asked last are added.
+func (j *Journal) NotedKeys(relation *schema.Relationship, textOf func(parent reflect.Value) string) map[string]bool {
+	if j.noted == nil {
+		j.noted = map[*schema.Relationship]*notedKeys{}
+	}
+	known := j.noted[relation]
+	if known == nil {
+		known = &notedKeys{keys: map[string]bool{}}
+		j.noted[relation] = known
+	}
+	models := j.written[relation.FieldSchema.ModelType]
+	for ; known.of < len(models); known.of++ {
+		known.keys[textOf(models[known.of])] = true
+	}
+	return known.keys
 }
 
 func (j *Journal) Leave() {
 	if j.Calls--; j.Calls == 0 {
-		j.Written, j.rows = nil, written{}
+		j.written, j.noted, j.rows = nil, nil, written{}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"reflect"
 	"sync"
 	"testing"
@@ -207,7 +208,7 @@ func TestNestedCallsAreOne(t *testing.T) {
 	require.Equal(t, int64(2), j.WrittenRows()[idOf(a)][0].Version)
 	j.Leave()
 	require.Len(t, j.WrittenRows(), 2, "the outer call has not ended")
-	require.Len(t, j.Written[reflect.TypeFor[account]()], 1)
+	require.Len(t, j.written[reflect.TypeFor[account]()], 1)
 
 	j.RollBackTo(ctx, 2)
 	require.Len(t, j.WrittenRows(), 1, "b was rolled back")
@@ -216,7 +217,7 @@ func TestNestedCallsAreOne(t *testing.T) {
 
 	j.Leave()
 	require.Nil(t, j.WrittenRows())
-	require.Nil(t, j.Written)
+	require.Nil(t, j.written)
 	require.Len(t, j.Memories, 3, "what the transaction has written outlives the call")
 	require.Equal(t, []account{{1, 3}, {2, 2}}, []account{*a, *b})
 }
@@ -254,4 +255,23 @@ func TestATransactionHasOneJournal(t *testing.T) {
 	js.End(mine)
 	require.Nil(t, js.Of(mine))
 	require.Zero(t, js.N.Load())
+}
+
+func TestNotedKeysAreReadOnce(t *testing.T) {
+	t.Parallel()
+	relation := &schema.Relationship{FieldSchema: versionFieldOf(t, &account{}).Schema}
+	texts := 0
+	textOf := func(parent reflect.Value) string { texts++; return fmt.Sprint(parent.Field(0).Interface()) }
+	var j Journal
+	j.Enter()
+	require.Empty(t, j.NotedKeys(relation, textOf))
+
+	for id := range uint(10) {
+		j.Note(reflect.ValueOf(&account{id, 1}).Elem())
+		require.Len(t, j.NotedKeys(relation, textOf), int(id)+1)
+	}
+
+	require.Equal(t, 10, texts, "each model's text was made once, however often the keys were asked for")
+	j.Leave()
+	require.Empty(t, j.NotedKeys(relation, textOf), "the call has ended")
 }

@@ -191,13 +191,11 @@ func (p parents) keysOf(children []reflect.Value) parentKeys {
 
 // written returns the keys of the parents that the call that is under way has written, or is going to delete, by their texts.
 func (p parents) written() map[string]bool {
-	keys := map[string]bool{}
-	if j := p.call.Plugin.Journals.Of(p.call.Stmt.ConnPool); j != nil {
-		for _, written := range j.Written[p.relation.FieldSchema.ModelType] {
-			keys[p.textOf(written)] = true
-		}
+	j := p.call.Plugin.Journals.Of(p.call.Stmt.ConnPool)
+	if j == nil {
+		return nil
 	}
-	return keys
+	return j.NotedKeys(p.relation, p.textOf)
 }
 
 // takeLoaded returns the models of parents, loaded, that came along with their children, and takes their keys out.
