@@ -254,6 +254,7 @@ func (s findOrCreate) foretell(w *world) outcome {
 		return w.insert(h)
 	}
 	h.load(h.id, row, allColumns, true)
+	w.loaded(h, 0)
 	if s.assign != 0 {
 		h.price = s.assign
 		w.store(h.id, func(row *values) { row.price = s.assign }, true)

@@ -277,7 +277,12 @@ func (m *machine) compareRows() string {
 
 func (m *machine) compareMemory() string {
 	for _, v := range variables {
-		if want := m.world.models[v]; !m.isSame(want.values, m.models[v]) {
+		want := m.world.models[v]
+		if want.or != nil && !m.isSame(want.values, m.models[v]) {
+			want.version = *want.or
+		}
+		want.or = nil
+		if !m.isSame(want.values, m.models[v]) {
 			return fmt.Sprintf("want %s in memory to be %s, got %s", v, m.show(want.id, want.values), show(m.models[v]))
 		}
 	}

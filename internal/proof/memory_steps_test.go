@@ -140,8 +140,9 @@ func (s load) run(m *machine) result {
 }
 
 func (s load) foretell(w *world) outcome {
-	h := w.models[s.v]
+	h, before := w.models[s.v], version(0)
 	if s.again {
+		before = h.version
 		*h = held{id: h.id, last: h.last, values: values{version: h.version}, base: h.base, has: h.has}
 	} else {
 		h = &held{id: h.id}
@@ -159,6 +160,9 @@ func (s load) foretell(w *world) outcome {
 		h.load(h.id, row, priceColumn, false)
 	default:
 		h.load(h.id, row, allColumns, true)
+		if !s.aside {
+			w.loaded(h, before)
+		}
 	}
 	return written(1)
 }
@@ -204,6 +208,7 @@ func (s current) foretell(w *world) outcome {
 	}
 	h := &held{}
 	h.load(s.v.id(), row, allColumns, true)
+	w.loaded(h, 0)
 	w.models[s.v] = h
 	return outcome{affected: unsaid}
 }
@@ -336,6 +341,7 @@ func (s raw) sql(table string) string {
 func (s raw) run(m *machine) result { return only(m.db.Exec(s.sql(m.quoted())).Error) }
 
 func (s raw) foretell(w *world) outcome {
+	w.isRaw = true
 	if row, isThere := w.rows[s.id]; isThere && s.forgets {
 		row.version = 0
 		w.rows[s.id] = row

@@ -38,14 +38,16 @@ type values struct {
 type held struct {
 	values
 	id   int
-	last version // of the row that was deleted through it
-	base *values // of a snapshot: the row as it was loaded
-	has  set     // the columns of it that were loaded
+	last version  // of the row that was deleted through it
+	base *values  // of a snapshot: the row as it was loaded
+	has  set      // the columns of it that were loaded
+	or   *version // what memory may hold as well, where the plugin cannot know which of its rows a write has reached
 }
 
 // world is what occ promises of the rows and of the models in memory.
 type world struct {
 	kind     kind
+	isRaw    bool // SQL that the plugin does not see has written
 	database string
 	set      settings
 	rows     map[int]values
@@ -283,7 +285,22 @@ func (w *world) remember(h *held) {
 		return
 	}
 	top, v, base, has := w.levels[len(w.levels)-1], h.version, h.base, h.has
-	top.undo = append(top.undo, func() { h.version, h.base, h.has = v, base, has })
+	top.undo = append(top.undo, func() { h.version, h.base, h.has, h.or = v, base, has, nil })
+}
+
+// loaded has a rollback of occ.Transaction take away a version that the transaction itself has written.
+func (w *world) loaded(h *held, before version) {
+	if !w.isFollowed() || w.kind.snapshot != nil {
+		return
+	}
+	top := w.levels[len(w.levels)-1]
+	top.undo = append(top.undo, func() {
+		if row, isThere := w.rows[h.id]; isThere && row.version == h.version || w.isRaw {
+			h.or = &before
+			return
+		}
+		h.version = before
+	})
 }
 
 func (w *world) isFollowed() bool {

@@ -41,10 +41,11 @@ func (r *Reader) beginLoading(stmt *gorm.Statement) *loading {
 	return l
 }
 
-// versionsOf are the fields of a model that a load sets, and that writes compare.
+// versionsOf are the fields of a model that a load sets and a rollback puts back. A Snapshot without a version stays: it is compared by
+// what it holds, so that a row which reads the same is the same to it.
 func versionsOf(m *model.Model) (fields []*kind.Field) {
 	for _, field := range []*kind.Field{m.Version, m.Base} {
-		if field != nil && !slices.Contains(fields, field) {
+		if field != nil && (field.PutImage == nil || field != m.Version) {
 			fields = append(fields, field)
 		}
 	}

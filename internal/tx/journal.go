@@ -128,6 +128,7 @@ func (j *Journal) Keep(ctx context.Context, m Memory) {
 func (j *Journal) RollBackTo(ctx context.Context, mark int) {
 	mark = min(mark, len(j.Memories))
 	PutBack(ctx, j.takenAway(mark))
+	j.wrote.forget(mark)
 	j.Memories, j.rows = j.Memories[:mark], written{}
 }
 

@@ -2,7 +2,6 @@ package tx
 
 import (
 	"context"
-	"maps"
 	"reflect"
 	"slices"
 
@@ -17,15 +16,17 @@ import (
 type writtenKeys struct {
 	to      int                        // the memories that are in keys
 	keys    map[string]map[string]bool // by table
-	unnamed map[string]int             // the tables in which conditions have named the rows, and how many memories there were
+	unnamed map[string][]int           // by table: how many memories there were when conditions have named the rows
 }
 
 // NoteUnnamed notes a write of rows that no model in memory names.
 func (j *Journal) NoteUnnamed(table string) {
 	if j.wrote.unnamed == nil {
-		j.wrote.unnamed = map[string]int{}
+		j.wrote.unnamed = map[string][]int{}
 	}
-	j.wrote.unnamed[table] = len(j.Memories)
+	if ats := j.wrote.unnamed[table]; len(ats) == 0 || ats[len(ats)-1] != len(j.Memories) {
+		j.wrote.unnamed[table] = append(ats, len(j.Memories))
+	}
 }
 
 // HasWrittenAny reports whether the transaction has written rows of models with a version.
@@ -34,7 +35,7 @@ func (j *Journal) HasWrittenAny() bool { return len(j.Memories) > 0 || len(j.wro
 // hasWritten reports whether the transaction has written a row, as far as it is known.
 func (j *Journal) hasWritten(table, key string) bool {
 	w := &j.wrote
-	if _, is := w.unnamed[table]; is {
+	if len(w.unnamed[table]) > 0 {
 		return true
 	}
 	if w.to > len(j.Memories) {
@@ -64,14 +65,39 @@ func (j *Journal) KeepLoaded(ctx context.Context, field *kind.Field, model refle
 	}
 }
 
-// takenAway returns the memories since mark that going back to it undoes: those of writes, and of loads whose row was written since.
-func (j *Journal) takenAway(mark int) []Memory {
-	undone := j.Memories[mark:]
-	if !slices.ContainsFunc(undone, func(m Memory) bool { return m.IsLoaded }) {
-		return undone
+// takenAway returns the memories since mark that going back to it undoes: those of writes, and of loads whose row had been written
+// since.
+func (j *Journal) takenAway(mark int) (undone []Memory) {
+	since := j.Memories[mark:]
+	if !slices.ContainsFunc(since, func(m Memory) bool { return m.IsLoaded }) {
+		return since
 	}
-	since := Journal{Memories: undone, wrote: writtenKeys{unnamed: maps.Clone(j.wrote.unnamed)}}
-	maps.DeleteFunc(since.wrote.unnamed, func(_ string, at int) bool { return at < mark })
-	isValid := func(m Memory) bool { return m.IsLoaded && !since.hasWritten(m.Field.Schema.Table, m.Key) }
-	return slices.DeleteFunc(slices.Clone(undone), isValid)
+	written := map[string]map[string]bool{}
+	for i, m := range since {
+		table := m.Field.Schema.Table
+		if !m.IsLoaded {
+			if written[table] == nil {
+				written[table] = map[string]bool{}
+			}
+			written[table][m.Key] = true
+		}
+		if !m.IsLoaded || written[table][m.Key] || j.wrote.isUnnamed(table, mark, mark+i) {
+			undone = append(undone, m)
+		}
+	}
+	return undone
+}
+
+// forget takes out the writes since mark. One at mark itself may have been before it.
+func (w *writtenKeys) forget(mark int) {
+	for table, ats := range w.unnamed {
+		w.unnamed[table] = slices.DeleteFunc(ats, func(at int) bool { return at > mark })
+	}
+}
+
+// isUnnamed reports whether conditions have named rows of a table when there were at least from and at most to memories.
+func (w *writtenKeys) isUnnamed(table string, from, to int) bool {
+	ats := w.unnamed[table]
+	first, _ := slices.BinarySearch(ats, from)
+	return first < len(ats) && ats[first] <= to
 }
