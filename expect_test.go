@@ -151,6 +151,24 @@ func TestExpectThatCannotBeMeant(t *testing.T) {
 			require.Equal(t, plain.ID, Reload[Plain](t, db, plain.ID).ID)
 			require.Zero(t, Reload[Plain](t, db, plain.ID).Price)
 		}},
+		{"where the plugin compares what the model holds, or nothing, is an error", func(t *testing.T, db *gorm.DB) {
+			mine := Create(t, db)
+			base := mine
+			for _, expect := range []clause.Expression{occ.Expect(1), occ.Expect(99), occ.ExpectText("99")} {
+				expecting := db.Clauses(expect)
+				_, currentErr := occ.Current(expecting, &mine)
+				for _, err := range []error{
+					occ.Touch(expecting, &mine), occ.Verify(expecting, &mine), currentErr, occ.Rebase(expecting, &base, &mine),
+					expecting.Exec("UPDATE products SET price = 70").Error,
+					gorm.G[Product](db, expect).Exec(t.Context(), "UPDATE products SET price = 70"),
+				} {
+					require.ErrorContains(t, err, "occ: Expect with ")
+					require.ErrorIs(t, err, gorm.ErrInvalidData)
+				}
+			}
+			RequireProducts(t, db, base)
+			require.Equal(t, base, mine)
+		}},
 		{"is an option of gorm.G", func(t *testing.T, db *gorm.DB) {
 			mine, theirs := Pair(t, db)
 			price := clause.Assignment{Column: clause.Column{Name: "price"}, Value: 70}

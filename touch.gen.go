@@ -19,7 +19,9 @@ import (
 // passed. A model that is nil, has no key, or is of a type without a version is an error; so is one whose version the
 // database writes, if it does not do so for an UPDATE that changes nothing. It sends one UPDATE for each table; hooks do
 // not run. With no models it does nothing. The table, scopes and settings of db apply, and so does the database that
-// was chosen for gorm.io/plugin/dbresolver. With a table, the models have to be of one type.
+// was chosen for gorm.io/plugin/dbresolver. With a table, the models have to be of one type. A row that the scopes leave out is
+// [gorm.ErrRecordNotFound], and none is written. Conditions of db do not apply, and an [Expect] is an error: it may be a statement's
+// that was run with db, and models are compared with what they hold.
 func Touch(db *gorm.DB, models ...any) error {
 	log := &session.Log{}
 	db = log.KeepOf(db)

@@ -48,9 +48,21 @@ func TestWhatTheCallerHasSetHolds(t *testing.T) {
 			mine := Create(t, db)
 			elsewhere := db.Scopes(func(tx *gorm.DB) *gorm.DB { return tx.Where("name = ?", "nobody") })
 
-			require.NoError(t, occ.Touch(elsewhere, &mine))
+			require.ErrorIs(t, occ.Touch(elsewhere, &mine), gorm.ErrRecordNotFound)
 
+			require.EqualValues(t, 1, mine.Version)
 			RequireProducts(t, db, Product{ID: mine.ID, Name: "pen", Price: 10, Version: 1})
+		}},
+		{"scopes that leave out one row of several keep all from being touched", func(t *testing.T, db *gorm.DB) {
+			mine, other := Create(t, db), Create(t, db)
+			here := db.Scopes(func(tx *gorm.DB) *gorm.DB { return tx.Where("id = ?", mine.ID) })
+
+			require.ErrorIs(t, occ.Touch(here, &mine, &other), gorm.ErrRecordNotFound)
+
+			require.Equal(t, []occ.Version{1, 1}, []occ.Version{mine.Version, other.Version})
+			RequireProducts(t, db, mine, other)
+			require.NoError(t, occ.Touch(here, &mine))
+			require.EqualValues(t, 2, Reload[Product](t, db, mine.ID).Version)
 		}},
 		{"what an earlier statement left on it does not", func(t *testing.T, db *gorm.DB) {
 			mine, other := Create(t, db), Create(t, db)

@@ -98,3 +98,11 @@ func Of(stmt *gorm.Statement) (s Switches, err error) {
 	}
 	return s, nil
 }
+
+// RefuseExpect refuses an expected version on the db of a function that compares the versions which models hold.
+func RefuseExpect(db *gorm.DB, functions string) error {
+	if _, expects := db.Statement.Clauses[ExpectClause]; !expects {
+		return nil
+	}
+	return fmt.Errorf("occ: Expect with %s: they compare the version that the model holds: set it in the model: %w", functions, gorm.ErrInvalidData)
+}

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/gorm-occ/occ/internal/clauses"
+	"github.com/gorm-occ/occ/internal/intent"
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/rows"
 	"github.com/gorm-occ/occ/internal/session"
@@ -25,6 +26,9 @@ type Subject struct {
 }
 
 func SubjectOf[T any](p *write.Engine, db *gorm.DB) (*Subject, error) {
+	if err := intent.RefuseExpect(db, "Current, Rebase or Merge"); err != nil {
+		return nil, err
+	}
 	typ, stmt := reflect.TypeFor[T](), &gorm.Statement{DB: db}
 	if typ.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("occ: %s is no model: pass a pointer to a struct: %w", typ, gorm.ErrInvalidData)

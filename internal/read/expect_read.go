@@ -83,6 +83,13 @@ func (r *Reader) OpenRows(db *gorm.DB) {
 	}
 }
 
+// OpenRaw refuses an expected version on SQL of the caller's own, which the plugin does not change.
+func OpenRaw(db *gorm.DB) {
+	if _, expects := db.Statement.Clauses[intent.ExpectClause]; expects && db.Error == nil {
+		_ = db.AddError(fmt.Errorf("occ: Expect with Exec: the SQL has to compare the version itself: %w", gorm.ErrInvalidData))
+	}
+}
+
 // readRow is a row that was read into a model, with what is expected of it.
 type readRow struct {
 	stmt     *gorm.Statement

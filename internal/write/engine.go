@@ -66,6 +66,7 @@ func (e *Engine) Register(db *gorm.DB) []error {
 		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", e.CloseRead),
 		query.After("gorm:preload").Register("occ:preloaded", e.KeepPreloaded),
 		row.Before("gorm:row").Register("occ:row", e.OpenRows),
+		db.Callback().Raw().Before("gorm:raw").Register("occ:raw", read.OpenRaw),
 		row.After("gorm:row").Register("occ:rowed", read.Resume),
 	)
 }

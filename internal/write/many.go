@@ -118,7 +118,11 @@ func (p *plan) settleShort(hand []*rows.Row, send sender) (written []*rows.Row, 
 		if !p.areCurrent(hand, states) {
 			return 0, errShort
 		}
-		written = writable(hand, states)
+		if written = writable(hand, states); slices.ContainsFunc(states, func(s rows.State) bool { return !s.Holds }) {
+			if err := p.outOfReach(); err != nil {
+				return 0, err
+			}
+		}
 		return p.sendLockedRows(written, send)
 	})
 	if errors.Is(err, errShort) {

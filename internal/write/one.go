@@ -80,7 +80,7 @@ func (p *plan) settleUnwritten() error {
 	case !isRead:
 		return p.refuseAll(nil, r)
 	case isKeyed && p.isCurrent(r, state) && p.by.HasOwnConditions():
-		return nil
+		return p.outOfReach()
 	case isKeyed && p.isCurrent(r, state) && p.mayBeUnchanged():
 		p.advance(r, r.Expected) // which the model may not hold: it can have come from Expect
 		return nil

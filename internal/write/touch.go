@@ -55,6 +55,14 @@ func (t table) touchByDatabase(tx *gorm.DB) error {
 	return nil
 }
 
+// outOfReach is the error of a Touch whose db has scopes that leave a row out: it promises to write all of them.
+func (p *plan) outOfReach() error {
+	if p.op != conflict.OpTouch {
+		return nil
+	}
+	return fmt.Errorf("occ: Touch of model %s: the scopes of db leave out a row: %w", p.Model.Name, gorm.ErrRecordNotFound)
+}
+
 // VerifyModels is Verify.
 func (e *Engine) VerifyModels(db *gorm.DB, models []any) error {
 	return e.eachTable(db, models, func(tx *gorm.DB, t table) error {
@@ -108,6 +116,9 @@ func (t table) call(db *gorm.DB, op conflict.Op) *Call {
 
 // eachTable does something to models, table by table: to all of them or to none.
 func (e *Engine) eachTable(db *gorm.DB, models []any, do func(*gorm.DB, table) error) error {
+	if err := intent.RefuseExpect(db, "Touch or Verify"); err != nil {
+		return err
+	}
 	tables, err := e.tablesOf(db, models)
 	if err != nil || len(tables) == 0 {
 		return err
