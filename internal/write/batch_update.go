@@ -330,7 +330,24 @@ func (p *plan) modelsUpdate(hand []*rows.Row, fields []*schema.Field, set clause
 		p.showStatement(update.db)
 		return affected, err
 	}
+	if _, asked := p.before.of("RETURNING"); asked && !p.Dialect.UpdateReturning {
+		how.written = p.readingReturned(how.written)
+	}
 	return how
+}
+
+// readingReturned reads what the caller wants returned where an UPDATE cannot return it, as an INSERT of GORM's would.
+func (p *plan) readingReturned(written func(hand []*rows.Row) error) func(hand []*rows.Row) error {
+	return func(hand []*rows.Row) error {
+		models, err := p.lockModels(hand)
+		if err == nil {
+			err = p.giveReturned(models, hand)
+		}
+		if err != nil {
+			return err
+		}
+		return written(hand)
+	}
 }
 
 // showStatement has the call's own statement show what was sent beside it.

@@ -17,8 +17,6 @@ func (p *plan) giveReturned(returned []reflect.Value, hand []*rows.Row) error {
 	if len(returned) == 0 {
 		return nil
 	}
-	given, _ := p.before.of("RETURNING")
-	returning, _ := given.Expression.(clause.Returning)
 	fields, byKey := p.by.Fields(p.Model), make(map[string]reflect.Value, len(returned))
 	for _, model := range returned {
 		byKey[value.KeyText(p.KeyBy(fields, model))] = model
@@ -28,11 +26,21 @@ func (p *plan) giveReturned(returned []reflect.Value, hand []*rows.Row) error {
 		if !ok {
 			continue
 		}
-		if err := copyColumns(&p.Site, returning.Columns, model, r); err != nil {
+		if err := p.giveAsked(model, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// giveAsked gives the models of a row the columns that the caller asked RETURNING for.
+func (c *Call) giveAsked(returned reflect.Value, r *rows.Row) error {
+	given, asked := c.before.of("RETURNING")
+	if !asked {
+		return nil
+	}
+	returning, _ := given.Expression.(clause.Returning)
+	return copyColumns(&c.Site, returning.Columns, returned, r)
 }
 
 // copyColumns copies columns, all of them where none is named, from a model to those of a row. The version is not copied:

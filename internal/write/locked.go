@@ -276,7 +276,9 @@ func (l *lockedUpsert) learn(built clause.OnConflict, written reflect.Value) err
 		returned, isReturned := byKey[key]
 		delete(byKey, key)
 		if isReturned || !returns(l.Stmt) && l.hasMoved(l.states[i], now[i]) {
-			l.plan.learnWritten(r, returned, now[i])
+			if err := l.plan.learnWritten(r, returned, now[i]); err != nil {
+				return err
+			}
 		} else if !l.areNew && len(built.Where.Exprs) == 0 && advances(l.Model, built) {
 			return l.errOtherRow(r)
 		}
@@ -298,7 +300,9 @@ func (l *lockedUpsert) learnOthers(others map[string]reflect.Value) error {
 		if !l.areNew || len(l.hand) != 1 {
 			return l.errOtherRow(l.hand[0])
 		}
-		l.takeOver(l.hand[0].Index, l.hand[0].Latest(), other, nil)
+		if err := l.takeOver(l.hand[0].Index, l.hand[0].Latest(), other, nil); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -322,8 +326,13 @@ func readByKey(s *rows.Site, before []rows.State) ([]rows.State, error) {
 	return s.ReadRows(rows.Query{}, hand)
 }
 
-// learnWritten gives the models of a row what is stored of it now.
-func (p *plan) learnWritten(r *rows.Row, returned reflect.Value, now rows.State) {
+// learnWritten gives the models of a row what is stored of it now, and what the caller wants returned.
+func (p *plan) learnWritten(r *rows.Row, returned reflect.Value, now rows.State) error {
+	if returned.IsValid() {
+		if err := p.giveAsked(returned, r); err != nil {
+			return err
+		}
+	}
 	for _, twin := range r.All() {
 		for _, field := range p.Model.PrimaryFields {
 			if _, isZero := field.ValueOf(p.Ctx, twin.Model); isZero {
@@ -337,4 +346,5 @@ func (p *plan) learnWritten(r *rows.Row, returned reflect.Value, now rows.State)
 		}
 		p.advanceModel(twin, p.compare.learned(twin, now.Version), p.isWhole)
 	}
+	return nil
 }

@@ -228,7 +228,7 @@ func (c *Call) besideStatement() *gorm.DB {
 	stmt := session.Inherit(tx, c.Stmt).Statement
 	stmt.Schema, stmt.Table, stmt.TableExpr, stmt.Unscoped = c.Model.Schema, c.Stmt.Table, c.Stmt.TableExpr, c.Stmt.Unscoped
 	stmt.ConnPool, stmt.BuildClauses = c.Stmt.ConnPool, c.DB.Callback().Update().Clauses
-	if returning, asked := c.before.of("RETURNING"); asked {
+	if returning, asked := c.before.of("RETURNING"); asked && c.Dialect.UpdateReturning {
 		stmt.Clauses["RETURNING"] = returning
 	}
 	return tx

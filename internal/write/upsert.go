@@ -272,7 +272,9 @@ func (u *upsert) overwriteSlice(conflict clause.OnConflict, target reflect.Value
 	var taken []rows.Row
 	for i := range target.Len() {
 		if model := value.Indirect(target.Index(i)); found[i].IsValid() {
-			u.takeOver(i, model, found[i], updateTimes(u.Model, conflict.DoUpdates))
+			if err := u.takeOver(i, model, found[i], updateTimes(u.Model, conflict.DoUpdates)); err != nil {
+				return 0, err
+			}
 			taken = append(taken, rows.Row{Index: i, Model: model, Key: u.KeyOf(model)})
 		}
 	}
@@ -325,18 +327,24 @@ func rowsByTarget(s *rows.Site, target, written reflect.Value, fields []*schema.
 	return found
 }
 
-// takeOver gives a model what the database decided about its row, and the times of the update that were set.
-func (u *upsert) takeOver(index int, model, stored reflect.Value, times []*schema.Field) {
+// takeOver gives a model what the database decided about its row, the times of the update that were set, and what the caller wants returned.
+func (u *upsert) takeOver(index int, model, stored reflect.Value, times []*schema.Field) error {
 	version := u.Model.Version
 	r := rows.Row{Index: index, Model: model, Before: version.Of(u.Ctx, model)}
 	copyFields(u.Ctx, model, stored, slices.Concat(u.Model.PrimaryFields, u.Model.FieldsWithDefaultDBValue, times))
+	if err := u.giveAsked(stored, &r); err != nil {
+		return err
+	}
 	u.advanceModel(&r, version.Of(u.Ctx, stored), false)
+	return nil
 }
 
-// copyFields gives a model what another one holds in fields.
+// copyFields gives a model what another one holds in fields that are read.
 func copyFields(ctx context.Context, to, from reflect.Value, fields []*schema.Field) {
 	for _, field := range fields {
-		field.ReflectValueOf(ctx, to).Set(field.ReflectValueOf(ctx, from))
+		if field.Readable {
+			field.ReflectValueOf(ctx, to).Set(field.ReflectValueOf(ctx, from))
+		}
 	}
 }
 
@@ -383,7 +391,9 @@ func (u *upsert) learnByTarget(conflict clause.OnConflict, models []rows.Row) er
 	}
 	for i, r := range found {
 		if states[i].IsThere && isOwnRow(&u.Site, r.Model, states[i]) {
-			p.learnWritten(r, reflect.Value{}, states[i])
+			if err := p.learnWritten(r, reflect.Value{}, states[i]); err != nil {
+				return err
+			}
 			for _, twin := range r.All() {
 				copyFields(u.Ctx, twin.Model, states[i].Model, times)
 			}
