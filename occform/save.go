@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/intent"
 )
 
 // attempts is how often Save merges anew when somebody writes the row between its reading and writing.
@@ -16,7 +17,8 @@ const attempts = 5
 
 // Save writes what the person changed into the row that has the primary key of model; everything else in model is ignored.
 // Fields that only others have changed since the form was shown stay as they are: different fields are merged, as
-// [occ.Rebase] does. Afterwards model is the row as it is stored.
+// [occ.Rebase] does. Afterwards model is the row as it is stored. If an [occ.Transaction] that Save ran in is rolled back,
+// the version and the snapshot of model are what they were before.
 //
 // Where a field was changed by both to different values, or the row was deleted (also softly), nothing is written, model is what
 // it was, and Save returns a [*Conflict] together with an error that matches [occ.ErrStaleData]. Answer 409 with
@@ -35,7 +37,7 @@ func (e *Edit[T]) Save(db *gorm.DB, model *T) (*Conflict, error) {
 	}
 	for attempt := 1; ; attempt++ {
 		base, mine := e.sides(f, model)
-		err = occ.Rebase(db, base, mine)
+		err = occ.Rebase(intent.Rebase{Into: model}.In(db), base, mine)
 		if err == nil {
 			*model = *mine
 			return nil, nil

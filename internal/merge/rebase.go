@@ -127,13 +127,21 @@ func (s *Subject) named(key []any) map[string]any {
 	return named
 }
 
-// RememberVersion has the version of mine put back if the caller's transaction is rolled back.
-func (s *Subject) RememberVersion(mine any) {
+// RememberVersions has the version of mine put back if the caller's transaction is rolled back, and that of the model that
+// the result is copied into.
+func (s *Subject) RememberVersions(mine any) {
 	j := s.Plugin.Journals.Of(s.db.Statement.ConnPool)
 	if j == nil {
 		return
 	}
-	model := reflect.ValueOf(mine).Elem()
+	s.remember(j, mine)
+	if into := intent.RebaseOf(s.db.Statement).Into; into != nil {
+		s.remember(j, into)
+	}
+}
+
+func (s *Subject) remember(j *tx.Journal, pointer any) {
+	model := reflect.ValueOf(pointer).Elem()
 	for _, field := range []*kind.Field{s.model.Version, s.model.Base} {
 		if field != nil {
 			j.Memories = append(j.Memories, tx.Memory{Field: field, Model: model, Version: field.Of(s.ctx, model)})
