@@ -512,6 +512,21 @@ func TestRebaseInATransaction(t *testing.T) {
 			require.Equal(t, occ.Version(1), mine.Version)
 			require.Equal(t, Reload[Appointment](t, db, mine.ID), base)
 		}},
+		{"a rollback leaves mine alone where it holds another row by then", func(t *testing.T, db *gorm.DB) {
+			base, mine := appointment(t, db)
+			_, other := appointment(t, db)
+			theyWrite(t, db, other.ID, "seats", 8)
+			mine.Place = "garden"
+
+			err := occ.Transaction(db, func(tx *gorm.DB) error {
+				require.NoError(t, occ.Rebase(tx, &base, &mine))
+				mine = Reload[Appointment](t, tx, other.ID)
+				return errChurch
+			})
+
+			require.ErrorIs(t, err, errChurch)
+			require.Equal(t, Reload[Appointment](t, db, other.ID), mine)
+		}},
 		{"a conflict leaves it usable, and is not tried again", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)
 			theyWrite(t, db, mine.ID, "place", "garden")

@@ -144,7 +144,7 @@ func (s *Subject) remember(j *tx.Journal, pointer any) {
 	model := reflect.ValueOf(pointer).Elem()
 	for _, field := range []*kind.Field{s.model.Version, s.model.Base} {
 		if field != nil {
-			j.Memories = append(j.Memories, tx.Memory{Field: field, Model: model, Version: field.Of(s.ctx, model)})
+			j.Keep(s.ctx, tx.Memory{Field: field, Model: model, Version: field.Of(s.ctx, model)})
 		}
 	}
 }
