@@ -226,7 +226,7 @@ func logged(given any) any {
 	case rv.CanUint():
 		return rv.Uint()
 	}
-	return fmt.Sprint(rv.Interface())
+	return value.Brief(rv.Interface())
 }
 
 // Is matches [ErrStaleData], and [ErrVersionMissing] where the version of a refused row was never loaded.
