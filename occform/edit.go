@@ -1,7 +1,6 @@
 package occform
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,8 +131,7 @@ func (f *form) carried(r *http.Request) (*shown, error) {
 		return nil, fmt.Errorf("%w: model %s: no input %q: put what Hidden returns into the form: %w", ErrMalformed, f.schema.Name, hiddenName, occ.ErrVersionMissing)
 	}
 	carried := new(shown)
-	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
-	if err := decoder.Decode(carried); err != nil {
+	if err := json.Unmarshal([]byte(text), carried); err != nil {
 		return nil, fmt.Errorf("%w: model %s: input %q: %w", ErrMalformed, f.schema.Name, hiddenName, err)
 	}
 	return carried, nil

@@ -334,7 +334,7 @@ func TestMistakesAreClearErrors(t *testing.T) {
 		_, err = occform.Parse[Article](db, post("", url.Values{"Title": {"x"}}), "Title")
 		require.ErrorIs(t, err, occform.ErrMalformed)
 		require.ErrorIs(t, err, occ.ErrVersionMissing)
-		for _, damaged := range []string{"{", "null", "[]", `{"values":{"title":7}}`, `{"version":"1","values":{}}`} {
+		for _, damaged := range []string{"{", "null", "[]", `{"values":{"title":7}}`, `{"version":"1","values":{}}`, `{"version":"1","values":{"title":"Old"}}}`, `{"version":"1","values":{"title":"Old"}}{}`} {
 			_, err = occform.Parse[Article](db, post(template.HTML(`<input type="hidden" name="occ-shown" value="`+html.EscapeString(damaged)+`">`), nil), "Title")
 			require.ErrorIs(t, err, occform.ErrMalformed, damaged)
 		}
