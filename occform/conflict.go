@@ -192,7 +192,7 @@ func (c *Conflict) fieldView(i int, isInput bool) fieldView {
 		f.MineValue, _ = textOf(reflect.ValueOf(field.Mine))
 		f.IsBool = f.MineValue == "true" || f.MineValue == "false"
 	}
-	f.IsLong = strings.Contains(f.MineValue, "\n")
+	f.IsLong = strings.ContainsAny(f.MineValue, "\r\n")
 	f.IsOpen = f.Error != "" || !isInput && field.State == StateBoth
 	f.TakeMine = field.State == StateMine
 	f.TakeTheirs = field.State != StateMine && field.State != StateBoth

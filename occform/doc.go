@@ -20,7 +20,8 @@
 //
 // # How inputs are read
 //
-//   - Strings and named string types are taken as they are, line ends as LF.
+//   - Strings and named string types are taken as they are, line ends as LF. Line ends alone are no change and no conflict, since
+//     a browser sends CRLF for each: a text that the person did not change stays as it is stored.
 //   - Integers and floats are decimal. An empty input is an error, unless the field takes NULL.
 //   - A bool is false where the input is missing, as a browser sends nothing for a box that is not ticked. Of several
 //     values the last counts, so that a hidden "false" may stand before the box.

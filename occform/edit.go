@@ -198,7 +198,7 @@ func (f *form) readInput(r *http.Request, in input, was reflect.Value) (reflect.
 		}
 		text = "false"
 	}
-	value, err := parseText(typ, text, was)
+	value, err := parseInput(typ, text, was)
 	if err != nil {
 		return value, &FieldError{Name: pathOf(in.field), Column: in.field.DBName, Label: in.label(), Text: text, Err: err}
 	}
