@@ -28,7 +28,8 @@
 //   - A time is what datetime-local and date send, or RFC 3339. Without a zone it is in the zone of the value that was
 //     shown, or in [time.Local] where there was none. What differs from that value only by digits that the input does not
 //     show, seconds for example, is no change.
-//   - A pointer and an [database/sql.Null] take NULL for an empty input.
+//   - A pointer and an [database/sql.Null] take NULL for an empty input. Where the form showed an embedded pointer that is nil,
+//     an empty input leaves the column NULL, whatever its type, and so does a bool that is false.
 //   - Other types are read by [encoding.TextUnmarshaler]; without one, naming the field is an error.
 //
 // An input that is missing altogether leaves its field as it was shown, except for a bool. Text that does not parse is an

@@ -173,13 +173,14 @@ func emptyOf(field *schema.Field) reflect.Value {
 // readMine reads the inputs; those that do not parse keep the base in mine, and are in the error.
 func (f *form) readMine(r *http.Request, hidden template.HTML, base, mine reflect.Value) *InputError {
 	var failed []*FieldError
-	for _, in := range f.inputs {
+	for i, in := range f.inputs {
 		was := in.of(f.ctx, base)
 		value, err := f.readInput(r, in, was)
 		if err != nil {
 			failed = append(failed, err)
 			value = was
 		}
+		f.inputs[i].isUnset = !value.IsValid()
 		in.set(f.ctx, mine, value)
 	}
 	if failed == nil {
@@ -198,11 +199,21 @@ func (f *form) readInput(r *http.Request, in input, was reflect.Value) (reflect.
 		}
 		text = "false"
 	}
+	if !was.IsValid() && isBlank(typ, text) {
+		return was, nil
+	}
 	value, err := parseInput(typ, text, was)
 	if err != nil {
 		return value, &FieldError{Name: pathOf(in.field), Column: in.field.DBName, Label: in.label(), Text: text, Err: err}
 	}
 	return value, nil
+}
+
+// isBlank reports whether an input sends what a browser sends of one that shows NULL: nothing, or of a box that is not ticked
+// the "false" before it.
+func isBlank(typ reflect.Type, text string) bool {
+	on, err := parseBool(text)
+	return text == "" || typ.Kind() == reflect.Bool && err == nil && !on
 }
 
 func isNullBool(typ reflect.Type) bool {

@@ -53,7 +53,7 @@ func (e *Edit[T]) Save(db *gorm.DB, model *T) (*Conflict, error) {
 
 // merge merges the edit into the row, and copies what is stored then into model.
 func (e *Edit[T]) merge(db *gorm.DB, f *form, model *T) error {
-	db = intent.Rebase{Into: model}.In(db)
+	db = intent.Rebase{Into: model, Entered: e.entered(f)}.In(db)
 	base, mine := e.sides(f, model)
 	err := occ.Rebase(db, base, mine)
 	if unresolved := (*occ.MergeConflictError)(nil); errors.As(err, &unresolved) && f.alignLineEnds(base, mine, unresolved) {
@@ -63,6 +63,17 @@ func (e *Edit[T]) merge(db *gorm.DB, f *form, model *T) error {
 		*model = *mine
 	}
 	return err
+}
+
+// entered returns the columns of the form, without those that stayed NULL.
+func (e *Edit[T]) entered(f *form) map[string]bool {
+	columns := map[string]bool{}
+	for _, in := range f.inputs {
+		if !in.isUnset || in.entered(f.ctx, reflect.ValueOf(e.Mine).Elem()).IsValid() {
+			columns[in.field.DBName] = true
+		}
+	}
+	return columns
 }
 
 // alignLineEnds gives the texts of a conflict the same line ends where they differ in nothing else. It reports whether there
@@ -114,7 +125,7 @@ func (e *Edit[T]) sides(f *form, model *T) (base, mine *T) {
 			}
 		}
 		for _, in := range f.inputs {
-			in.set(f.ctx, to, in.of(f.ctx, from))
+			in.set(f.ctx, to, in.entered(f.ctx, from))
 		}
 	}
 	return base, mine

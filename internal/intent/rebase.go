@@ -7,9 +7,10 @@ import (
 	"github.com/gorm-occ/occ/internal/session"
 )
 
-// Rebase is the switch of a Rebase whose result the caller copies into another model.
+// Rebase is the switch of a Rebase for a form: it knows more than the models say.
 type Rebase struct {
-	Into any // a pointer to that model: a rollback puts its version back, as it does that of mine
+	Into    any             // a pointer to the model that the result is copied into: a rollback puts its version back, as it does that of mine
+	Entered map[string]bool // the columns of mine that count; nil are all
 }
 
 const rebaseClause = "occ:rebase"
@@ -22,6 +23,9 @@ func RebaseOf(stmt *gorm.Statement) Rebase {
 	r, _ := stmt.Clauses[rebaseClause].Expression.(Rebase)
 	return r
 }
+
+// IsAbout reports whether mine has something to say of a column.
+func (r Rebase) IsAbout(column string) bool { return r.Entered == nil || r.Entered[column] }
 
 func (r Rebase) ModifyStatement(stmt *gorm.Statement) {
 	stmt.Clauses[rebaseClause] = clause.Clause{Expression: r}
