@@ -288,7 +288,12 @@ type FieldError struct {
 }
 
 // Error is one line: the field and what is wrong. It does not hold what was typed.
-func (e *FieldError) Error() string { return fmt.Sprintf("field %s %v", e.Name, e.Err) }
+func (e *FieldError) Error() string {
+	if foreign := (*textError)(nil); errors.As(e.Err, &foreign) {
+		return fmt.Sprintf("field %s %s", e.Name, cannotBeRead)
+	}
+	return fmt.Sprintf("field %s %v", e.Name, e.Err)
+}
 
 // Unwrap returns Err.
 func (e *FieldError) Unwrap() error { return e.Err }

@@ -286,6 +286,22 @@ func TestWhatDoesNotParseIsShownBesideItsInput(t *testing.T) {
 	})
 }
 
+func TestTheTextOfAnErrorHasNothingOfWhatWasTyped(t *testing.T) {
+	each(t, func(t *testing.T, db *gorm.DB) {
+		shown := create(t, db)
+		hidden, err := occform.Hidden(db, shown, named...)
+		require.NoError(t, err)
+		typed := strings.Repeat("x", 9) + shown.Code.String() // uuid's own error repeats it
+
+		_, err = occform.Parse[Article](db, post(hidden, url.Values{"Code": {typed}}), named...)
+
+		input := (*occform.InputError)(nil)
+		require.ErrorAs(t, err, &input)
+		require.EqualError(t, err, "occform: model Article: field Code cannot be read")
+		require.ErrorContains(t, input.Fields[0].Err, "cannot be read: invalid urn prefix")
+	})
+}
+
 func TestOnlyNamedFieldsAreReadAndWritten(t *testing.T) {
 	each(t, func(t *testing.T, db *gorm.DB) {
 		shown := create(t, db)

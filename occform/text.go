@@ -158,7 +158,7 @@ func scan(v reflect.Value, text string, base reflect.Value) error {
 	}
 	if isText(v.Type()) {
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
-			return fmt.Errorf("cannot be read: %w", err)
+			return &textError{err}
 		}
 		return nil
 	}
@@ -173,6 +173,15 @@ func scan(v reflect.Value, text string, base reflect.Value) error {
 	}
 	return scanNumber(v, strings.TrimSpace(text))
 }
+
+// textError is an error of a type's UnmarshalText, which may repeat what was typed.
+type textError struct{ err error }
+
+const cannotBeRead = "cannot be read"
+
+func (e *textError) Error() string { return cannotBeRead + ": " + e.err.Error() }
+
+func (e *textError) Unwrap() error { return e.err }
 
 func parseBool(text string) (bool, error) {
 	switch strings.ToLower(text) {
