@@ -98,7 +98,7 @@ func (e *StaleDataError) Error() string {
 			fmt.Fprintf(&text, "; and %d more rows", len(e.Rows)-i)
 			break
 		}
-		text.WriteString(separator(i) + row.describe())
+		text.WriteString(separator(i) + row.describe(e.shownActual(row)))
 	}
 	if errors.Is(e, ErrVersionMissing) {
 		text.WriteString(e.waysOut())
@@ -130,18 +130,38 @@ func separator(i int) string {
 	return "; "
 }
 
-func (r StaleRow) describe() string {
+// shownActual is what a log shows of the Actual of a row. Of a Snapshot it is the digest; nil where that is not known, as of
+// one row among several.
+func (e *StaleDataError) shownActual(row StaleRow) any {
+	switch _, isSnapshot := row.Actual.(Snapshot); {
+	case !isSnapshot:
+		return row.Actual
+	case e.text != "":
+		return e.text
+	}
+	return nil
+}
+
+// describe is a row in the text of the error, with what that shows of its Actual.
+func (r StaleRow) describe(shown any) string {
 	row := "row " + formatKey(r.PrimaryKey)
 	if _, isSnapshot := r.Expected.(Snapshot); isSnapshot {
 		return row + " " + describeImage(r)
 	}
-	expected, actual := value.FormatVersion(r.Expected), value.FormatVersion(r.Actual)
+	expected, actual := value.FormatVersion(r.Expected), value.FormatVersion(shown)
+	isHidden := shown == nil && r.Actual != nil
 	switch r.Reason {
 	case ReasonChanged:
+		if isHidden {
+			return fmt.Sprintf("%s changed: expected version %s", row, expected)
+		}
 		return fmt.Sprintf("%s changed: expected version %s, found %s", row, expected, actual)
 	case ReasonDeleted:
 		return fmt.Sprintf("%s was deleted: expected version %s", row, expected)
 	case ReasonMissing:
+		if isHidden {
+			return row + " is there, but the version of the model was never loaded"
+		}
 		return fmt.Sprintf("%s is at version %s, but the version of the model was never loaded", row, actual)
 	case ReasonAhead:
 		return fmt.Sprintf("%s: the model is at %s, ahead of the row at %s: the transaction that wrote %s was rolled back, or it was not loaded from the row",
@@ -179,7 +199,7 @@ func oneLine(err error) string {
 func (e *StaleDataError) LogValue() slog.Value {
 	rows := make([]loggedRow, min(len(e.Rows), maxRowsInMessage))
 	for i := range rows {
-		rows[i] = e.Rows[i].logged()
+		rows[i] = e.Rows[i].logged(e.shownActual(e.Rows[i]))
 	}
 	attrs := []slog.Attr{slog.String("op", string(e.Op)), slog.String("table", e.Table), slog.Any("rows", rows)}
 	if more := len(e.Rows) - len(rows); more > 0 {
@@ -204,13 +224,14 @@ func (r loggedRow) String() string {
 	return fmt.Sprintf("key=%s expected=%v actual=%v reason=%s", formatKey(r.Key), value.FormatVersion(r.Expected), value.FormatVersion(r.Actual), r.Reason)
 }
 
-func (r StaleRow) logged() loggedRow {
+// logged is a row in the log, with what that shows of its Actual.
+func (r StaleRow) logged(shown any) loggedRow {
 	row := loggedRow{Key: make(map[string]any, len(r.PrimaryKey)), Reason: r.Reason}
 	for column, value := range r.PrimaryKey {
 		row.Key[column] = logged(value)
 	}
 	if _, isSnapshot := r.Expected.(Snapshot); !isSnapshot {
-		row.Expected, row.Actual = logged(r.Expected), logged(r.Actual)
+		row.Expected, row.Actual = logged(r.Expected), logged(shown)
 	}
 	return row
 }
@@ -226,7 +247,7 @@ func logged(given any) any {
 	case rv.CanUint():
 		return rv.Uint()
 	}
-	return fmt.Sprint(rv.Interface())
+	return value.Brief(rv.Interface())
 }
 
 // Is matches [ErrStaleData], and [ErrVersionMissing] where the version of a refused row was never loaded.

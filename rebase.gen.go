@@ -53,7 +53,7 @@ func Rebase[T any](db *gorm.DB, base, mine *T) error {
 	if err != nil {
 		return err
 	}
-	s.RememberVersion(mine)
+	s.RememberVersions(mine)
 	*mine = *stored
 	return nil
 }

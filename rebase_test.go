@@ -71,6 +71,19 @@ type TheatreSeat struct {
 	Deleted soft_delete.DeletedAt `gorm:"softDelete:flag"`
 }
 
+// Lodger has columns that are NULL where there is no struct.
+type Lodger struct {
+	ID      uint
+	Name    string
+	Home    *Lodging `gorm:"embedded;embeddedPrefix:home_"`
+	Version occ.Version
+}
+
+type Lodging struct {
+	City  string
+	Floor int
+}
+
 // Label has no version.
 type Label struct {
 	ID   uint
@@ -83,7 +96,7 @@ type Keyless struct {
 	Version occ.Version
 }
 
-var rebased = []any{&Appointment{}, &Guest{}, &TheatreSeat{}, &Label{}}
+var rebased = []any{&Appointment{}, &Guest{}, &TheatreSeat{}, &Label{}, &Lodger{}}
 
 // appointment is a row as its editor loaded it, and the editor's copy to change.
 func appointment(t *testing.T, db *gorm.DB) (base, mine Appointment) {
@@ -468,6 +481,19 @@ func TestRebaseBesideOthers(t *testing.T) {
 			require.NoError(t, occ.Rebase(db.Where("seats = 1").Or("seats = 5"), &base, &mine))
 			require.Equal(t, Reload[Appointment](t, db, mine.ID), mine)
 		}},
+		{"the columns of a struct that neither side has stay NULL", func(t *testing.T, db *gorm.DB) {
+			base := Lodger{Name: "Ann"}
+			require.NoError(t, db.Create(&base).Error)
+			mine := base
+			mine.Name = "Bea"
+
+			require.NoError(t, occ.Rebase(db, &base, &mine))
+
+			require.Equal(t, Lodger{ID: base.ID, Name: "Bea", Version: 2}, mine)
+			var count int64
+			require.NoError(t, db.Model(&Lodger{}).Where("home_city IS NULL AND home_floor IS NULL").Count(&count).Error)
+			require.EqualValues(t, 1, count)
+		}},
 		{"what cannot be rebased is an error that names the model", func(t *testing.T, db *gorm.DB) {
 			a, b := &Appointment{ID: 1}, &Appointment{ID: 2}
 			require.ErrorContains(t, occ.Rebase(db, nil, a), "occ: Rebase of model Appointment: base is nil")
@@ -511,6 +537,21 @@ func TestRebaseInATransaction(t *testing.T) {
 			require.ErrorIs(t, err, errChurch)
 			require.Equal(t, occ.Version(1), mine.Version)
 			require.Equal(t, Reload[Appointment](t, db, mine.ID), base)
+		}},
+		{"a rollback leaves mine alone where it holds another row by then", func(t *testing.T, db *gorm.DB) {
+			base, mine := appointment(t, db)
+			_, other := appointment(t, db)
+			theyWrite(t, db, other.ID, "seats", 8)
+			mine.Place = "garden"
+
+			err := occ.Transaction(db, func(tx *gorm.DB) error {
+				require.NoError(t, occ.Rebase(tx, &base, &mine))
+				mine = Reload[Appointment](t, tx, other.ID)
+				return errChurch
+			})
+
+			require.ErrorIs(t, err, errChurch)
+			require.Equal(t, Reload[Appointment](t, db, other.ID), mine)
 		}},
 		{"a conflict leaves it usable, and is not tried again", func(t *testing.T, db *gorm.DB) {
 			base, mine := appointment(t, db)

@@ -1,8 +1,11 @@
 package occ_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -107,6 +110,19 @@ func TestReasons(t *testing.T) {
 			require.Equal(t, map[string]any{"room": 0, "number": 5}, Stale(t, err).PrimaryKey)
 			require.ErrorContains(t, err, "row number=5,room=0")
 		}},
+		{"many texts of a client are in the error, and the first few of them in its text", func(t *testing.T, db *gorm.DB) {
+			mine := Create(t, db)
+			texts := make([]string, 40_000)
+			for i := range texts {
+				texts[i] = strconv.Itoa(i + 7)
+			}
+
+			err := db.Model(&mine).Clauses(occ.ExpectText(texts...)).Update("price", 70).Error
+
+			require.Equal(t, texts, Stale(t, err).Expected)
+			require.EqualError(t, err, `occ: stale data: update of "products" refused: row id=1 changed: expected version "[7 8 9 10 11 and 39995 more]", found 1`)
+			require.Less(t, len(logLine(err)), 1000)
+		}},
 		{"only a refusal reads", func(t *testing.T, db *gorm.DB) {
 			mine, _ := Pair(t, db)
 			recorded, log := Record(db)
@@ -117,6 +133,13 @@ func TestReasons(t *testing.T) {
 			require.Len(t, log.Sent("SELECT"), 1)
 		}},
 	}, &Product{}, &Seat{})
+}
+
+// logLine is an error as log/slog writes it.
+func logLine(err error) string {
+	var line bytes.Buffer
+	slog.New(slog.NewJSONHandler(&line, nil)).Info("", "err", err)
+	return line.String()
 }
 
 func TestConflictHook(t *testing.T) {

@@ -122,6 +122,26 @@ func TestSnapshot(t *testing.T) {
 				require.ErrorIs(t, write(&m).Error, occ.ErrStaleData, i)
 			}
 		}},
+		{"the text of a refused digest has the row's own, where it is one row", func(t *testing.T, db *gorm.DB) {
+			stored := []Casket{CreateCasket(t, db), CreateCasket(t, db)}
+			digest, err := occ.VersionText(db, &stored[0])
+			require.NoError(t, err)
+
+			one := db.Model(&stored[0]).Clauses(occ.ExpectText("7")).Update("label", "x").Error
+			both := db.Model(&stored).Clauses(occ.ExpectText("7")).Update("label", "x").Error
+
+			require.ErrorContains(t, one, `changed: expected version "[7]", found `+digest)
+			require.ErrorContains(t, both, `changed: expected version "[7]"; row id=`)
+			none := db.Model(&stored[0]).Clauses(occ.ExpectText()).Update("label", "x").Error
+			noneOfBoth := db.Model(&stored).Clauses(occ.ExpectText()).Update("label", "x").Error
+			require.ErrorContains(t, none, "is at version "+digest+", but")
+			require.ErrorContains(t, noneOfBoth, "row id=1 is there, but")
+			for _, err := range []error{one, both, none, noneOfBoth} {
+				require.NotContains(t, err.Error()+logLine(err), "{{}")
+				require.NotContains(t, err.Error()+logLine(err), "0x")
+			}
+			require.Contains(t, logLine(one), digest)
+		}},
 		{"a write of a row that is gone is refused, and inserts nothing", func(t *testing.T, db *gorm.DB) {
 			mine := CreateCasket(t, db)
 			require.NoError(t, db.Delete(&Casket{}, mine.ID).Error)

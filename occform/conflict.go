@@ -57,7 +57,7 @@ type Field struct {
 // compare fills in the fields of a conflict. Theirs is not valid where the row is gone.
 func (f *form) compare(c *Conflict, base, mine, theirs reflect.Value) {
 	for _, in := range f.inputs {
-		was, now := in.of(f.ctx, base), in.of(f.ctx, mine)
+		was, now := in.of(f.ctx, base), in.entered(f.ctx, mine)
 		field := Field{Name: pathOf(in.field), Column: in.field.DBName, Label: in.label(), Base: anyOf(was), Mine: anyOf(now)}
 		if theirs.IsValid() {
 			is := in.of(f.ctx, theirs)
@@ -70,7 +70,8 @@ func (f *form) compare(c *Conflict, base, mine, theirs reflect.Value) {
 }
 
 func stateOf(base, mine, theirs reflect.Value) State {
-	isMine, isTheirs := !isSame(base, mine), !isSame(base, theirs)
+	isBlank := !base.IsValid() && theirs.IsValid() && theirs.IsZero() // GORM loads NULL as zero where there is a struct now
+	isMine, isTheirs := !isSame(base, mine), !isSame(base, theirs) && !isBlank
 	switch {
 	case isMine && isTheirs && isSame(mine, theirs):
 		return StateSame
@@ -192,7 +193,7 @@ func (c *Conflict) fieldView(i int, isInput bool) fieldView {
 		f.MineValue, _ = textOf(reflect.ValueOf(field.Mine))
 		f.IsBool = f.MineValue == "true" || f.MineValue == "false"
 	}
-	f.IsLong = strings.Contains(f.MineValue, "\n")
+	f.IsLong = strings.ContainsAny(f.MineValue, "\r\n")
 	f.IsOpen = f.Error != "" || !isInput && field.State == StateBoth
 	f.TakeMine = field.State == StateMine
 	f.TakeTheirs = field.State != StateMine && field.State != StateBoth

@@ -20,14 +20,16 @@
 //
 // # How inputs are read
 //
-//   - Strings and named string types are taken as they are, line ends as LF.
+//   - Strings and named string types are taken as they are, line ends as LF. Line ends alone are no change and no conflict, since
+//     a browser sends CRLF for each: a text that the person did not change stays as it is stored.
 //   - Integers and floats are decimal. An empty input is an error, unless the field takes NULL.
 //   - A bool is false where the input is missing, as a browser sends nothing for a box that is not ticked. Of several
 //     values the last counts, so that a hidden "false" may stand before the box.
 //   - A time is what datetime-local and date send, or RFC 3339. Without a zone it is in the zone of the value that was
 //     shown, or in [time.Local] where there was none. What differs from that value only by digits that the input does not
 //     show, seconds for example, is no change.
-//   - A pointer and an [database/sql.Null] take NULL for an empty input.
+//   - A pointer and an [database/sql.Null] take NULL for an empty input. Where the form showed an embedded pointer that is nil,
+//     an empty input leaves the column NULL, whatever its type, and so does a bool that is false.
 //   - Other types are read by [encoding.TextUnmarshaler]; without one, naming the field is an error.
 //
 // An input that is missing altogether leaves its field as it was shown, except for a bool. Text that does not parse is an

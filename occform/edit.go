@@ -1,7 +1,6 @@
 package occform
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -132,8 +131,7 @@ func (f *form) carried(r *http.Request) (*shown, error) {
 		return nil, fmt.Errorf("%w: model %s: no input %q: put what Hidden returns into the form: %w", ErrMalformed, f.schema.Name, hiddenName, occ.ErrVersionMissing)
 	}
 	carried := new(shown)
-	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
-	if err := decoder.Decode(carried); err != nil {
+	if err := json.Unmarshal([]byte(text), carried); err != nil {
 		return nil, fmt.Errorf("%w: model %s: input %q: %w", ErrMalformed, f.schema.Name, hiddenName, err)
 	}
 	return carried, nil
@@ -175,13 +173,14 @@ func emptyOf(field *schema.Field) reflect.Value {
 // readMine reads the inputs; those that do not parse keep the base in mine, and are in the error.
 func (f *form) readMine(r *http.Request, hidden template.HTML, base, mine reflect.Value) *InputError {
 	var failed []*FieldError
-	for _, in := range f.inputs {
+	for i, in := range f.inputs {
 		was := in.of(f.ctx, base)
 		value, err := f.readInput(r, in, was)
 		if err != nil {
 			failed = append(failed, err)
 			value = was
 		}
+		f.inputs[i].isUnset = !value.IsValid()
 		in.set(f.ctx, mine, value)
 	}
 	if failed == nil {
@@ -200,11 +199,21 @@ func (f *form) readInput(r *http.Request, in input, was reflect.Value) (reflect.
 		}
 		text = "false"
 	}
-	value, err := parseText(typ, text, was)
+	if !was.IsValid() && isBlank(typ, text) {
+		return was, nil
+	}
+	value, err := parseInput(typ, text, was)
 	if err != nil {
 		return value, &FieldError{Name: pathOf(in.field), Column: in.field.DBName, Label: in.label(), Text: text, Err: err}
 	}
 	return value, nil
+}
+
+// isBlank reports whether an input sends what a browser sends of one that shows NULL: nothing, or of a box that is not ticked
+// the "false" before it.
+func isBlank(typ reflect.Type, text string) bool {
+	on, err := parseBool(text)
+	return text == "" || typ.Kind() == reflect.Bool && err == nil && !on
 }
 
 func isNullBool(typ reflect.Type) bool {
@@ -279,7 +288,12 @@ type FieldError struct {
 }
 
 // Error is one line: the field and what is wrong. It does not hold what was typed.
-func (e *FieldError) Error() string { return fmt.Sprintf("field %s %v", e.Name, e.Err) }
+func (e *FieldError) Error() string {
+	if foreign := (*textError)(nil); errors.As(e.Err, &foreign) {
+		return fmt.Sprintf("field %s %s", e.Name, cannotBeRead)
+	}
+	return fmt.Sprintf("field %s %v", e.Name, e.Err)
+}
 
 // Unwrap returns Err.
 func (e *FieldError) Unwrap() error { return e.Err }

@@ -16,8 +16,9 @@ import (
 
 // input is a field that the program named, under the name of its input.
 type input struct {
-	name  string
-	field *schema.Field
+	name    string
+	field   *schema.Field
+	isUnset bool // the form showed the NULL of an embedded struct that is nil, and nothing was entered
 }
 
 // form is a model and the fields of it that a form edits.
@@ -42,7 +43,7 @@ func formOf(db *gorm.DB, model any, names []string) (*form, error) {
 		}
 		if !seen[field.DBName] {
 			seen[field.DBName] = true
-			f.inputs = append(f.inputs, input{name, field})
+			f.inputs = append(f.inputs, input{name: name, field: field})
 		}
 	}
 	return f, nil
@@ -56,7 +57,7 @@ func everyField(db *gorm.DB, model any) (*form, error) {
 	}
 	for _, field := range f.schema.Fields {
 		if field.DBName != "" && refusalOf(field) == "" {
-			f.inputs = append(f.inputs, input{pathOf(field), field})
+			f.inputs = append(f.inputs, input{name: pathOf(field), field: field})
 		}
 	}
 	return f, nil
@@ -138,6 +139,16 @@ func pathOf(field *schema.Field) string { return strings.Join(field.EmbeddedBind
 func (in input) of(ctx context.Context, model reflect.Value) reflect.Value {
 	value, _ := in.field.ValueOf(ctx, model)
 	return reflect.ValueOf(value)
+}
+
+// entered returns the field's value in what the person made of the form; not valid where NULL was shown and stayed. Another
+// field of the struct may have been entered, in which this one is zero then.
+func (in input) entered(ctx context.Context, mine reflect.Value) reflect.Value {
+	value := in.of(ctx, mine)
+	if in.isUnset && value.IsValid() && value.IsZero() {
+		return reflect.Value{}
+	}
+	return value
 }
 
 // set gives the field a value; one that is not valid leaves the model as it is.

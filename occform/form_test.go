@@ -286,6 +286,22 @@ func TestWhatDoesNotParseIsShownBesideItsInput(t *testing.T) {
 	})
 }
 
+func TestTheTextOfAnErrorHasNothingOfWhatWasTyped(t *testing.T) {
+	each(t, func(t *testing.T, db *gorm.DB) {
+		shown := create(t, db)
+		hidden, err := occform.Hidden(db, shown, named...)
+		require.NoError(t, err)
+		typed := strings.Repeat("x", 9) + shown.Code.String() // uuid's own error repeats it
+
+		_, err = occform.Parse[Article](db, post(hidden, url.Values{"Code": {typed}}), named...)
+
+		input := (*occform.InputError)(nil)
+		require.ErrorAs(t, err, &input)
+		require.EqualError(t, err, "occform: model Article: field Code cannot be read")
+		require.ErrorContains(t, input.Fields[0].Err, "cannot be read: invalid urn prefix")
+	})
+}
+
 func TestOnlyNamedFieldsAreReadAndWritten(t *testing.T) {
 	each(t, func(t *testing.T, db *gorm.DB) {
 		shown := create(t, db)
@@ -334,7 +350,7 @@ func TestMistakesAreClearErrors(t *testing.T) {
 		_, err = occform.Parse[Article](db, post("", url.Values{"Title": {"x"}}), "Title")
 		require.ErrorIs(t, err, occform.ErrMalformed)
 		require.ErrorIs(t, err, occ.ErrVersionMissing)
-		for _, damaged := range []string{"{", "null", "[]", `{"values":{"title":7}}`, `{"version":"1","values":{}}`} {
+		for _, damaged := range []string{"{", "null", "[]", `{"values":{"title":7}}`, `{"version":"1","values":{}}`, `{"version":"1","values":{"title":"Old"}}}`, `{"version":"1","values":{"title":"Old"}}{}`} {
 			_, err = occform.Parse[Article](db, post(template.HTML(`<input type="hidden" name="occ-shown" value="`+html.EscapeString(damaged)+`">`), nil), "Title")
 			require.ErrorIs(t, err, occform.ErrMalformed, damaged)
 		}

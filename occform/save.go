@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"html/template"
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 
 	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/intent"
 )
 
 // attempts is how often Save merges anew when somebody writes the row between its reading and writing.
@@ -16,15 +18,16 @@ const attempts = 5
 
 // Save writes what the person changed into the row that has the primary key of model; everything else in model is ignored.
 // Fields that only others have changed since the form was shown stay as they are: different fields are merged, as
-// [occ.Rebase] does. Afterwards model is the row as it is stored.
+// [occ.Rebase] does. Afterwards model is the row as it is stored. If an [occ.Transaction] that Save ran in is rolled back,
+// the version and the snapshot of model are what they were before.
 //
 // Where a field was changed by both to different values, or the row was deleted (also softly), nothing is written, model is what
 // it was, and Save returns a [*Conflict] together with an error that matches [occ.ErrStaleData]. Answer 409 with
 // [Conflict.Render]; the page that it renders is a form of its own, at the row's current version, for the same handler.
 //
 // Inputs that did not parse are the [*InputError] of [Parse]; a nil model or one without a primary key is an error. Other
-// errors are those of the database, without a Conflict. It costs what Rebase costs, and a read if there is a conflict. Somebody
-// who writes the row in between is merged anew, up to 5 times.
+// errors are those of the database, without a Conflict. It costs what Rebase costs, a read if there is a conflict, and a second
+// Rebase if others have changed line ends of a text. Somebody who writes the row in between is merged anew, up to 5 times.
 func (e *Edit[T]) Save(db *gorm.DB, model *T) (*Conflict, error) {
 	if e.invalid != nil {
 		return nil, e.invalid
@@ -34,10 +37,8 @@ func (e *Edit[T]) Save(db *gorm.DB, model *T) (*Conflict, error) {
 		return nil, err
 	}
 	for attempt := 1; ; attempt++ {
-		base, mine := e.sides(f, model)
-		err = occ.Rebase(db, base, mine)
+		err = e.merge(db, f, model)
 		if err == nil {
-			*model = *mine
 			return nil, nil
 		}
 		if !isOvertaken(err) || attempt == attempts {
@@ -48,6 +49,49 @@ func (e *Edit[T]) Save(db *gorm.DB, model *T) (*Conflict, error) {
 		return nil, err
 	}
 	return e.conflict(db, f, model, err), err
+}
+
+// merge merges the edit into the row, and copies what is stored then into model.
+func (e *Edit[T]) merge(db *gorm.DB, f *form, model *T) error {
+	db = intent.Rebase{Into: model, Entered: e.entered(f)}.In(db)
+	base, mine := e.sides(f, model)
+	err := occ.Rebase(db, base, mine)
+	if unresolved := (*occ.MergeConflictError)(nil); errors.As(err, &unresolved) && f.alignLineEnds(base, mine, unresolved) {
+		err = occ.Rebase(db, base, mine)
+	}
+	if err == nil {
+		*model = *mine
+	}
+	return err
+}
+
+// entered returns the columns of the form, without those that stayed NULL.
+func (e *Edit[T]) entered(f *form) map[string]bool {
+	columns := map[string]bool{}
+	for _, in := range f.inputs {
+		if !in.isUnset || in.entered(f.ctx, reflect.ValueOf(e.Mine).Elem()).IsValid() {
+			columns[in.field.DBName] = true
+		}
+	}
+	return columns
+}
+
+// alignLineEnds gives the texts of a conflict the same line ends where they differ in nothing else. It reports whether there
+// were any. The line ends of the row stay.
+func (f *form) alignLineEnds(base, mine any, unresolved *occ.MergeConflictError) (found bool) {
+	was, now := reflect.ValueOf(base).Elem(), reflect.ValueOf(mine).Elem()
+	is := reflect.ValueOf(unresolved.Theirs).Elem()
+	for _, in := range f.inputs {
+		isOpen := slices.ContainsFunc(unresolved.Fields, func(c occ.FieldConflict) bool { return c.Column == in.field.DBName })
+		for _, pair := range [][2]reflect.Value{{was, is}, {now, is}, {now, was}} {
+			to, from := pair[0], in.of(f.ctx, pair[1])
+			if isOpen && differInLineEnds(in.of(f.ctx, to), from) {
+				in.set(f.ctx, to, from)
+				found = true
+			}
+		}
+	}
+	return found
 }
 
 func (e *Edit[T]) formIn(db *gorm.DB, model *T) (*form, error) {
@@ -81,7 +125,7 @@ func (e *Edit[T]) sides(f *form, model *T) (base, mine *T) {
 			}
 		}
 		for _, in := range f.inputs {
-			in.set(f.ctx, to, in.of(f.ctx, from))
+			in.set(f.ctx, to, in.entered(f.ctx, from))
 		}
 	}
 	return base, mine

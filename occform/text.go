@@ -54,12 +54,25 @@ func textOf(v reflect.Value) (text string, ok bool) {
 	return fmt.Sprint(v.Interface()), true // only in a Conflict that a program has put together itself
 }
 
-// isSame reports whether two values are one for the person who sees them: instants in any zone, NULL apart from "".
+// isSame reports whether two values are one for the person who sees them: instants in any zone, texts with any line ends, NULL
+// apart from "".
 func isSame(a, b reflect.Value) bool {
 	aText, aOK := instantOrText(a)
 	bText, bOK := instantOrText(b)
-	return aOK == bOK && aText == bText
+	return aOK == bOK && withLF(aText) == withLF(bText)
 }
+
+// differInLineEnds reports whether two values are texts that differ in their line ends and in nothing else.
+func differInLineEnds(a, b reflect.Value) bool {
+	aText, aOK := textOf(a)
+	bText, bOK := textOf(b)
+	return aOK && bOK && aText != bText && withLF(aText) == withLF(bText)
+}
+
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// withLF returns a text with all line ends as LF. A browser sends each as CRLF, however the text that it shows has them.
+func withLF(text string) string { return lineEnds.Replace(text) }
 
 func instantOrText(v reflect.Value) (string, bool) {
 	if at, ok := timeIn(v); ok {
@@ -85,12 +98,17 @@ func timeIn(v reflect.Value) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// parseText reads a value of a type. Base is the value that was shown: text that shows the same is the same value.
-func parseText(typ reflect.Type, text string, base reflect.Value) (reflect.Value, error) {
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	if shown, _ := textOf(base); base.IsValid() && base.Type() == typ && strings.ReplaceAll(shown, "\r\n", "\n") == text {
+// parseInput reads what an input sent. Base is the value that was shown: text that shows the same is the same value.
+func parseInput(typ reflect.Type, text string, base reflect.Value) (reflect.Value, error) {
+	text = withLF(text)
+	if shown, _ := textOf(base); base.IsValid() && base.Type() == typ && withLF(shown) == text {
 		return base, nil
 	}
+	return parseText(typ, text, base)
+}
+
+// parseText reads a value of a type as it is written. A time without a zone is in that of base, the value that was shown.
+func parseText(typ reflect.Type, text string, base reflect.Value) (reflect.Value, error) {
 	v := reflect.New(typ).Elem()
 	switch {
 	case isNullStruct(typ):
@@ -140,7 +158,7 @@ func scan(v reflect.Value, text string, base reflect.Value) error {
 	}
 	if isText(v.Type()) {
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
-			return fmt.Errorf("cannot be read: %w", err)
+			return &textError{err}
 		}
 		return nil
 	}
@@ -155,6 +173,15 @@ func scan(v reflect.Value, text string, base reflect.Value) error {
 	}
 	return scanNumber(v, strings.TrimSpace(text))
 }
+
+// textError is an error of a type's UnmarshalText, which may repeat what was typed.
+type textError struct{ err error }
+
+const cannotBeRead = "cannot be read"
+
+func (e *textError) Error() string { return cannotBeRead + ": " + e.err.Error() }
+
+func (e *textError) Unwrap() error { return e.err }
 
 func parseBool(text string) (bool, error) {
 	switch strings.ToLower(text) {

@@ -11,22 +11,23 @@ import (
 
 // TextsOf returns the switch for versions as text.
 func TextsOf(versions []string) Texts {
-	texts := Texts{}
+	texts := Texts{set: make(map[string]bool, len(versions))}
 	for _, version := range versions {
-		if version == kind.AnyVersion {
-			texts.any = true
+		if version == "" || texts.set[version] {
+			continue
 		}
-		if version != "" && !slices.Contains(texts.Versions, version) {
-			texts.Versions = append(texts.Versions, version)
-		}
+		texts.set[version] = true
+		texts.Versions = append(texts.Versions, version)
 	}
+	texts.any = texts.set[kind.AnyVersion]
 	return texts
 }
 
 // Texts is the switch of a statement that is given versions as text.
 type Texts struct {
-	Versions []string // without "", each once
-	any      bool     // AnyVersion is among them
+	Versions []string        // without "", each once
+	set      map[string]bool // of Versions: a client sends as many as it likes
+	any      bool            // AnyVersion is among them
 }
 
 func (e Texts) ModifyStatement(stmt *gorm.Statement) { setExpected(stmt, e) }
@@ -52,5 +53,5 @@ func (e Texts) Expected(version *kind.Field) any {
 
 // Holds reports whether a version is among the texts.
 func (e Texts) Holds(version *kind.Field, stored any) bool {
-	return e.any || version.IsAtText(stored, e.Versions)
+	return e.any || e.set[version.TextIfAny(stored)]
 }

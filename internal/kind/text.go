@@ -3,7 +3,6 @@ package kind
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -40,12 +39,6 @@ func (f *Field) FromText(text string) (version any, ok bool) {
 	}
 	again, ok := f.Kind.Format(version)
 	return version, ok && again == text
-}
-
-// IsAtText reports whether a version is the one of a text among texts.
-func (f *Field) IsAtText(version any, texts []string) bool {
-	text, err := f.Text(version)
-	return err == nil && text != "" && slices.Contains(texts, text)
 }
 
 // AnyVersion is the text that stands for whichever version a row has.

@@ -9,6 +9,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/gorm-occ/occ/internal/intent"
 	"github.com/gorm-occ/occ/internal/value"
 )
 
@@ -51,6 +52,7 @@ type merge struct {
 	Merged             reflect.Value
 	applied            []value.Column // what mine changed
 	Conflicts          []Conflict
+	form               intent.Rebase
 }
 
 // Conflict is a column that both sides changed to different values.
@@ -62,6 +64,7 @@ type Conflict struct {
 // MergeSides merges pointers to three models.
 func MergeSides(s *Subject, base, mine, theirs any) *merge {
 	m := &merge{ctx: s.ctx, base: reflect.ValueOf(base).Elem(), mine: reflect.ValueOf(mine).Elem(), theirs: reflect.ValueOf(theirs).Elem()}
+	m.form = intent.RebaseOf(s.db.Statement)
 	m.Merged = reflect.New(s.model.ModelType).Elem()
 	m.Merged.Set(m.theirs)
 	columns := s.model.Columns()
@@ -69,7 +72,7 @@ func MergeSides(s *Subject, base, mine, theirs any) *merge {
 		c.Detach(m.Merged, m.theirs)
 	}
 	for _, c := range columns {
-		if s.model.IsMerged(c) {
+		if s.model.IsMerged(c) && m.form.IsAbout(c.DBName) {
 			m.add(c)
 		}
 	}
@@ -80,7 +83,7 @@ func MergeSides(s *Subject, base, mine, theirs any) *merge {
 func (m *merge) add(c value.Column) {
 	switch {
 	case c.IsSame(m.ctx, m.base, m.mine):
-	case c.IsSame(m.ctx, m.base, m.theirs):
+	case c.IsSame(m.ctx, m.base, m.theirs), m.form.Entered != nil && m.isBlank(c):
 		c.Put(m.Merged, c.In(m.mine))
 		m.applied = append(m.applied, c)
 	case !c.IsSame(m.ctx, m.mine, m.theirs):
@@ -89,6 +92,18 @@ func (m *merge) add(c value.Column) {
 			Base: c.Value(m.base), Mine: c.Value(m.mine), Theirs: c.Value(m.theirs),
 		})
 	}
+}
+
+// isBlank reports whether theirs has nothing to be seen in a column that base has no struct for. Once another column of the
+// struct is set, GORM loads NULL as the zero value.
+func (m *merge) isBlank(c value.Column) bool {
+	is := c.In(m.theirs)
+	return !c.In(m.base).IsValid() && is.IsValid() && is.IsZero()
+}
+
+// isApplied reports whether a column was taken from mine.
+func (m *merge) isApplied(c value.Column) bool {
+	return slices.ContainsFunc(m.applied, func(a value.Column) bool { return a.Field == c.Field })
 }
 
 // dropEmbedded makes embedded structs nil that mine made nil, if nothing of theirs is left in them.
@@ -114,8 +129,7 @@ func (m *merge) isCleared(columns []value.Column, path []int) bool {
 		if len(index) < len(path) || !slices.Equal(index[:len(path)], path) {
 			continue
 		}
-		isApplied := slices.ContainsFunc(m.applied, func(a value.Column) bool { return a.Field == c.Field })
-		if !isApplied && value.AsSent(c.In(m.theirs)) != nil {
+		if !m.isApplied(c) && value.AsSent(c.In(m.theirs)) != nil {
 			return false
 		}
 	}

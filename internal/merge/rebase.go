@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -13,7 +12,6 @@ import (
 	"github.com/gorm-occ/occ/internal/kind"
 	"github.com/gorm-occ/occ/internal/model"
 	"github.com/gorm-occ/occ/internal/tx"
-	"github.com/gorm-occ/occ/internal/value"
 )
 
 // Unresolved is the error of a rebase that needs a decision.
@@ -82,7 +80,7 @@ func (s *Subject) save(m *merge, key []any, stored any) error {
 var errNothingUpdated = errors.New("occ: nothing updated")
 
 func (s *Subject) update(tx *gorm.DB, m *merge) error {
-	tx = tx.Select("*").Omit(append(m.unread(s.model), clause.Associations)...)
+	tx = tx.Select("*").Omit(append(m.unset(s.model), clause.Associations)...)
 	if version := s.model.Version.Of(s.ctx, m.theirs); s.Plugin.BlindWrites && s.model.Version.Kind.IsZero(version) {
 		tx = tx.Clauses(intent.Expect{Version: version, Loaded: true}) // or it would not be compared
 	}
@@ -93,11 +91,14 @@ func (s *Subject) update(tx *gorm.DB, m *merge) error {
 	return tx.Error
 }
 
-// unread are the columns that GORM writes but does not read, so that theirs has nothing of them, unless mine set them.
-func (m *merge) unread(model *model.Model) (names []string) {
+// unset returns the columns that Merged holds nothing of, though its fields may be zero: mine did not set them, and theirs has
+// nothing of them, since GORM does not read them or they are NULL for want of an embedded struct that mine has made. A hook
+// can set a field of that struct, so a model with hooks is written whole.
+func (m *merge) unset(model *model.Model) (names []string) {
+	hasHooks := model.BeforeSave || model.BeforeUpdate
 	for _, c := range model.Columns() {
-		isApplied := slices.ContainsFunc(m.applied, func(a value.Column) bool { return a.Field == c.Field })
-		if !c.Readable && !isApplied {
+		isNull := !c.In(m.theirs).IsValid() && !hasHooks
+		if (isNull || !c.Readable) && !m.isApplied(c) {
 			names = append(names, c.DBName)
 		}
 	}
@@ -127,16 +128,24 @@ func (s *Subject) named(key []any) map[string]any {
 	return named
 }
 
-// RememberVersion has the version of mine put back if the caller's transaction is rolled back.
-func (s *Subject) RememberVersion(mine any) {
+// RememberVersions has the version of mine put back if the caller's transaction is rolled back, and that of the model that
+// the result is copied into.
+func (s *Subject) RememberVersions(mine any) {
 	j := s.Plugin.Journals.Of(s.db.Statement.ConnPool)
 	if j == nil {
 		return
 	}
-	model := reflect.ValueOf(mine).Elem()
+	s.remember(j, mine)
+	if into := intent.RebaseOf(s.db.Statement).Into; into != nil {
+		s.remember(j, into)
+	}
+}
+
+func (s *Subject) remember(j *tx.Journal, pointer any) {
+	model := reflect.ValueOf(pointer).Elem()
 	for _, field := range []*kind.Field{s.model.Version, s.model.Base} {
 		if field != nil {
-			j.Memories = append(j.Memories, tx.Memory{Field: field, Model: model, Version: field.Of(s.ctx, model)})
+			j.Keep(s.ctx, tx.Memory{Field: field, Model: model, Version: field.Of(s.ctx, model)})
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +40,20 @@ func TestFormatVersion(t *testing.T) {
 		require.Equal(t, want, FormatVersion(version))
 	}
 	require.Equal(t, "none", FormatVersion((*int)(nil)))
+}
+
+func TestFormatVersionOfManyAndLongTexts(t *testing.T) {
+	many := make([]string, 40_000)
+	for i := range many {
+		many[i] = strconv.Itoa(i)
+	}
+	long := strings.Repeat("ä", 100_000)
+
+	require.Equal(t, `"[0 1 2 3 4 and 39995 more]"`, FormatVersion(many))
+	require.Equal(t, `"[0 1 2 3 4]"`, FormatVersion(many[:5]))
+	require.Equal(t, `"[]"`, FormatVersion([]string{}))
+	require.Equal(t, `"`+strings.Repeat("ä", 100)+`... (200000 bytes)"`, FormatVersion(long))
+	require.Less(t, len(FormatVersion([]string{long, long})), 1000)
 }
 
 func TestIsNullable(t *testing.T) {

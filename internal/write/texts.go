@@ -97,12 +97,16 @@ func (p *plan) lockExpected() (hand []*rows.Row, states []rows.State, err error)
 
 // stale returns the refusals of the rows that are not at one of the texts.
 func (c choice) stale(hand []*rows.Row, states []rows.State) (stale []conflict.Row) {
+	var expected any // one list for all rows: a client sends as many texts as it likes
 	for i, r := range hand {
 		if c.fits(states[i]) {
 			continue
 		}
+		if expected == nil {
+			expected = c.texts.Expected(c.Model.Version)
+		}
 		stale = append(stale, conflict.Row{
-			Index: r.Index, PrimaryKey: c.namedKey(r), Expected: c.texts.Expected(c.Model.Version),
+			Index: r.Index, PrimaryKey: c.namedKey(r), Expected: expected,
 			Actual: states[i].Version, Reason: c.reason(states[i]), Blame: states[i].Blame,
 		})
 	}
