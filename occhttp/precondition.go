@@ -46,9 +46,9 @@ func RefuseAny() Option { return func(o *options) { o.refusesAny = true } }
 //	db.Clauses(occhttp.IfMatch(r)).Select("Place", "Time").Updates(&meeting)
 //
 // Nothing has to be loaded before. It is [occ.ExpectText] of the field's tags, and works wherever that does: in Updates,
-// Save, Delete, reads into one model and, given to it as an option, gorm.G. Its cost is that of ExpectText, so one tag is one statement; several, and *,
-// may read the row first, under a lock. Variants are ignored, see [Tag.Variant]. The version in the model or in the payload
-// is not compared and never stored.
+// Save, Delete, reads into one model and, given to it as an option, gorm.G. Its cost is that of ExpectText, so one tag is
+// one statement; several, and *, may read the row first, under a lock. Variants are ignored, see [Tag.Variant]. The version in
+// the model or in the payload is not compared and never stored.
 //
 // The row has to be at one of the strong tags, else the statement's error is [*occ.StaleDataError], as for any stale write.
 // Where the field is missing or empty the error is [ErrPreconditionRequired], where it is no list of tags
