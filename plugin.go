@@ -76,7 +76,9 @@ type Option func(*Plugin)
 func New(opts ...Option) *Plugin {
 	p := &Plugin{generators: map[string]Generator{}}
 	for _, opt := range opts {
-		opt(p)
+		if opt != nil {
+			opt(p)
+		}
 	}
 	return p
 }
@@ -116,6 +118,9 @@ func (*Plugin) Name() string { return "occ" }
 // is a member of a MySQL group with several primaries (group_replication_single_primary_mode=OFF): it answers OK to some
 // statements of a transaction that it has rolled back, and to its COMMIT.
 func (p *Plugin) Initialize(db *gorm.DB) error {
+	if err := registration.NeedDatabase(db); err != nil {
+		return err
+	}
 	d, err := dialect.Of(db, p.dialect)
 	if err != nil {
 		return fmt.Errorf("occ: %w; occ.WithDialect names the one that the database behaves like", err)
@@ -137,6 +142,9 @@ var errSeveralPrimaries = errors.New("occ: the server is set up for a MySQL grou
 
 // pluginOf finds the plugin that db was given.
 func pluginOf(db *gorm.DB) (*Plugin, error) {
+	if err := registration.NeedDatabase(db); err != nil {
+		return nil, err
+	}
 	p, ok := db.Plugins[(*Plugin)(nil).Name()].(*Plugin)
 	if !ok {
 		return nil, registration.ErrNotRegistered

@@ -43,12 +43,17 @@ func Retry(ctx context.Context, db *gorm.DB, fc func(tx *gorm.DB) error, opts ..
 	if err != nil {
 		return err
 	}
+	if ctx == nil {
+		return errNoContext
+	}
 	r := &retry{plugin: p.engine.Load(), reports: p.retryReports, maxAttempts: 10, newBackOff: fullJitter, reconnect: reconnecting()}
 	err = errNoReturn // a panic or runtime.Goexit in fc
 	defer func() { r.end(ctx, err) }()
 	err = r.start(ctx, db, fc, opts)
 	return err
 }
+
+var errNoContext = errors.New("occ: Retry was given no context: it is nil")
 
 var errNoReturn = errors.New("occ: the function of Retry did not return: it panicked, or ended its goroutine")
 
@@ -175,7 +180,9 @@ type retry struct {
 
 func (r *retry) configure(opts []RetryOption) error {
 	for _, opt := range opts {
-		opt(r)
+		if opt != nil {
+			opt(r)
+		}
 	}
 	switch {
 	case r.maxAttempts < 1:

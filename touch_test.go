@@ -102,12 +102,70 @@ func TestTouchTag(t *testing.T) {
 			require.NoError(t, db.Delete(&Remark{ID: remark.ID}).Error)
 			require.Equal(t, 3, CartVersion(t, db, other.ID))
 		}},
+		{"a part without a version that is written through its table bumps its root", func(t *testing.T, db *gorm.DB) {
+			type remarkText struct {
+				ID     uint
+				CartID uint
+				Text   string
+			}
+			cart, other := CreateCart(t, db), CreateCart(t, db)
+			table := func() *gorm.DB { return db.Table("remarks") }
+			first := Remark{CartID: cart.ID, Text: "a"}
+			require.NoError(t, db.Omit("Cart").Create(&first).Error)
+			require.Equal(t, 2, CartVersion(t, db, cart.ID))
+
+			require.NoError(t, table().Where("id = ?", first.ID).Updates(map[string]any{"text": "b"}).Error)
+			require.Equal(t, 3, CartVersion(t, db, cart.ID))
+			require.NoError(t, table().Where("id = ?", first.ID).UpdateColumn("text", "c").Error)
+			require.Equal(t, 4, CartVersion(t, db, cart.ID))
+			require.NoError(t, table().Updates(&remarkText{ID: first.ID, Text: "d"}).Error)
+			require.Equal(t, 5, CartVersion(t, db, cart.ID))
+			require.NoError(t, table().Create(map[string]any{"text": "e", "cart_id": cart.ID}).Error)
+			require.Equal(t, 6, CartVersion(t, db, cart.ID))
+			require.NoError(t, table().Create(&remarkText{CartID: cart.ID, Text: "e"}).Error)
+			require.Equal(t, 7, CartVersion(t, db, cart.ID))
+			require.NoError(t, table().Create([]map[string]any{{"text": "e", "cart_id": cart.ID}, {"text": "e", "cart_id": other.ID}}).Error)
+			require.Equal(t, 8, CartVersion(t, db, cart.ID))
+			require.Equal(t, 2, CartVersion(t, db, other.ID))
+			require.NoError(t, table().Save(&remarkText{ID: first.ID, CartID: other.ID, Text: "f"}).Error)
+			require.Equal(t, 9, CartVersion(t, db, cart.ID))
+			require.Equal(t, 3, CartVersion(t, db, other.ID))
+			require.NoError(t, table().Where("text = ?", "e").Delete(&remarkText{}).Error)
+			require.Equal(t, 10, CartVersion(t, db, cart.ID))
+			require.Equal(t, 4, CartVersion(t, db, other.ID))
+			require.NoError(t, table().Where("text = ?", "f").Delete(nil).Error)
+			require.Equal(t, 10, CartVersion(t, db, cart.ID))
+			require.Equal(t, 5, CartVersion(t, db, other.ID))
+		}},
 		{"deleting the root with its parts does not touch it", func(t *testing.T, db *gorm.DB) {
 			cart := CreateCart(t, db, Line{Pieces: 1})
 			require.NoError(t, db.Select("Lines").Delete(&cart).Error)
 			require.ErrorIs(t, db.First(&Cart{}, cart.ID).Error, gorm.ErrRecordNotFound)
 		}},
 	}, &Cart{}, &Line{}, &Remark{})
+}
+
+// NumberedRemark is another model of the table of Remark.
+type NumberedRemark struct {
+	ID     uint
+	CartID uint
+	Text   string
+	occ.Version
+}
+
+func (NumberedRemark) TableName() string { return "remarks" }
+
+func TestATableOfTwoModelsIsThatOfTheVersionedOne(t *testing.T) {
+	Run(t, testdb.All(), []Behaviour{{"whichever was written first", func(t *testing.T, db *gorm.DB) {
+		remark := Remark{CartID: CreateCart(t, db).ID}
+		require.NoError(t, db.Omit("Cart").Create(&remark).Error)
+		numbered := NumberedRemark{CartID: remark.CartID}
+		require.NoError(t, db.Create(&numbered).Error)
+
+		require.NoError(t, db.Table("remarks").Where("id = ?", numbered.ID).Updates(map[string]any{"text": "b"}).Error)
+
+		require.EqualValues(t, 2, Reload[NumberedRemark](t, db, numbered.ID).Version)
+	}}}, &Cart{}, &Remark{}, &NumberedRemark{})
 }
 
 func TestTouchTagWhereSavesMoveParts(t *testing.T) {

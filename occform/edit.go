@@ -119,6 +119,9 @@ func Parse[T any](db *gorm.DB, r *http.Request, fields ...string) (*Edit[T], err
 }
 
 func parseBody(r *http.Request) error {
+	if r == nil {
+		return errors.New("the request is nil")
+	}
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "multipart/form-data" {
 		return r.ParseMultipartForm(maxMemory)
 	}

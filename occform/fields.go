@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/gorm-occ/occ"
+	"github.com/gorm-occ/occ/internal/registration"
 )
 
 // input is a field that the program named, under the name of its input.
@@ -30,6 +31,9 @@ type form struct {
 
 // formOf looks the names up in the schema of a model.
 func formOf(db *gorm.DB, model any, names []string) (*form, error) {
+	if err := registration.NeedDatabase(db); err != nil {
+		return nil, err
+	}
 	stmt := &gorm.Statement{DB: db}
 	if err := stmt.Parse(model); err != nil {
 		return nil, fmt.Errorf("occform: %T is no model: pass a pointer to a struct: %w", model, err)

@@ -334,6 +334,20 @@ func TestAMadeUpBaseOverwritesNothingElse(t *testing.T) {
 	})
 }
 
+func TestWithoutADatabaseOrARequest(t *testing.T) {
+	var none *gorm.DB
+	_, err := occform.Hidden(none, &Article{}, "Title")
+	require.ErrorIs(t, err, gorm.ErrInvalidDB)
+	_, err = occform.Parse[Article](none, post("", nil), "Title")
+	require.ErrorIs(t, err, gorm.ErrInvalidDB)
+	_, err = (&occform.Edit[Article]{Base: &Article{}, Mine: &Article{}}).Save(none, &Article{})
+	require.ErrorIs(t, err, gorm.ErrInvalidDB)
+	each(t, func(t *testing.T, db *gorm.DB) {
+		_, err := occform.Parse[Article](db, nil, "Title")
+		require.ErrorContains(t, err, "occform: the form of model Article: the request is nil")
+	})
+}
+
 func TestMistakesAreClearErrors(t *testing.T) {
 	each(t, func(t *testing.T, db *gorm.DB) {
 		shown := create(t, db)

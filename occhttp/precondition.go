@@ -118,12 +118,17 @@ type precondition struct {
 	versions []Tag // without variants
 }
 
+var errNoRequest = errors.New("occhttp: there is no request to compare with: it is nil")
+
 func ifMatch(r *http.Request, opts []Option) (wanted precondition, err error) {
 	var o options
 	for _, opt := range opts {
 		if opt != nil {
 			opt(&o)
 		}
+	}
+	if r == nil {
+		return wanted, errNoRequest
 	}
 	list, ok := parseTags(r.Header.Values("If-Match"))
 	switch {
@@ -196,6 +201,9 @@ func NotModified(w http.ResponseWriter, r *http.Request, t Tag) bool {
 	if t != "" {
 		w.Header().Set("ETag", t.String())
 	}
+	if r == nil {
+		return false
+	}
 	if lines := r.Header.Values("If-Match"); len(lines) > 0 {
 		list, ok := parseTags(lines)
 		switch {
@@ -259,6 +267,9 @@ func require(r *http.Request) error {
 
 // createsOnly reports whether the request is to create what is not there yet.
 func createsOnly(r *http.Request) bool {
+	if r == nil {
+		return false
+	}
 	list, ok := parseTags(r.Header.Values("If-None-Match"))
 	return ok && list.any
 }

@@ -85,7 +85,7 @@ func isRetryError(err error) bool {
 
 // isConditional reports whether the request has a header that says which version it is about.
 func isConditional(r *http.Request) bool {
-	return len(r.Header.Values("If-Match"))+len(r.Header.Values("If-None-Match")) > 0
+	return r != nil && len(r.Header.Values("If-Match"))+len(r.Header.Values("If-None-Match")) > 0
 }
 
 // refusal is the problem of an error that matches occ.ErrStaleData.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/registration"
 )
 
 // users are the tests that have callbacks registered, by the callbacks of a gorm.DB.
@@ -17,6 +19,10 @@ var users = struct {
 // claim reports whether t may register callbacks with db: no other test uses them, but one that t is a subtest of.
 func claim(t testing.TB, db *gorm.DB) bool {
 	t.Helper()
+	if err := registration.NeedDatabase(db); err != nil {
+		t.Errorf("occtest: %v", err)
+		return false
+	}
 	key, name := any(db.Callback()), t.Name()
 	users.Lock()
 	defer users.Unlock()

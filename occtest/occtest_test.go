@@ -341,6 +341,23 @@ func TestVersionedTakesModelsInAnyForm(t *testing.T) {
 	})
 }
 
+func TestADatabaseThatIsNilIsSaid(t *testing.T) {
+	t.Parallel()
+	edit := func(context.Context) error { panic("not to be run") }
+	for name, call := range map[string]func(t testing.TB, db *gorm.DB){
+		"Handler":       func(t testing.TB, db *gorm.DB) { occtest.Handler[Product](t, db, nil, occtest.HandlerCase{}) },
+		"NoRawWrites":   func(t testing.TB, db *gorm.DB) { occtest.NoRawWrites(t, db, &Product{}) },
+		"RefusesStale":  func(t testing.TB, db *gorm.DB) { occtest.RefusesStale[Product](t, db, 1, edit) },
+		"SurvivesStale": func(t testing.TB, db *gorm.DB) { occtest.SurvivesStale[Product](t, db, 1, edit, nil) },
+		"Versioned":     func(t testing.TB, db *gorm.DB) { occtest.Versioned(t, db, []any{&Product{}}) },
+		"Overtake":      func(t testing.TB, db *gorm.DB) { occtest.Overtake[Product](t, db, nil) },
+	} {
+		r := &recorder{TB: t}
+		call(r, nil)
+		requireSaid(t, r, name, "db is no database")
+	}
+}
+
 func TestVersionedFailsWithoutThePlugin(t *testing.T) {
 	t.Parallel()
 	testdb.Each(t, func(t *testing.T, db *gorm.DB) {

@@ -10,6 +10,8 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/registration"
 )
 
 // Overtaking is a write of somebody else's that [Overtake] has prepared. It is safe for concurrent use.
@@ -172,6 +174,9 @@ func modelsIn(v reflect.Value) (models []reflect.Value) {
 
 // schemaOf parses T, which has to have a primary key.
 func schemaOf[T any](db *gorm.DB) (*schema.Schema, error) {
+	if err := registration.NeedDatabase(db); err != nil {
+		return nil, err
+	}
 	stmt := &gorm.Statement{DB: db}
 	if err := stmt.Parse(new(T)); err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"gorm.io/gorm"
+
+	"github.com/gorm-occ/occ/internal/registration"
 )
 
 // NoRawWrites fails the test for every statement of Exec or Raw through db, until t ends, that writes the table of one of the
@@ -17,6 +19,10 @@ import (
 // tables of MySQL's UPDATE and DELETE of several tables, and statements through another gorm.DB. The statement is not stopped.
 func NoRawWrites(t testing.TB, db *gorm.DB, models ...any) {
 	t.Helper()
+	if err := registration.NeedDatabase(db); err != nil {
+		t.Errorf("occtest: %v", err)
+		return
+	}
 	tables := map[string]string{}
 	for _, model := range models {
 		stmt := &gorm.Statement{DB: db}

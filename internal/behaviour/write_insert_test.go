@@ -56,6 +56,96 @@ func TestInsertsThatSkipOrReplace(t *testing.T) {
 	}, &Stock{})
 }
 
+func TestUpdatesThatSkipOrReplace(t *testing.T) {
+	t.Parallel()
+	writes := map[string]func(db *gorm.DB, stock *Stock) error{
+		"Update": func(db *gorm.DB, stock *Stock) error { return db.Model(stock).Update("sku", "a").Error },
+		"Update that is unchecked": func(db *gorm.DB, stock *Stock) error {
+			return db.Clauses(occ.Unchecked()).Model(stock).Update("sku", "a").Error
+		},
+		"Update of a slice": func(db *gorm.DB, stock *Stock) error { return db.Model(&[]*Stock{stock}).Update("sku", "a").Error },
+		"Save":              func(db *gorm.DB, stock *Stock) error { return db.Save(stock).Error },
+		"Save of a slice":   func(db *gorm.DB, stock *Stock) error { return db.Save([]*Stock{stock, {SKU: "c"}}).Error },
+		"an upsert of a loaded one": func(db *gorm.DB, stock *Stock) error {
+			return db.Clauses(clause.OnConflict{UpdateAll: true}).Create(stock).Error
+		},
+		"Expect and a condition": func(db *gorm.DB, stock *Stock) error {
+			return db.Model(&Stock{}).Clauses(occ.Expect(1)).Where("id = ?", stock.ID).Update("sku", "a").Error
+		},
+	}
+	refused := map[string][]string{"sqlite": {"OR REPLACE", "or ignore"}, "mysql": {"IGNORE", "LOW_PRIORITY IGNORE"}}
+	var behaviours []Behaviour
+	for name, write := range writes {
+		behaviours = append(behaviours, Behaviour{name + ": an error that names the model", func(t *testing.T, db *gorm.DB) {
+			a, b := createStock(t, db, "a"), createStock(t, db, "b")
+
+			for _, modifier := range refused[db.Name()] {
+				moved := b
+				moved.SKU = "a"
+				err := write(db.Clauses(clause.Update{Modifier: modifier}).Session(&gorm.Session{}), &moved)
+
+				require.Error(t, err)
+				require.NotErrorIs(t, err, occ.ErrStaleData)
+				if !strings.HasPrefix(name, "an upsert") && name != "Save of a slice" { // whose statements have no words of the caller's
+					require.ErrorContains(t, err, "model Stock")
+					require.ErrorContains(t, err, modifier)
+				}
+				require.Equal(t, b.Version, moved.Version)
+			}
+
+			require.Equal(t, []Stock{a, b}, []Stock{Reload[Stock](t, db, a.ID), Reload[Stock](t, db, b.ID)})
+		}})
+	}
+	Run(t, Except("postgres", Everywhere()), append(behaviours,
+		Behaviour{"by condition, rows that are skipped keep their version", func(t *testing.T, db *gorm.DB) {
+			a, b := createStock(t, db, "a"), createStock(t, db, "b")
+			ignore := clause.Update{Modifier: refused[db.Name()][1]}
+
+			res := db.Clauses(ignore).Model(&Stock{}).Where("id = ?", b.ID).Update("sku", "a")
+
+			require.NoError(t, res.Error)
+			require.Equal(t, []Stock{a, b}, []Stock{Reload[Stock](t, db, a.ID), Reload[Stock](t, db, b.ID)})
+		}},
+		Behaviour{"other words are sent as they are", func(t *testing.T, db *gorm.DB) {
+			b := createStock(t, db, "b")
+			words := map[string]string{"sqlite": "OR FAIL", "mysql": "LOW_PRIORITY"}[db.Name()]
+
+			require.NoError(t, db.Clauses(clause.Update{Modifier: words}).Model(&b).Update("sku", "a").Error)
+
+			require.Equal(t, b, Reload[Stock](t, db, b.ID))
+		}},
+	), &Stock{})
+	Run(t, Except("postgres", Except("mariadb", Everywhere())), []Behaviour{
+		{"UPDATE OR REPLACE by condition is an error", func(t *testing.T, db *gorm.DB) {
+			a, b := createStock(t, db, "a"), createStock(t, db, "b")
+			replace := clause.Update{Modifier: "OR REPLACE"}
+
+			err := db.Clauses(replace).Model(&Stock{}).Where("id = ?", b.ID).Update("sku", "a").Error
+
+			require.ErrorContains(t, err, "model Stock")
+			require.Equal(t, []Stock{a, b}, []Stock{Reload[Stock](t, db, a.ID), Reload[Stock](t, db, b.ID)})
+		}},
+	}, &Stock{})
+}
+
+func TestDeletesThatSkip(t *testing.T) {
+	t.Parallel()
+	Run(t, Products(Everywhere(), "mariadb", "mysql"), []Behaviour{
+		{"DELETE IGNORE of models is an error", func(t *testing.T, db *gorm.DB) {
+			cart := CreateCart(t, db, Line{Pieces: 1})
+			ignore := db.Clauses(clause.Delete{Modifier: "IGNORE"}).Session(&gorm.Session{})
+
+			for _, err := range []error{ignore.Delete(&cart).Error, ignore.Delete(&[]Cart{cart}).Error} {
+				require.ErrorContains(t, err, "model Cart")
+				require.NotErrorIs(t, err, occ.ErrStaleData)
+			}
+			require.NoError(t, ignore.Where("id = ?", cart.ID).Delete(&Cart{}).Error)
+
+			require.Equal(t, 1, CartVersion(t, db, cart.ID))
+		}},
+	}, &Cart{}, &Line{})
+}
+
 func TestExpectOnACreate(t *testing.T) {
 	t.Parallel()
 	Run(t, testdb.All(), []Behaviour{{"without an update ON CONFLICT it is an error", func(t *testing.T, db *gorm.DB) {

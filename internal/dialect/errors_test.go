@@ -174,27 +174,3 @@ func TestWhatAnErrorLeavesOfItsTransaction(t *testing.T) {
 		require.Equal(t, tt.want, of(tt.dialect).StateAfter(t.Context(), nil, wrap(tt.err)), "%s %#v", tt.dialect, tt.err)
 	}
 }
-
-func TestSavepointsInSQL(t *testing.T) {
-	for _, tt := range []struct {
-		query      string
-		name       string
-		isRollback bool
-	}{
-		{"SAVEPOINT sp1", "sp1", false},
-		{"savepoint  A ;", "a", false},
-		{"ROLLBACK TO SAVEPOINT sp1", "sp1", true},
-		{`ROLLBACK TO SAVEPOINT "sp1"`, "sp1", true},
-		{"ROLLBACK TO `sp1`;", "sp1", true},
-		{"rollback to sp1", "sp1", true},
-		{"SAVE TRANSACTION sp1", "sp1", false},
-		{"ROLLBACK TRANSACTION sp1", "sp1", true},
-		{"ROLLBACK", "", false},
-		{"RELEASE SAVEPOINT sp1", "", false},
-		{"UPDATE savepoint SET a", "", false},
-		{"", "", false},
-	} {
-		name, isRollback, ok := Dialect{}.SavepointIn(tt.query)
-		require.Equal(t, []any{tt.name, tt.isRollback, tt.name != ""}, []any{name, isRollback, ok}, tt.query)
-	}
-}

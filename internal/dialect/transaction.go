@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"strings"
 )
 
 // State is what a failed statement has left of its transaction.
@@ -93,27 +92,6 @@ func (d Dialect) Release(name string) string {
 		return ""
 	}
 	return "RELEASE SAVEPOINT " + name
-}
-
-// SavepointIn recognises the statements with which GORM, and its users, set a savepoint and go back to one.
-func (d Dialect) SavepointIn(query string) (name string, isRollback, ok bool) {
-	const longest = 200 // a statement that is longer is not looked at
-	if len(query) > longest {
-		return "", false, false
-	}
-	words := strings.Fields(strings.TrimRight(query, "; \t\n"))
-	if len(words) < 2 {
-		return "", false, false
-	}
-	name = strings.ToLower(strings.Trim(words[len(words)-1], "\"`[]")) // in quotes it may differ in case alone, and nobody does that
-	switch strings.ToUpper(strings.Join(words[:len(words)-1], " ")) {
-	case "SAVEPOINT", "SAVE TRANSACTION", "SAVE TRAN":
-		return name, false, true
-	case "ROLLBACK TO SAVEPOINT", "ROLLBACK TO", "ROLLBACK WORK TO SAVEPOINT", "ROLLBACK WORK TO",
-		"ROLLBACK TRANSACTION TO SAVEPOINT", "ROLLBACK TRANSACTION TO", "ROLLBACK TRANSACTION", "ROLLBACK TRAN":
-		return name, true, true
-	}
-	return "", false, false
 }
 
 // CommitsByItself reports whether a statement outside a transaction is committed on its own. MySQL's sessions can be told

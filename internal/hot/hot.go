@@ -1,6 +1,7 @@
 package hot
 
 import (
+	"container/list"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -16,7 +17,13 @@ const (
 type HotRows struct {
 	N     atomic.Int64
 	mu    sync.Mutex
-	until map[uint64]time.Time
+	rows  map[uint64]*list.Element // of order
+	order list.List                // of hotRow: the row that is forgotten next comes first
+}
+
+type hotRow struct {
+	hash  uint64
+	until time.Time
 }
 
 var hotSeed = maphash.MakeSeed()
@@ -25,34 +32,39 @@ func HotHash(table, key string) uint64 {
 	return maphash.Comparable(hotSeed, [2]string{table, key})
 }
 
+// Add remembers a row, or remembers it for longer. It leaves the row out where as many as can be are remembered already.
 func (h *HotRows) Add(hash uint64, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.until == nil {
-		h.until = map[uint64]time.Time{}
+	h.forget(now)
+	row := hotRow{hash, now.Add(hotFor)}
+	if known, ok := h.rows[hash]; ok {
+		known.Value = row
+		h.order.MoveToBack(known)
+	} else if len(h.rows) < maxHotRows {
+		if h.rows == nil {
+			h.rows = map[uint64]*list.Element{}
+		}
+		h.rows[hash] = h.order.PushBack(row)
 	}
-	if len(h.until) >= maxHotRows {
-		h.forget(now)
-	}
-	if len(h.until) < maxHotRows {
-		h.until[hash] = now.Add(hotFor)
-	}
-	h.N.Store(int64(len(h.until)))
+	h.N.Store(int64(len(h.rows)))
 }
 
+// forget looks at the rows whose time is over, and at one more: each stays for as long as every other.
 func (h *HotRows) forget(now time.Time) {
-	for hash, until := range h.until {
-		if until.Before(now) {
-			delete(h.until, hash)
-		}
+	for first := h.order.Front(); first != nil && first.Value.(hotRow).isOver(now); first = h.order.Front() {
+		delete(h.rows, first.Value.(hotRow).hash)
+		h.order.Remove(first)
 	}
 }
+
+func (r hotRow) isOver(now time.Time) bool { return !now.Before(r.until) }
 
 func (h *HotRows) Has(hash uint64, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	until, ok := h.until[hash]
-	return ok && now.Before(until)
+	row, ok := h.rows[hash]
+	return ok && !row.Value.(hotRow).isOver(now)
 }
 
 // Any reports whether there is a row at all.
@@ -63,6 +75,6 @@ func (h *HotRows) Any(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.forget(now)
-	h.N.Store(int64(len(h.until)))
-	return len(h.until) > 0
+	h.N.Store(int64(len(h.rows)))
+	return len(h.rows) > 0
 }

@@ -2,12 +2,13 @@ package merge
 
 import (
 	"bytes"
-	"database/sql"
 	"fmt"
 	"reflect"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
+
+	"github.com/gorm-occ/occ/internal/snapshot"
 )
 
 // BaseOf is the base of a merge: what the caller gave or, where that is nil, the model as mine was loaded, out of its
@@ -32,31 +33,39 @@ func (s *Subject) restore(caller string, mine, base reflect.Value) error {
 			return err
 		}
 	}
-	for i, field := range plan.Fields {
-		if !image.Has(i) {
-			continue
-		}
-		if err := s.set(field, base, image.Values[i]); err != nil {
-			return fmt.Errorf("occ: %s of model %s, field %s: %w", caller, s.model.Name, field.Name, err)
-		}
+	if err := s.load(base, image); err != nil {
+		return fmt.Errorf("occ: %s of model %s: %w", caller, s.model.Name, err)
 	}
 	return nil
 }
 
-// set gives a field a value as the driver gave it, in the way of a query.
-func (s *Subject) set(field *schema.Field, model reflect.Value, value any) error {
-	if raw, ok := value.([]byte); ok {
-		value = bytes.Clone(raw) // a snapshot's own stay as they are
-	}
-	if field.Serializer == nil {
-		return field.Set(s.ctx, model, value)
-	}
-	target := field.NewValuePool.Get()
-	defer field.NewValuePool.Put(target)
-	if scanner, ok := target.(sql.Scanner); ok {
-		if err := scanner.Scan(value); err != nil {
-			return err
+// load gives a model the columns of an image, in the way of a query.
+func (s *Subject) load(model reflect.Value, image *snapshot.Image) error {
+	var row storedRow
+	var fields []*schema.Field
+	var targets []any
+	for i, field := range s.model.Snapshot.Fields {
+		if image.Has(i) {
+			fields, targets = append(fields, field), append(targets, field.NewValuePool.Get())
+			row.columns, row.values = append(row.columns, field.DBName), append(row.values, ownValue(image.Values[i]))
 		}
 	}
-	return field.Set(s.ctx, model, target)
+	if err := row.scan(s.ctx, targets); err != nil {
+		return err
+	}
+	for i, field := range fields {
+		if err := field.Set(s.ctx, model, targets[i]); err != nil {
+			return fmt.Errorf("field %s: %w", field.Name, err)
+		}
+		field.NewValuePool.Put(targets[i])
+	}
+	return nil
+}
+
+// ownValue returns a value that shares nothing with the one of a snapshot, which stays as it is.
+func ownValue(value any) any {
+	if raw, ok := value.([]byte); ok {
+		return bytes.Clone(raw)
+	}
+	return value
 }

@@ -86,8 +86,8 @@ type Models struct {
 	Snapshots snapshot.Holder
 	Parse     func(model any) error              // has GORM parse a model, or wait for whoever is doing so
 	bySchema  sync.Map                           // *schema.Schema to *model
-	byTable   sync.Map                           // table name to *model, the versioned ones
-	byName    sync.Map                           // table name without its schema to *model, the versioned ones
+	byTable   sync.Map                           // table name to *model, of those that are involved
+	byName    sync.Map                           // table name without its schema to *model, of those that are involved
 	adding    sync.Mutex                         // some kinds change the field that GORM reads: once, and before anybody uses it
 	versions  map[*schema.Schema]declaredVersion // found out while adding
 }
@@ -142,10 +142,18 @@ func (ms *Models) tableKey(name string) string {
 
 func lastPart(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
-// remember has a versioned model found by its table.
+// remember has a model found by its table.
 func (ms *Models) remember(m *Model) {
-	ms.byTable.LoadOrStore(ms.tableKey(m.Table), m)
-	ms.byName.LoadOrStore(ms.tableKey(lastPart(m.Table)), m)
+	rememberAs(&ms.byTable, ms.tableKey(m.Table), m)
+	rememberAs(&ms.byName, ms.tableKey(lastPart(m.Table)), m)
+}
+
+// rememberAs keeps the first model of a name, unless it has no version and m has one. Its caller holds ms.adding.
+func rememberAs(models *sync.Map, name string, m *Model) {
+	first, isTaken := models.LoadOrStore(name, m)
+	if isTaken && first.(*Model).Version == nil && m.Version != nil {
+		models.Store(name, m)
+	}
 }
 
 // tableIn is the table of an expression that GORM takes for one, without its quotes and its alias; empty where it is none.
@@ -219,7 +227,7 @@ func (ms *Models) ModelOfSchema(s *schema.Schema) *Model {
 		m.Touches, m.Err = ms.findTouches(s)
 	}
 	m.addLean()
-	if m.Version != nil {
+	if m.IsInvolved() {
 		ms.remember(m)
 	}
 	ms.bySchema.Store(s, m)

@@ -65,6 +65,16 @@ const pluginName = "occ"
 
 var ErrNotRegistered = errors.New("occ: the plugin is not registered: call db.Use(occ.New())")
 
+var errNoDatabase = fmt.Errorf("occ: db is no database: it is nil, or not from gorm.Open: %w", gorm.ErrInvalidDB)
+
+// NeedDatabase returns the error of a function whose gorm.DB is nil, or was not made by gorm.Open.
+func NeedDatabase(db *gorm.DB) error {
+	if db == nil || db.Config == nil || db.Statement == nil {
+		return errNoDatabase
+	}
+	return nil
+}
+
 // registration reports as an error that db was not given the plugin.
 func registration(db *gorm.DB) error {
 	if _, ok := db.Plugins[pluginName]; !ok {

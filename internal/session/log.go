@@ -35,8 +35,11 @@ func (l *Log) Keep(config *gorm.Config) {
 	config.Logger = l
 }
 
-// KeepOf returns the caller's [Own] db with a Log in the place of its logger.
+// KeepOf returns the caller's [Own] db with a Log in the place of its logger; what is no database, as it is.
 func (l *Log) KeepOf(db *gorm.DB) *gorm.DB {
+	if db == nil || db.Config == nil {
+		return db
+	}
 	logged, config := *Own(db), *db.Config
 	l.Keep(&config)
 	logged.Config = &config

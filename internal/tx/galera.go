@@ -52,6 +52,9 @@ func (js *Journals) EnterWrite(db *gorm.DB) {
 func (js *Journals) LeaveRead(db *gorm.DB) {
 	js.noticeRollback(db)
 	js.Leave(db)
+	if j := js.Of(db.Statement.ConnPool); j != nil {
+		js.follow(db, j)
+	}
 }
 
 // Commit commits a transaction that the plugin has begun. An error of a Galera node leaves nothing of it open.

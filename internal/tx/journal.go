@@ -49,16 +49,17 @@ func (m Memory) putKeyBack(ctx context.Context) {
 // Journal collects the memories of one transaction, from every call in it, until it is known how the transaction ends.
 // A transaction is used by one goroutine at a time, and so is its journal.
 type Journal struct {
-	Memories []Memory
-	marks    map[string]int // savepoints that the caller has set, and how many memories there were
-	Locks    bool           // reads lock what they read
-	Adapts   bool           // reads lock contended rows
-	Locked   bool           // a read has locked something, or the whole database is
+	Memories   []Memory
+	savepoints []savepoint // the last one set comes last
+	Locks      bool        // reads lock what they read
+	Adapts     bool        // reads lock contended rows
+	Locked     bool        // a read has locked something, or the whole database is
 
-	IsWatched bool // somebody is going to ask whether the transaction can still be committed
-	state     dialect.State
-	failure   error       // the statement's error that brought the transaction into its state
-	unread    []*sql.Rows // rows that the caller reads by itself: an error among them is seen later
+	IsWatched  bool // somebody is going to ask whether the transaction can still be committed
+	state      dialect.State
+	failure    error       // the statement's error that brought the transaction into its state
+	endedBySQL error       // why nothing can follow, where a statement was meant to end the transaction
+	unread     []*sql.Rows // rows that the caller reads by itself: an error among them is seen later
 
 	Refusal error                // the last one in the transaction
 	Refused *stats.TableCounters // of its table

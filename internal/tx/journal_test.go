@@ -139,11 +139,12 @@ func TestSavepointsOfTheCaller(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			js := Journals{Dialect: &dialect.Dialect{}}
 			j := Journal{state: dialect.Aborted, failure: errors.New("a statement failed")}
 			a := &account{1, 1}
 			for _, names := range [][]string{{"a", "c"}, {"b"}, {"c"}} {
 				for _, name := range names {
-					j.mark(name)
+					js.mark(&j, name)
 				}
 				j.advance(field, a)
 			}

@@ -73,6 +73,9 @@ func (js *Journals) OpenUnit(db *gorm.DB, undoneByOthers bool) (*Unit, error) {
 	}
 	u.Journal, u.OwnsJournal = js.Begin(u.pool)
 	u.Mark = len(u.Journal.Memories)
+	if u.Savepoint != "" {
+		js.mark(u.Journal, u.Savepoint)
+	}
 	if undoneByOthers || u.outside != nil {
 		u.Hold()
 	}
@@ -119,6 +122,9 @@ func (u *Unit) Close(db *gorm.DB, failed bool) error {
 	if (failed || err != nil) && u.Savepoint != "" {
 		u.journals.lookAtUnread(db, u.Journal) // a deadlock among them is why there is no savepoint any more
 		u.Journal.wentBack(err)
+	}
+	if u.Savepoint != "" {
+		u.Journal.release(u.Savepoint) // and what the caller has set since, which is gone with it
 	}
 	if u.OwnsJournal {
 		u.journals.End(u.pool)

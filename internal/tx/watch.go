@@ -53,8 +53,11 @@ func (js *Journals) note(db *gorm.DB, j *Journal, err error) {
 
 // ended is nil while the transaction can be committed.
 func (j *Journal) ended() error {
-	if j.state == dialect.Open {
+	switch {
+	case j.state == dialect.Open:
 		return nil
+	case j.endedBySQL != nil:
+		return j.endedBySQL
 	}
 	return fmt.Errorf("occ: the transaction cannot go on, an earlier statement in it failed: %w", j.failure)
 }
@@ -97,6 +100,7 @@ func (js *Journals) LeaveRow(db *gorm.DB) {
 		return
 	}
 	js.note(db, j, db.Error)
+	js.follow(db, j)
 	switch dest := db.Statement.Dest.(type) {
 	case *sql.Rows:
 		if dest != nil {
@@ -123,30 +127,9 @@ func (js *Journals) lookAtUnread(db *gorm.DB, j *Journal) {
 // LeaveRaw keeps track of the savepoints that GORM's nested transactions, SavePoint and RollbackTo, or raw SQL set.
 func (js *Journals) LeaveRaw(db *gorm.DB) {
 	j := js.Of(db.Statement.ConnPool)
-	if j == nil || db.DryRun {
+	if j == nil {
 		return
 	}
 	js.note(db, j, db.Error)
-	name, isRollback, ok := js.Dialect.SavepointIn(db.Statement.SQL.String())
-	switch {
-	case !ok || db.Error != nil:
-	case isRollback:
-		j.wentBackTo(db.Statement.Context, name)
-	default:
-		j.mark(name)
-	}
-}
-
-func (j *Journal) mark(name string) {
-	if j.marks == nil {
-		j.marks = map[string]int{}
-	}
-	j.marks[name] = len(j.Memories)
-}
-
-func (j *Journal) wentBackTo(ctx context.Context, name string) {
-	if mark, ok := j.marks[name]; ok {
-		j.RollBackTo(ctx, mark)
-	}
-	j.wentBack(nil)
+	js.follow(db, j)
 }

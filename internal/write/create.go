@@ -47,7 +47,7 @@ type creation struct {
 
 // run chooses what the INSERT is for.
 func (c creation) run() (int64, error) {
-	skips, replaces := c.Dialect.InsertMode(insertModifier(c.Stmt))
+	skips, replaces := c.Dialect.ModeOf(insertModifier(c.Stmt))
 	switch {
 	case c.Model.Version == nil:
 		return c.execute(c.DB, c.Plugin.Gorm.create)
@@ -72,12 +72,6 @@ func (c creation) run() (int64, error) {
 		return c.saveZeroPart()
 	}
 	return c.insert()
-}
-
-// insertModifier returns what the caller put behind INSERT.
-func insertModifier(stmt *gorm.Statement) string {
-	insert, _ := stmt.Clauses["INSERT"].Expression.(clause.Insert)
-	return insert.Modifier
 }
 
 // insertIgnoring inserts models one by one where the database may leave some alone without saying which. Those keep the

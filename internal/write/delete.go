@@ -24,6 +24,9 @@ func (e *Engine) guardDelete(db *gorm.DB) {
 
 func (c *Call) delete() (int64, error) {
 	p, err := c.planFor(deleted(&c.Site), nil)
+	if err == nil {
+		err = p.checkModifiers()
+	}
 	if err != nil {
 		return 0, err
 	}

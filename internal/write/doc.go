@@ -31,6 +31,7 @@
 //	slice.go                 Save of a slice: savedSlice
 //	link.go                  children that associations link: link
 //	found.go                 rows found by conditions: plan
+//	modifiers.go             words of the caller's behind INSERT, UPDATE and DELETE
 //	texts.go                 versions as text: choice
 //	touch.go                 the version alone: table
 //	children.go, parents.go  the parents of touching children: childWrite, parents

@@ -30,6 +30,9 @@ func (c *Call) update() (int64, error) {
 		return 0, err
 	}
 	p, err := c.planFor(updated(c.Stmt), payload)
+	if err == nil {
+		err = p.checkModifiers()
+	}
 	if err != nil {
 		return 0, err
 	}
