@@ -54,20 +54,3 @@ func TestARowThatIsRefusedAgainStaysHot(t *testing.T) {
 	require.EqualValues(t, 2, rows.N.Load(), "what is over was forgotten")
 	require.False(t, rows.Any(now.Add(2*hotFor)))
 }
-
-// A full memory is asked once for each refused row and each read that may lock, so neither may look at all of it.
-func TestAFullMemoryIsNotSearched(t *testing.T) {
-	var rows HotRows
-	now := time.Now()
-	for i := range uint64(maxHotRows) {
-		rows.Add(i, now)
-	}
-
-	begun := time.Now()
-	for i := range uint64(20_000) {
-		rows.Add(maxHotRows+i, now)
-		rows.Any(now)
-	}
-
-	require.Less(t, time.Since(begun), 300*time.Millisecond, "a search for each is more than a second")
-}
