@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorm-occ/occ"
 	. "github.com/gorm-occ/occ/internal/behaviour"
+	"github.com/gorm-occ/occ/internal/testdb"
 )
 
 // Shed and Tool are what transactions load after they have written.
@@ -90,10 +91,10 @@ var toolWrites = map[string]func(tx *gorm.DB, tool *Tool) error{
 // rollback somebody else writes the same version, with other values.
 func TestLoadedInARolledBackTransaction(t *testing.T) {
 	t.Parallel()
-	var behaviours []Behaviour
+	var all, some []Behaviour // some have each write and each load once, with the plainest of the others
 	for writing, write := range toolWrites {
 		for loading, load := range toolLoads {
-			behaviours = append(behaviours, Behaviour{writing + ", " + loading, func(t *testing.T, db *gorm.DB) {
+			all = append(all, Behaviour{writing + ", " + loading, func(t *testing.T, db *gorm.DB) {
 				shed := Shed{Tools: []Tool{{Name: "hammer"}}}
 				require.NoError(t, db.Create(&shed).Error)
 				id := shed.Tools[0].ID
@@ -121,9 +122,13 @@ func TestLoadedInARolledBackTransaction(t *testing.T) {
 				}
 				require.Equal(t, want, loaded.Version, "what it was before")
 			}})
+			if writing == "Update" || loading == "First" {
+				some = append(some, all[len(all)-1])
+			}
 		}
 	}
-	Run(t, Everywhere(), behaviours, &Shed{}, &Tool{})
+	Run(t, Products(testdb.All(), "sqlite"), all, &Shed{}, &Tool{})
+	Run(t, Except("sqlite", testdb.All()), some, &Shed{}, &Tool{})
 }
 
 // TestLoadedAndNotWrittenInATransaction: a rollback leaves the versions of rows that the transaction has not written, or had
