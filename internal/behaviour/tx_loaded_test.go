@@ -1,6 +1,8 @@
 package behaviour_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -176,6 +178,34 @@ func TestLoadedAndNotWrittenInATransaction(t *testing.T) {
 			}))
 			require.Equal(t, Tool{ID: loaded.ID, ShedID: shed.ID, Name: "kept", Version: 3}, Reload[Tool](t, db, loaded.ID))
 		}},
+		{"a row that conditions have named before the savepoint", func(t *testing.T, db *gorm.DB) {
+			shed := Shed{Tools: []Tool{{Name: "hammer"}}}
+			require.NoError(t, db.Create(&shed).Error)
+			var loaded Tool
+			require.NoError(t, occ.Transaction(db, func(tx *gorm.DB) error {
+				require.NoError(t, tx.Model(&Tool{}).Where("id = ?", shed.Tools[0].ID).Update("name", "axe").Error)
+				require.ErrorIs(t, occ.Transaction(tx, func(tx *gorm.DB) error {
+					require.NoError(t, tx.First(&loaded, shed.Tools[0].ID).Error)
+					return ErrBoom
+				}), ErrBoom)
+				return tx.Model(&loaded).Update("name", "kept").Error
+			}))
+			require.Equal(t, Tool{ID: loaded.ID, ShedID: shed.ID, Name: "kept", Version: 3}, Reload[Tool](t, db, loaded.ID))
+		}},
+		{"a row that is loaded after a write by condition was rolled back", func(t *testing.T, db *gorm.DB) {
+			shed := Shed{Tools: []Tool{{Name: "hammer"}}}
+			require.NoError(t, db.Create(&shed).Error)
+			var loaded Tool
+			require.ErrorIs(t, occ.Transaction(db, func(tx *gorm.DB) error {
+				require.ErrorIs(t, occ.Transaction(tx, func(tx *gorm.DB) error {
+					require.NoError(t, tx.Model(&Tool{}).Where("id = ?", shed.Tools[0].ID).Update("name", "axe").Error)
+					return ErrBoom
+				}), ErrBoom)
+				require.NoError(t, tx.First(&loaded, shed.Tools[0].ID).Error)
+				return ErrBoom
+			}), ErrBoom)
+			require.EqualValues(t, 1, loaded.Version)
+		}},
 		{"a parent and a child that a join loads", func(t *testing.T, db *gorm.DB) {
 			shed := Shed{Name: "old", Tools: []Tool{{Name: "hammer"}}}
 			require.NoError(t, db.Create(&shed).Error)
@@ -192,4 +222,89 @@ func TestLoadedAndNotWrittenInATransaction(t *testing.T) {
 			require.Equal(t, "old", Reload[Shed](t, db, shed.ID).Name)
 		}},
 	}, &Shed{}, &Tool{})
+}
+
+// lossesAfterRollbacks load a tool, the only one, in a transaction that has written it and is rolled back.
+var lossesAfterRollbacks = map[string]func(tx *gorm.DB, written *Tool) (*Tool, error){
+	"loaded in an inner transaction that is rolled back first": func(tx *gorm.DB, written *Tool) (*Tool, error) {
+		var loaded Tool
+		err := tx.Model(written).Update("name", "rolled back").Error
+		_ = occ.Transaction(tx, func(tx *gorm.DB) error {
+			err = errors.Join(err, tx.First(&loaded, written.ID).Error)
+			return ErrBoom
+		})
+		return &loaded, err
+	},
+	"written and loaded after an inner transaction that was rolled back": func(tx *gorm.DB, written *Tool) (*Tool, error) {
+		var before, loaded Tool
+		err := occ.Transaction(tx, func(tx *gorm.DB) error {
+			other := Tool{Name: "other"}
+			return errors.Join(tx.Create(&other).Error, tx.First(&before, other.ID).Error, ErrBoom)
+		})
+		if !errors.Is(err, ErrBoom) {
+			return nil, err
+		}
+		return &loaded, errors.Join(tx.Model(written).Update("name", "rolled back").Error, tx.First(&loaded, written.ID).Error)
+	},
+	"returned by an Update": func(tx *gorm.DB, written *Tool) (*Tool, error) {
+		var loaded []Tool
+		err := tx.Model(&loaded).Clauses(clause.Returning{}).Where("id = ?", written.ID).Update("name", "rolled back").Error
+		return &loaded[0], err
+	},
+	"returned by an Update into one model": func(tx *gorm.DB, written *Tool) (*Tool, error) {
+		var loaded Tool
+		return &loaded, tx.Model(&loaded).Clauses(clause.Returning{}).Where("id = ?", written.ID).Update("name", "rolled back").Error
+	},
+	"preloaded into an embedded struct": func(tx *gorm.DB, written *Tool) (*Tool, error) {
+		var court Court
+		err := errors.Join(tx.Model(written).Update("name", "rolled back").Error, tx.Preload("Inside.Tools").First(&court).Error)
+		return &court.Inside.Tools[0], err
+	},
+	"preloaded with all associations": func(tx *gorm.DB, written *Tool) (*Tool, error) {
+		var court Court
+		err := errors.Join(tx.Model(written).Update("name", "rolled back").Error, tx.Preload(clause.Associations).Preload("Inside.Tools").First(&court).Error)
+		return &court.Inside.Tools[0], err
+	},
+}
+
+// Court is a table of sheds, with its tools in a struct that is embedded.
+type Court struct {
+	ID     uint
+	Inside Inside `gorm:"embedded"`
+}
+
+type Inside struct {
+	Tools []Tool `gorm:"foreignKey:ShedID"`
+}
+
+func (Court) TableName() string { return "sheds" }
+
+func TestNoLossAfterARollback(t *testing.T) {
+	t.Parallel()
+	for name, load := range lossesAfterRollbacks {
+		databases := testdb.All()
+		if strings.HasPrefix(name, "returned") {
+			databases = Products(databases, "sqlite", "postgres")
+		}
+		Run(t, databases, []Behaviour{{name, func(t *testing.T, db *gorm.DB) {
+			shed := Shed{Tools: []Tool{{Name: "hammer"}}}
+			require.NoError(t, db.Create(&shed).Error)
+			id := shed.Tools[0].ID
+			var loaded *Tool
+			require.ErrorIs(t, occ.Transaction(db, func(tx *gorm.DB) (err error) {
+				loaded, err = load(tx, &shed.Tools[0])
+				require.NoError(t, err)
+				require.EqualValues(t, 2, loaded.Version)
+				return ErrBoom
+			}), ErrBoom)
+			theirs := Reload[Tool](t, db, id)
+			require.NoError(t, db.Model(&theirs).Update("name", "theirs").Error)
+
+			err := db.Model(loaded).Update("name", "mine").Error
+
+			require.ErrorIs(t, err, occ.ErrStaleData)
+			require.Zero(t, loaded.Version)
+			require.Equal(t, Tool{ID: id, ShedID: shed.ID, Name: "theirs", Version: 2}, Reload[Tool](t, db, id))
+		}}}, &Shed{}, &Tool{})
+	}
 }

@@ -1,6 +1,9 @@
 package dialect
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Control is a statement that steers the transaction in which it is sent.
 type Control struct {
@@ -36,7 +39,7 @@ func (d Dialect) ControlsIn(sql string) (controls []Control, isOneOfSeveral bool
 			continue
 		}
 		statements++
-		if isProgram(words) {
+		if d.isProgram(words, sql) {
 			break // the statements behind it may be its own
 		}
 		if control, ok := d.controlOf(words); ok {
@@ -46,15 +49,28 @@ func (d Dialect) ControlsIn(sql string) (controls []Control, isOneOfSeveral bool
 	return controls, statements > 1
 }
 
-// isProgram reports whether a statement has statements of its own.
-func isProgram(words sqlWords) bool {
-	if words.keyword(0) != "CREATE" {
-		return false
+// isProgram reports whether a statement has statements of its own, which are not in quotes.
+func (d Dialect) isProgram(words sqlWords, sql string) bool {
+	words = words.without("EXPLAIN")
+	switch first := words.keyword(0); {
+	case first == "CREATE":
+		return words.createsProgram() && (d.Name != postgres || strings.Contains(strings.ToUpper(sql), "ATOMIC"))
+	case d.Name == mysql: // MariaDB takes compound statements anywhere
+		isLabel := len(words) > 1 && words[1].text == ":"
+		return isLabel || first == "BEGIN" && words.keyword(1) == "NOT" ||
+			slices.Contains([]string{"IF", "CASE", "LOOP", "REPEAT", "WHILE", "FOR"}, first)
 	}
-	for i := range words {
-		switch words.keyword(i) {
+	return false
+}
+
+// createsProgram reports whether a CREATE is of a trigger and its like, as the first word says that is no attribute.
+func (w sqlWords) createsProgram() bool {
+	for i := range w {
+		switch w.keyword(i) {
 		case "TRIGGER", "FUNCTION", "PROCEDURE", "EVENT":
 			return true
+		case "TABLE", "INDEX", "VIEW", "DATABASE", "SCHEMA", "SEQUENCE", "TYPE", "ROLE", "USER":
+			return false
 		}
 	}
 	return false
@@ -71,7 +87,7 @@ func (d Dialect) controlOf(words sqlWords) (Control, bool) {
 		return d.savepoint(Releases, words[1:].without("SAVEPOINT"))
 	case first == "ROLLBACK":
 		return d.rollback(words[1:])
-	case d.Name == postgres && (first == "ABORT" || first == "PREPARE" && second == "TRANSACTION"):
+	case d.Name == postgres && (first == "ABORT" || first == "PREPARE" && second == "TRANSACTION" && words.keyword(2) != "AS"):
 		return Control{Does: RollsBack}, true
 	case d.commits(first, second):
 		return Control{Does: Commits}, true
@@ -102,7 +118,7 @@ func (d Dialect) savepointName(word sqlWord) string {
 func (d Dialect) rollback(words sqlWords) (Control, bool) {
 	isNamed := false // SQL Server's ROLLBACK TRANSACTION name
 	if isTransactionWord(words.keyword(0)) {
-		isNamed, words = words.keyword(0) != "WORK", words[1:]
+		isNamed, words = d.Name == sqlServer && words.keyword(0) != "WORK", words[1:]
 	}
 	switch words.keyword(0) {
 	case "TO":

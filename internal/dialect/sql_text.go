@@ -118,7 +118,7 @@ func (t *sqlText) quoted(escapes bool) sqlWord {
 		}
 		text.WriteByte(t.rest[i])
 	}
-	t.rest = t.rest[1:] // it has no end
+	t.rest = "" // it has no end
 	return sqlWord{text: string(opening)}
 }
 

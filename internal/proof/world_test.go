@@ -68,9 +68,9 @@ type known struct {
 type level struct {
 	follows bool // memory is put back with it: an occ.Transaction
 	rows    map[int]values
-	undo    []func()
-	saved   *level // what SavePoint has set in it
-	mark    int    // of a savepoint: how much there was to undo
+	undo    []func() (stays bool) // a rollback of more may undo it again
+	saved   *level                // what SavePoint has set in it
+	mark    int                   // of a savepoint: how much there was to undo
 }
 
 func newWorld(k kind, database string) *world {
@@ -285,7 +285,10 @@ func (w *world) remember(h *held) {
 		return
 	}
 	top, v, base, has := w.levels[len(w.levels)-1], h.version, h.base, h.has
-	top.undo = append(top.undo, func() { h.version, h.base, h.has, h.or = v, base, has, nil })
+	top.undo = append(top.undo, func() bool {
+		h.version, h.base, h.has, h.or = v, base, has, nil
+		return false
+	})
 }
 
 // loaded has a rollback of occ.Transaction take away a version that the transaction itself has written.
@@ -294,12 +297,13 @@ func (w *world) loaded(h *held, before version) {
 		return
 	}
 	top := w.levels[len(w.levels)-1]
-	top.undo = append(top.undo, func() {
+	top.undo = append(top.undo, func() bool {
 		if row, isThere := w.rows[h.id]; isThere && row.version == h.version || w.isRaw {
 			h.or = &before
-			return
+			return true
 		}
 		h.version = before
+		return false
 	})
 }
 
@@ -337,6 +341,10 @@ func (w *world) end(commits bool) {
 		if isFollowed {
 			l.putBack(0)
 		}
+		if w.isFollowed() {
+			outer := w.levels[len(w.levels)-1]
+			outer.undo = append(outer.undo, l.undo...)
+		}
 	case w.isFollowed():
 		outer := w.levels[len(w.levels)-1]
 		outer.undo = append(outer.undo, l.undo...)
@@ -344,8 +352,12 @@ func (w *world) end(commits bool) {
 }
 
 func (l *level) putBack(mark int) {
+	var staying []func() bool
 	for _, undo := range slices.Backward(l.undo[mark:]) {
-		undo()
+		if undo() {
+			staying = append(staying, undo)
+		}
 	}
-	l.undo = l.undo[:mark]
+	slices.Reverse(staying)
+	l.undo = append(l.undo[:mark], staying...)
 }

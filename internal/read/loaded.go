@@ -28,7 +28,7 @@ type loading struct {
 // beginLoading returns nil where no version that is loaded can be one of the transaction's own.
 func (r *Reader) beginLoading(stmt *gorm.Statement) *loading {
 	j := r.Journals.Of(stmt.ConnPool)
-	if j == nil || !j.HasWrittenAny() || !holdsModels(stmt) {
+	if j == nil || len(j.Memories) == 0 || !holdsModels(stmt) {
 		return nil
 	}
 	l := &loading{reader: r, stmt: stmt, journal: j}
@@ -95,24 +95,39 @@ func (l *loading) keepAlong(models reflect.Value, s *schema.Schema, path []strin
 	if len(path) == 0 {
 		return
 	}
-	for _, relation := range relationsNamed(s, path[0]) {
+	relations, rest := relationsNamed(&s.Relationships, path)
+	for _, relation := range relations {
 		each(models, func(model reflect.Value) {
 			related := relation.Field.ReflectValueOf(l.stmt.Context, model)
 			each(related, func(part reflect.Value) { l.keepOne(part, relation.FieldSchema, nil) })
-			l.keepAlong(related, relation.FieldSchema, path[1:])
+			l.keepAlong(related, relation.FieldSchema, rest)
 		})
 	}
 }
 
-// relationsNamed returns none for a join in SQL, which fills no model.
-func relationsNamed(s *schema.Schema, name string) []*schema.Relationship {
+// relationsNamed returns the relations that a path begins with, and the rest of the path. Those of an embedded struct are behind the
+// name of its field. There are none for a join in SQL, which fills no model.
+func relationsNamed(of *schema.Relationships, path []string) (relations []*schema.Relationship, rest []string) {
+	name, rest := path[0], path[1:]
 	if name == clause.Associations {
-		return slices.Collect(maps.Values(s.Relationships.Relations))
+		return allOf(of), rest
 	}
-	if relation, ok := s.Relationships.Relations[name]; ok {
-		return []*schema.Relationship{relation}
+	if relation, ok := of.Relations[name]; ok {
+		return []*schema.Relationship{relation}, rest
 	}
-	return nil
+	if embedded, ok := of.EmbeddedRelations[name]; ok && len(rest) > 0 {
+		return relationsNamed(embedded, rest)
+	}
+	return nil, nil
+}
+
+// allOf returns the relations of a model and of the structs that are embedded in it.
+func allOf(of *schema.Relationships) []*schema.Relationship {
+	relations := slices.Collect(maps.Values(of.Relations))
+	for _, embedded := range of.EmbeddedRelations {
+		relations = append(relations, allOf(embedded)...)
+	}
+	return relations
 }
 
 // each calls do for a model, or for each one of a slice.

@@ -19,19 +19,23 @@ import (
 
 // Memory is the version that a model in memory had before a write.
 type Memory struct {
-	Field    *kind.Field
-	Model    reflect.Value
-	Version  any
-	IsWhole  bool   // all columns were written
-	Key      string // of the row it was the model of, where the caller may have used the variable for another row since
-	IsLoaded bool   // a query gave the model its version, and not a write
-	Renamed  []any  // the key that the row had, by primary field, where the write gave it another; else nil
+	Field     *kind.Field
+	Model     reflect.Value
+	Version   any
+	IsWhole   bool   // all columns were written
+	Key       string // of the row it was the model of, where the caller may have used the variable for another row since
+	IsUnnamed bool   // conditions have named the rows of a write: there is no model
+	IsLoaded  bool   // a query gave the model its version, and not a write
+	Renamed   []any  // the key that the row had, by primary field, where the write gave it another; else nil
 }
 
 // PutBack undoes what writes did to models in memory, the last one first.
 func PutBack(ctx context.Context, memories []Memory) {
 	for i := len(memories) - 1; i >= 0; i-- {
 		m := memories[i]
+		if m.IsUnnamed {
+			continue
+		}
 		if m.Key == "" || m.Key == value.KeyOfModel(ctx, m.Field.Schema, m.Model) {
 			m.Field.Put(ctx, m.Model, m.Version)
 			m.putKeyBack(ctx)
@@ -128,15 +132,16 @@ func (j *Journal) Keep(ctx context.Context, m Memory) {
 // RollBackTo undoes the memories since mark; going back further has undone them already.
 func (j *Journal) RollBackTo(ctx context.Context, mark int) {
 	mark = min(mark, len(j.Memories))
-	PutBack(ctx, j.takenAway(mark))
-	j.wrote.forget(mark)
-	j.Memories, j.rows = j.Memories[:mark], written{}
+	undone, kept := j.takenAway(mark)
+	PutBack(ctx, undone)
+	j.Memories, j.rows = append(j.Memories[:mark], kept...), written{}
+	j.wrote.to = min(j.wrote.to, mark)
 }
 
 // Tables are those of the models that were written in the transaction.
 func (j *Journal) Tables() (names []string) {
 	for _, m := range j.Memories {
-		if !slices.Contains(names, m.Field.Schema.Table) {
+		if !m.IsUnnamed && !slices.Contains(names, m.Field.Schema.Table) {
 			names = append(names, m.Field.Schema.Table)
 		}
 	}

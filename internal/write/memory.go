@@ -90,14 +90,31 @@ func (c *Call) markOfJournal() int {
 	return 0
 }
 
-// noteUnnamed has the journal know of a write that no model in memory names: rows that conditions have found, say.
+// noteUnnamed has the journal know of a write that no model in memory names: rows that conditions have found, say. What RETURNING
+// has made models of is put back with it.
 func (c *Call) noteUnnamed(mark int) {
-	j := c.Plugin.Journals.Of(c.Stmt.ConnPool)
-	if j == nil || c.DB.Error != nil || c.DB.RowsAffected == 0 || c.Model.Version == nil {
+	if c.DB.Error != nil || c.DB.RowsAffected == 0 || c.Model.Version == nil {
 		return
 	}
-	names := func(m tx.Memory) bool { return !m.IsLoaded && m.Field.Schema == c.Model.Schema }
-	if !slices.ContainsFunc(j.Memories[min(mark, len(j.Memories)):], names) {
-		j.NoteUnnamed(c.Model.Schema.Table)
+	j := c.Plugin.Journals.Of(c.Stmt.ConnPool)
+	names := func(m tx.Memory) bool { return m.Model.IsValid() && !m.IsLoaded && m.Field.Schema == c.Model.Schema }
+	if j != nil && slices.ContainsFunc(j.Memories[min(mark, len(j.Memories)):], names) || len(c.memories) > 0 {
+		return
 	}
+	if j != nil {
+		j.NoteUnnamed(c.Model.Version)
+	}
+	if _, returning := c.before.of("RETURNING"); returning && !c.removes() {
+		c.rememberReturned()
+	}
+}
+
+// rememberReturned has a rollback leave no version in the models that RETURNING has filled: none of them was loaded before.
+func (c *Call) rememberReturned() {
+	_ = eachModel(c.Stmt.ReflectValue, func(_ int, model reflect.Value) error {
+		if c.Model.IsModel(model) && model.CanAddr() {
+			c.keep(tx.Memory{Field: c.Model.Version, Model: model})
+		}
+		return nil
+	})
 }
