@@ -163,35 +163,12 @@ func TestLoadedAndNotWrittenInATransaction(t *testing.T) {
 			require.NoError(t, db.Model(&loaded).Update("name", "saw").Error)
 			require.EqualValues(t, 3, loaded.Version)
 		}},
-		{"a row that was written before the savepoint", func(t *testing.T, db *gorm.DB) {
-			shed := Shed{Tools: []Tool{{Name: "hammer"}, {Name: "saw"}}}
-			require.NoError(t, db.Create(&shed).Error)
-			var loaded Tool
-			require.NoError(t, occ.Transaction(db, func(tx *gorm.DB) error {
-				require.NoError(t, tx.Model(&shed.Tools[0]).Update("name", "axe").Error)
-				require.ErrorIs(t, occ.Transaction(tx, func(tx *gorm.DB) error {
-					require.NoError(t, tx.Model(&shed.Tools[1]).Update("name", "rolled back").Error)
-					require.NoError(t, tx.First(&loaded, shed.Tools[0].ID).Error)
-					return ErrBoom
-				}), ErrBoom)
-				return tx.Model(&loaded).Update("name", "kept").Error
-			}))
-			require.Equal(t, Tool{ID: loaded.ID, ShedID: shed.ID, Name: "kept", Version: 3}, Reload[Tool](t, db, loaded.ID))
-		}},
-		{"a row that conditions have named before the savepoint", func(t *testing.T, db *gorm.DB) {
-			shed := Shed{Tools: []Tool{{Name: "hammer"}}}
-			require.NoError(t, db.Create(&shed).Error)
-			var loaded Tool
-			require.NoError(t, occ.Transaction(db, func(tx *gorm.DB) error {
-				require.NoError(t, tx.Model(&Tool{}).Where("id = ?", shed.Tools[0].ID).Update("name", "axe").Error)
-				require.ErrorIs(t, occ.Transaction(tx, func(tx *gorm.DB) error {
-					require.NoError(t, tx.First(&loaded, shed.Tools[0].ID).Error)
-					return ErrBoom
-				}), ErrBoom)
-				return tx.Model(&loaded).Update("name", "kept").Error
-			}))
-			require.Equal(t, Tool{ID: loaded.ID, ShedID: shed.ID, Name: "kept", Version: 3}, Reload[Tool](t, db, loaded.ID))
-		}},
+		{"a row that was written before the savepoint", loadedInAnInnerTransaction(func(tx *gorm.DB, tool *Tool) error {
+			return tx.Model(tool).Update("name", "axe").Error
+		})},
+		{"a row that conditions have named before the savepoint", loadedInAnInnerTransaction(func(tx *gorm.DB, tool *Tool) error {
+			return tx.Model(&Tool{}).Where("id = ?", tool.ID).Update("name", "axe").Error
+		})},
 		{"a row that is loaded after a write by condition was rolled back", func(t *testing.T, db *gorm.DB) {
 			shed := Shed{Tools: []Tool{{Name: "hammer"}}}
 			require.NoError(t, db.Create(&shed).Error)
@@ -222,6 +199,25 @@ func TestLoadedAndNotWrittenInATransaction(t *testing.T) {
 			require.Equal(t, "old", Reload[Shed](t, db, shed.ID).Name)
 		}},
 	}, &Shed{}, &Tool{})
+}
+
+// loadedInAnInnerTransaction loads a tool that write has written in an inner transaction, which writes another one and is rolled back.
+func loadedInAnInnerTransaction(write func(tx *gorm.DB, tool *Tool) error) func(t *testing.T, db *gorm.DB) {
+	return func(t *testing.T, db *gorm.DB) {
+		shed := Shed{Tools: []Tool{{Name: "hammer"}, {Name: "saw"}}}
+		require.NoError(t, db.Create(&shed).Error)
+		var loaded Tool
+		require.NoError(t, occ.Transaction(db, func(tx *gorm.DB) error {
+			require.NoError(t, write(tx, &shed.Tools[0]))
+			require.ErrorIs(t, occ.Transaction(tx, func(tx *gorm.DB) error {
+				require.NoError(t, tx.Model(&shed.Tools[1]).Update("name", "rolled back").Error)
+				require.NoError(t, tx.First(&loaded, shed.Tools[0].ID).Error)
+				return ErrBoom
+			}), ErrBoom)
+			return tx.Model(&loaded).Update("name", "kept").Error
+		}))
+		require.Equal(t, Tool{ID: loaded.ID, ShedID: shed.ID, Name: "kept", Version: 3}, Reload[Tool](t, db, loaded.ID))
+	}
 }
 
 // lossesAfterRollbacks load a tool, the only one, in a transaction that has written it and is rolled back.

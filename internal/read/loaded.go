@@ -59,7 +59,9 @@ func (l *loading) end() {
 		l.keep(target, l.stmt.Schema, l.beforeOf(target))
 		return
 	}
-	each(target, func(model reflect.Value) { l.keep(model, l.stmt.Schema, nil) })
+	for _, model := range structsIn(target) {
+		l.keep(model, l.stmt.Schema, nil)
+	}
 }
 
 // beforeOf returns the versions that a model had of the row that is loaded into it; nil where it held another row.
@@ -97,11 +99,13 @@ func (l *loading) keepAlong(models reflect.Value, s *schema.Schema, path []strin
 	}
 	relations, rest := relationsNamed(&s.Relationships, path)
 	for _, relation := range relations {
-		each(models, func(model reflect.Value) {
+		for _, model := range structsIn(models) {
 			related := relation.Field.ReflectValueOf(l.stmt.Context, model)
-			each(related, func(part reflect.Value) { l.keepOne(part, relation.FieldSchema, nil) })
+			for _, part := range structsIn(related) {
+				l.keepOne(part, relation.FieldSchema, nil)
+			}
 			l.keepAlong(related, relation.FieldSchema, rest)
-		})
+		}
 	}
 }
 
@@ -130,17 +134,10 @@ func allOf(of *schema.Relationships) []*schema.Relationship {
 	return relations
 }
 
-// each calls do for a model, or for each one of a slice.
-func each(models reflect.Value, do func(model reflect.Value)) {
-	models = value.Indirect(models)
-	switch models.Kind() {
-	case reflect.Struct:
-		do(models)
-	case reflect.Slice, reflect.Array:
-		for i := range models.Len() {
-			each(models.Index(i), do)
-		}
-	}
+// structsIn returns the models that a value holds, without those that are nil.
+func structsIn(models reflect.Value) []reflect.Value {
+	isNil := func(model reflect.Value) bool { return model.Kind() != reflect.Struct }
+	return slices.DeleteFunc(value.Elements(models), isNil)
 }
 
 func (l *loading) keepOne(model reflect.Value, s *schema.Schema, before map[*kind.Field]any) {

@@ -43,7 +43,7 @@ func (e *Engine) CallbacksOf(db *gorm.DB) gormCallbacks {
 // default transaction; close behind its commit.
 func (e *Engine) Register(db *gorm.DB) []error {
 	create, update, remove := db.Callback().Create(), db.Callback().Update(), db.Callback().Delete()
-	query, row := db.Callback().Query(), db.Callback().Row()
+	query, row, raw := db.Callback().Query(), db.Callback().Row(), db.Callback().Raw()
 	e.processors.look(db)
 	return append(slices.Concat(e.registerBegin(db), e.registerEnd(db), e.registerWatch(db), e.registerAborts(db)),
 		create.Before("gorm:before_create").Register("occ:open_create", e.open(conflict.OpUpsert)),
@@ -66,8 +66,8 @@ func (e *Engine) Register(db *gorm.DB) []error {
 		query.After("gorm:query").Before("gorm:preload").Register("occ:queried", e.CloseRead),
 		query.After("gorm:preload").Register("occ:preloaded", e.KeepPreloaded),
 		row.Before("gorm:row").Register("occ:row", e.OpenRows),
-		db.Callback().Raw().Before("gorm:raw").Register("occ:raw", read.OpenRaw),
 		row.After("gorm:row").Register("occ:rowed", read.Resume),
+		raw.Before("gorm:raw").Register("occ:raw", read.OpenRaw),
 	)
 }
 
