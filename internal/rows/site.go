@@ -11,6 +11,7 @@ import (
 
 	"github.com/gorm-occ/occ/internal/dialect"
 	"github.com/gorm-occ/occ/internal/model"
+	"github.com/gorm-occ/occ/internal/tx"
 	"github.com/gorm-occ/occ/internal/value"
 )
 
@@ -21,8 +22,10 @@ type Site struct {
 	Ctx     context.Context
 	Model   *model.Model
 	Dialect *dialect.Dialect
-	Failed  error // of a query about the table that has ended the transaction
-	keys    keyRoom
+	// Journals are told what becomes of the transaction
+	Journals *tx.Journals
+	Failed   error // of a query about the table that has ended the transaction
+	keys     keyRoom
 }
 
 // Lookup is how rows are found, and what else they have to be. The zero value finds rows by their primary keys.

@@ -45,10 +45,29 @@ func (js *Journals) note(db *gorm.DB, j *Journal, err error) {
 	if err == nil || !j.IsWatched || j.state == dialect.Gone {
 		return
 	}
-	ctx := context.WithoutCancel(db.Statement.Context)
-	if state := js.Dialect.StateAfter(ctx, ConnectionOf(db.Statement.ConnPool), err); state > j.state {
+	j.bring(js.stateAfter(db.Statement.Context, db.Statement.ConnPool, err), err)
+}
+
+func (js *Journals) stateAfter(ctx context.Context, pool gorm.ConnPool, err error) dialect.State {
+	return js.Dialect.StateAfter(context.WithoutCancel(ctx), ConnectionOf(pool), err)
+}
+
+func (j *Journal) bring(state dialect.State, err error) {
+	if j.IsWatched && state > j.state {
 		j.state, j.failure = state, err
 	}
+}
+
+// EndedBy notes what the error of a statement has done to the transaction of pool, and reports whether that is not there any more.
+func (js *Journals) EndedBy(ctx context.Context, pool gorm.ConnPool, err error) bool {
+	if err == nil || !IsTransaction(pool) {
+		return false
+	}
+	state := js.stateAfter(ctx, pool, err)
+	if j := js.Of(pool); j != nil {
+		j.bring(state, err)
+	}
+	return state == dialect.Gone
 }
 
 // ended is nil while the transaction can be committed.

@@ -134,7 +134,7 @@ func (c *Call) logging(write func() (int64, error)) (int64, error) {
 // the table has ended the transaction, nothing is sent: it would be committed by itself.
 func (c *Call) execute(db *gorm.DB, send func(*gorm.DB)) (affected int64, err error) {
 	if c.Failed != nil {
-		send = c.Plugin.Watched(func(db *gorm.DB) { _ = db.AddError(c.Failed) })
+		return 0, c.Failed
 	}
 	send(db)
 	affected, err = db.RowsAffected, db.Error
@@ -146,7 +146,7 @@ func (c *Call) execute(db *gorm.DB, send func(*gorm.DB)) (affected int64, err er
 // statement's result. Nothing else sets it.
 func (c *Call) finish(affected int64, err error) {
 	if err == nil && c.Failed != nil { // in a query behind all statements
-		affected, err = c.execute(c.DB, nil)
+		affected, err = 0, c.Failed
 	}
 	c.DB.RowsAffected = affected
 	if c.Stmt.Result != nil {

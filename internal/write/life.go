@@ -136,6 +136,7 @@ func (e *Engine) openWrite(db *gorm.DB, m *model.Model, op conflict.Op) error {
 // begin fills in where a call works.
 func (c *Call) begin(e *Engine, db *gorm.DB, m *model.Model, op conflict.Op) {
 	c.Plugin, c.DB, c.Stmt, c.Ctx, c.Dialect, c.Model, c.op = e, db, db.Statement, db.Statement.Context, e.Dialect, m, op
+	c.Journals = e.Journals
 	c.before = keptClauses{db.Statement, c.room.clauses[:0]}
 }
 

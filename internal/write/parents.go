@@ -111,7 +111,7 @@ func (p parents) eachPart(keys parentKeys, send func(find findParents) error) er
 			if len(part) > 1 {
 				index = site.ByIndex(&by)
 			}
-			if p.call.Failed = site.Failed; site.Failed != nil {
+			if site.Failed != nil {
 				return site.Failed
 			}
 			return send(func(tx *gorm.DB) *gorm.DB {
@@ -158,7 +158,7 @@ func (p parents) site() (*rows.Site, rows.Lookup) {
 	}
 	tx := session.Inherit(c.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true}), c.Stmt).Model(m.NewModel())
 	tx.Statement.Schema, tx.Statement.Table, tx.Statement.ConnPool = m.Schema, m.Table, c.Stmt.ConnPool
-	return &rows.Site{DB: tx, Stmt: tx.Statement, Ctx: c.Ctx, Model: m, Dialect: c.Dialect}, by
+	return &rows.Site{DB: tx, Stmt: tx.Statement, Ctx: c.Ctx, Model: m, Dialect: c.Dialect, Journals: c.Journals}, by
 }
 
 // modelWith returns a model of a parent that has what children refer to.

@@ -49,9 +49,17 @@ func TestFaultTransactionIsGone(t *testing.T) {
 		asksAnew: true,
 	}
 	eachFaults(t, []string{"mariadb"}, func(t *testing.T, f *faults) {
-		f.sweepAll(t, []faultMode{faultModes[0], inTransaction}, gone)
+		f.sweepAll(t, []faultMode{faultModes[0], inTransaction, goesOn}, gone)
 	})
 }
+
+// goesOn passes over the error of a call: the transaction itself has to know that it is gone.
+var goesOn = faultMode{name: "in a Transaction that goes on", run: func(db *gorm.DB, do func(*gorm.DB) error) error {
+	return occ.Transaction(db, func(tx *gorm.DB) error {
+		_ = do(tx)
+		return nil
+	})
+}}
 
 // In Retry, what is lost is not tried again: it may have been carried out.
 var inRetry = faultMode{name: "in Retry", run: func(db *gorm.DB, do func(*gorm.DB) error) error {
